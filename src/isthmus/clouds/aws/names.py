@@ -1,0 +1,60 @@
+"""Names that Isthmus uses inside an AWS account.
+
+Nothing can read stack outputs before trust exists, so every name follows from the connector alone: the template creates them,
+sessions and Run Command use them. `guid` is the connector's `connectorPrimaryIdentifier`.
+"""
+
+from __future__ import annotations
+
+INVENTORY = "Microsoft.AssetManagement"
+ONBOARDING = "Microsoft.HybridCompute.Onboard"
+
+
+def suffix(guid: str) -> str:
+    """The part of the connector's GUID that names carry: its first 8 characters, lower case."""
+    return guid[:8].lower()
+
+
+def inventory_role(guid: str) -> str:
+    """Name of the role that inventory assumes."""
+    return f"IsthmusInventory-{suffix(guid)}"
+
+
+def onboarding_role(guid: str) -> str:
+    """Name of the role that onboarding assumes."""
+    return f"IsthmusOnboarding-{suffix(guid)}"
+
+
+def onboarding_document(guid: str) -> str:
+    """Name of the one SSM document that the onboarding role may run."""
+    return f"Isthmus-Onboarding-{suffix(guid)}"
+
+
+def machine_profile(guid: str) -> str:
+    """Name of the instance role and of its instance profile."""
+    return f"IsthmusMachine-{suffix(guid)}"
+
+
+def role_for(solution: str, guid: str) -> str:
+    """Name of the role that a solution type assumes; KeyError for a type that reaches no account."""
+    return {INVENTORY: inventory_role, ONBOARDING: onboarding_role}[solution](guid)
+
+
+def role_arn(account: str, role: str, partition: str = "aws") -> str:
+    """ARN of a role by name; our roles have the path `/`."""
+    return f"arn:{partition}:iam::{account}:role/{role}"
+
+
+def audience(account: str) -> str:
+    """Audience of every token that Isthmus presents to STS for this account."""
+    return f"isthmus:aws:{account}"
+
+
+def subject(solution: str, guid: str) -> str:
+    """Subject of such a token: the solution and the connector it speaks for."""
+    return f"svc:{solution}:{guid.lower()}"
+
+
+def session_name(guid: str) -> str:
+    """RoleSessionName: carries the connector's GUID, so that one connector cannot be made to act for another (confused deputy)."""
+    return f"ConnectorPrimaryIdentifier_{guid.lower()}"

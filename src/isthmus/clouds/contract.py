@@ -1,0 +1,184 @@
+"""What a cloud promises to the rest of the product: the records it yields and the protocols it fulfils.
+
+A cloud imports nothing of ours but this module and its siblings; token sources are injected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Outcome = Literal["denied", "scp", "not-opted-in", "unsupported", "throttled", "error"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One unit of a scan: a type in a region of an account. `region` is empty for types that AWS lists once per account."""
+
+    account: str
+    region: str
+    type: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One AWS resource as read.
+
+    `id` is unique within its cell and never changes while the resource lives. `region` is where the resource lies, which differs from the
+    cell's for types that are listed once for all regions (S3 buckets); empty for truly global ones.
+    `properties` has the shape of `awsProperties` (camelCase; see the catalog). `digest` covers everything except the type's volatile
+    fields, so equal digests mean that nothing worth storing changed. It never holds secret material.
+    """
+
+    cell: Cell
+    id: str
+    arn: str
+    name: str
+    region: str
+    tags: Mapping[str, str]
+    properties: Mapping[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """A cell that could not be listed. It never deletes anything. `action` names the missing IAM action of a denial, else is empty."""
+
+    cell: Cell
+    outcome: Outcome
+    reason: str
+    action: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A cell that was listed to its end: what it did not yield does not exist any more."""
+
+    cell: Cell
+    rows: int
+
+
+Reading = Item | Gap | Listed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScanTarget:
+    """Whom a solution acts for, and where. `guid` is the connector's primary identifier, `solution` the solution type id."""
+
+    account: str
+    guid: str
+    solution: str
+    partition: str = "aws"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """What to scan: service keys and regions; None means all of them, discovered where the cloud can tell."""
+
+    services: Collection[str] | None = None
+    regions: Collection[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Instance:
+    """A virtual machine as the cloud describes it. `state` is EC2's name (running, stopped, ...); `launch_time` ISO 8601 text."""
+
+    id: str
+    account: str
+    region: str
+    state: str
+    launch_time: str
+    tags: Mapping[str, str]
+    platform: str
+    architecture: str
+    image_id: str
+    profile_arn: str
+    imds_enabled: bool
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManagedNode:
+    """An instance that the cloud's command channel (AWS Systems Manager) knows. `ping` is Online, ConnectionLost or Inactive."""
+
+    id: str
+    ping: str
+    agent_version: str
+    platform_type: str
+    platform_name: str
+    platform_version: str
+    last_ping: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Invocation:
+    """One machine's part of a command. `status` and `detail` are the cloud's words (`detail` without blanks); `output` at most 2,500 characters."""
+
+    instance_id: str
+    status: str
+    detail: str
+    exit_code: int
+    output: str
+
+
+class TokenSource(Protocol):
+    """Mints our own OIDC token for one account; the cloud exchanges it for credentials."""
+
+    def mint(self, *, audience: str, subject: str) -> str:
+        """A signed JWT, valid for minutes."""
+        ...
+
+
+class Scanner(Protocol):
+    """Reads an account."""
+
+    def scan(self, target: ScanTarget, selection: Selection, done: Collection[Cell] = ()) -> AsyncIterator[Reading]:
+        """Every cell of the selection except those in `done`: its items, then exactly one Listed or Gap for it."""
+        ...
+
+    async def check(self, target: ScanTarget) -> None:
+        """Reach the account as the target's solution; raises PermissionError with a remedy when the account does not trust us."""
+        ...
+
+
+class Shell(Protocol):
+    """Runs our one document on machines of an account."""
+
+    async def regions(self, target: ScanTarget, wanted: Collection[str] | None) -> Sequence[str]:
+        """Regions that are enabled in the account, restricted to `wanted`."""
+        ...
+
+    async def instances(self, target: ScanTarget, region: str) -> Sequence[Instance]:
+        """All instances of the region, terminated ones included as long as the cloud lists them."""
+        ...
+
+    async def nodes(self, target: ScanTarget, region: str) -> Mapping[str, ManagedNode]:
+        """Instances that can be commanded, by id."""
+        ...
+
+    async def send(
+        self, target: ScanTarget, region: str, instance_ids: Sequence[str], parameters: Mapping[str, str], *, comment: str, timeout: int
+    ) -> str:
+        """Send the onboarding document to at most 50 instances; the command id. Ids the cloud refuses raise InvalidInstances."""
+        ...
+
+    async def recent(self, target: ScanTarget, region: str, since: str) -> Mapping[str, str]:
+        """Commands sent since an instant (ISO 8601): comment to command id, so that a repeated step finds what it already sent."""
+        ...
+
+    async def invocations(self, target: ScanTarget, region: str, command_id: str) -> Sequence[Invocation]:
+        """Where each machine of a command stands, with its output once it ended."""
+        ...
+
+    async def cancel(self, target: ScanTarget, region: str, command_id: str) -> None:
+        """Ask the cloud to stop a command; finished machines are unaffected."""
+        ...
+
+
+class InvalidInstances(Exception):
+    """The cloud refused a command because of these instance ids."""
+
+    def __init__(self, ids: Sequence[str], message: str) -> None:
+        super().__init__(message)
+        self.ids = tuple(ids)
