@@ -1,0 +1,76 @@
+"""The one error of the product: typed, raised anywhere, rendered once by the API.
+
+Codes and texts follow ARM's error contract (`{"error": {"code", "message", "target", "details"}}`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class ArmError(Exception):
+    """What happened (`message`), to which thing (`target`), under a stable name (`code`) and an HTTP status.
+
+    `retry_after` is in seconds. `headers` are added to the answer (for example WWW-Authenticate).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int = 400,
+        target: str | None = None,
+        details: Sequence[ArmError] = (),
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.target = target
+        self.details = tuple(details)
+        self.retry_after = retry_after
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """The error object, as it stands below `error` in an answer and in an operation."""
+        answer: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.target is not None:
+            answer["target"] = self.target
+        if self.details:
+            answer["details"] = [detail.body() for detail in self.details]
+        return answer
+
+
+def invalid(message: str, *, target: str | None = None, code: str = "InvalidRequestContent", details: Sequence[ArmError] = ()) -> ArmError:
+    """400: the request is understood and wrong."""
+    return ArmError(code, message, status=400, target=target, details=details)
+
+
+def not_found(resource_type: str, name: str, group: str | None) -> ArmError:
+    """404 in ARM's words."""
+    where = f" under resource group '{group}'" if group else ""
+    return ArmError("ResourceNotFound", f"The Resource '{resource_type}/{name}'{where} was not found.", status=404)
+
+
+def conflict(message: str, *, target: str | None = None, code: str = "Conflict") -> ArmError:
+    """409: the request contradicts what exists."""
+    return ArmError(code, message, status=409, target=target)
+
+
+def precondition_failed(target: str) -> ArmError:
+    """412: If-Match or If-None-Match does not hold."""
+    return ArmError(
+        "PreconditionFailed",
+        f"The If-Match or If-None-Match condition does not hold for '{target}'. Read it again and repeat with the current ETag.",
+        status=412,
+        target=target,
+    )
+
+
+def unavailable(message: str, *, retry_after: int = 5) -> ArmError:
+    """503: a part that the request needs does not answer right now; nothing was changed."""
+    return ArmError("ServiceUnavailable", message, status=503, retry_after=retry_after)

@@ -1,0 +1,5 @@
+"""The one database: SQLite (WAL) by default, PostgreSQL by URL. Tables, migrations and dialect differences live here alone."""
+
+from isthmus.store.database import Store
+
+__all__ = ["Store"]

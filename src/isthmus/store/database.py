@@ -1,0 +1,62 @@
+"""The store: one engine, its migrations, and transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from isthmus.arm.errors import unavailable
+from isthmus.store import dialect
+
+
+@contextmanager
+def _typed_outage() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if dialect.is_outage(error):
+            raise unavailable("The database is locked or does not answer. Nothing was changed; try again.") from error
+        raise
+
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Store:
+    """The database at `url`. `begin` writes, `read` reads; both raise ArmError 503 when the database is locked or gone."""
+
+    def __init__(self, url: str, *, busy_seconds: float = 30.0) -> None:
+        self.url = url
+        self.engine = dialect.open_engine(url, busy_seconds=busy_seconds)
+
+    def migrate(self) -> None:
+        """Bring the schema to this program's version. Safe to repeat; several processes may call it at once on PostgreSQL."""
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        with self.begin() as connection:
+            dialect.lock_name(connection, "isthmus-migrations")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A write transaction that commits at the end and rolls back on any error. On SQLite it holds the writer lock from its start."""
+        with _typed_outage(), self.engine.begin() as connection:
+            dialect.start_write(connection)
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading; it never waits for writers."""
+        with _typed_outage(), self.engine.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()

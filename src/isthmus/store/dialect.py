@@ -1,0 +1,84 @@
+"""Where SQLite and PostgreSQL differ, and nothing else: engines, upserts, the writer lock."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+_PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
+
+
+def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://…`.
+
+    SQLite: WAL, FULL (an acknowledged write survives power loss), IMMEDIATE transactions. Raises ValueError for any other database.
+    """
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, pool_size=20, max_overflow=0, connect_args={"check_same_thread": False})
+        event.listen(engine, "connect", _prepare_sqlite(busy_seconds))
+        return engine
+    if backend == "postgresql":
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=20, max_overflow=0, pool_pre_ping=True)
+    raise ValueError(f"database '{backend}' is not supported: use sqlite:///<path> or postgresql://<user>@<host>/<database>")
+
+
+def _prepare_sqlite(busy_seconds: float) -> Any:
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        for pragma in (f"busy_timeout={int(busy_seconds * 1000)}", *_PRAGMAS[1:]):
+            connection.execute(f"PRAGMA {pragma}")
+        # The durable engine asks for sub-second time on newer Pythons; SQLite before 3.42 has no such modifier.
+        connection.create_function("unixepoch", 1, lambda _: round(time.time(), 3))
+
+    return prepare
+
+
+def is_sqlite(connection: Connection | Engine) -> bool:
+    """Whether this is SQLite."""
+    return connection.dialect.name == "sqlite"
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, keep: Sequence[str] = ()) -> None:
+    """Insert rows or replace those with the same primary key, except the columns in `keep`, which stay as they were."""
+    if not rows:
+        return
+    insert = sqlite.insert(table) if is_sqlite(connection) else postgresql.insert(table)
+    keys = [column.name for column in table.primary_key.columns]
+    changed = {name: insert.excluded[name] for name in rows[0] if name not in keys and name not in keep}
+    statement = insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
+    connection.execute(statement, list(rows))
+
+
+def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert unless a row with the same unique value exists; whether it was inserted. Atomic: of two callers one gets True."""
+    insert = sqlite.insert(table) if is_sqlite(connection) else postgresql.insert(table)
+    return connection.execute(insert.values(**row).on_conflict_do_nothing()).rowcount == 1
+
+
+def start_write(connection: Connection) -> None:
+    """Become the writer before the first read, so that what is read still holds when it is written (SQLite would begin only at the write)."""
+    if is_sqlite(connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def lock_name(connection: Connection, name: str) -> None:
+    """Serialise the transactions that use one name until this one ends (a SQLite writer is alone already)."""
+    if not is_sqlite(connection):
+        connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Whether the database is locked or gone, so that the same request may succeed later."""
+    return isinstance(error, OperationalError) or error.connection_invalidated

@@ -1,0 +1,244 @@
+"""Every table of the product. Times are integer milliseconds since 1970 (UTC), made in Python; documents are JSON text."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
+
+metadata = MetaData()
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="Facts minted at first start: tenant id, default subscription.",
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("key", String(2048), primary_key=True, comment="lower-cased id"),
+    Column("id", String(2048), nullable=False, comment="id in the case of its creation"),
+    Column("type", String(256), nullable=False, comment="lower-cased full type"),
+    Column("name", String(512), nullable=False),
+    Column("subscription", String(64), nullable=False, comment="lower case; empty at tenant scope"),
+    Column("resource_group", String(128), nullable=False, comment="lower case; empty outside groups"),
+    Column("parent", String(2048), nullable=False, comment="key of the parent or extended resource; empty at top level"),
+    Column("location", String(64), nullable=False),
+    Column("etag", String(64), nullable=False),
+    Column("unique_key", String(512), unique=True, comment="what must be unique in the tenant, per type"),
+    Column("source", String(512), comment="projections: the cell (account/region/type) that listed it, below its connector"),
+    Column("digest", String(64), comment="projections: digest of what the cloud said"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("document", Text, nullable=False, comment="tags, kind, identity, properties, systemData"),
+    Index("resources_by_group", "subscription", "resource_group", "type", "key"),
+    Index("resources_by_type", "type", "subscription", "key"),
+    Index("resources_by_parent", "parent", "type"),
+    Index("resources_by_source", "source"),
+)
+
+resource_tags = Table(
+    "resource_tags",
+    metadata,
+    Column("resource", String(2048), primary_key=True),
+    Column("name", String(512), primary_key=True, comment="lower case"),
+    Column("value", String(1024), nullable=False),
+    Index("resource_tags_by_name", "name", "value"),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", String(160), primary_key=True),
+    Column("resource", String(2048), nullable=False, comment="id the operation is about"),
+    Column("kind", String(128), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("percent", Integer),
+    Column("location", String(64), nullable=False),
+    Column("subscription", String(64), nullable=False),
+    Column("result", Text, comment="properties of the finished operation"),
+    Column("error", Text, comment="error body of a failed one"),
+    Column("caller", String(256), nullable=False),
+    Index("operations_by_resource", "resource"),
+    Index("operations_by_time", "started_at"),
+)
+
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("action", String(256), nullable=False),
+    Column("target", String(2048), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("correlation", String(64), nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("audit_by_target", "target"),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(128), primary_key=True),
+    Column("purpose", String(32), nullable=False, comment="api or aws"),
+    Column("state", String(16), nullable=False, comment="next, current, retired"),
+    Column("public_jwk", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("retires_at", BigInteger, comment="until when verifiers keep it"),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("client_id", String(128), primary_key=True),
+    Column("object_id", String(64), nullable=False, unique=True),
+    Column("name", String(256), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("public_key", Text, comment="PEM, for private_key_jwt"),
+)
+
+client_secrets = Table(
+    "client_secrets",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("client_id", String(128), nullable=False, index=True),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("hash", LargeBinary(64), nullable=False),
+    Column("hint", String(8), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+federated_credentials = Table(
+    "federated_credentials",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("client_id", String(128), nullable=False, index=True),
+    Column("issuer", String(512), nullable=False),
+    Column("subject", String(512), nullable=False),
+    Column("audience", String(512), nullable=False),
+    Column("jwks", Text, comment="keys of the issuer, when it is not to be fetched"),
+    UniqueConstraint("client_id", "issuer", "subject"),
+)
+
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+
+used_assertions = Table(
+    "used_assertions",
+    metadata,
+    Column("hash", String(64), primary_key=True, comment="SHA-256 of client and jti"),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+registrations = Table(
+    "registrations",
+    metadata,
+    Column("vm_id", String(64), primary_key=True, comment="also the machine's client id"),
+    Column("resource", String(2048), nullable=False, unique=True, comment="key of the machine resource"),
+    Column("resource_id", String(2048), nullable=False),
+    Column("principal_id", String(64), nullable=False, unique=True),
+    Column("public_key", Text, nullable=False, comment="base64 PKCS#1"),
+    Column("key_hash", String(64), nullable=False, unique=True, comment="SHA-256 of the SPKI"),
+    Column("next_public_key", Text),
+    Column("next_key_hash", String(64), unique=True),
+    Column("enrolled_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("last_heartbeat", BigInteger),
+    Column("state", String(32), nullable=False, comment="pending, enrolled, removed"),
+    Index("registrations_by_heartbeat", "state", "last_heartbeat"),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("hash", String(64), primary_key=True, comment="SHA-256 of the nonce"),
+    Column("vm_id", String(64), nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("instance_key", String(256), nullable=False, index=True),
+    Column("generation", Integer, nullable=False),
+    Column("state", String(16), nullable=False, comment="open, used, expired"),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("key", String(256), primary_key=True, comment="account/region/instance id"),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("instance_id", String(32), nullable=False),
+    Column("solution", String(2048), nullable=False, comment="key of the solution configuration that works on it"),
+    Column("state", String(32), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("launch_time", String(40), nullable=False),
+    Column("window_id", String(64), nullable=False),
+    Column("command_id", String(64), nullable=False),
+    Column("vm_id", String(64), nullable=False),
+    Column("machine", String(2048), nullable=False, comment="id of the machine resource"),
+    Column("since", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Index("instances_by_solution", "solution", "state"),
+    Index("instances_by_place", "account", "region", "next_at"),
+)
+
+instance_events = Table(
+    "instance_events",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("instance_key", String(256), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("evidence", Text, nullable=False),
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    Column("id", String(160), primary_key=True, comment="deterministic: solution and slot"),
+    Column("solution", String(2048), nullable=False, index=True),
+    Column("account", String(12), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("summary", Text, nullable=False),
+)
+
+scopes = Table(
+    "scopes",
+    metadata,
+    Column("solution", String(1024), primary_key=True),
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("type", String(128), primary_key=True),
+    Column("scan", String(160), nullable=False, comment="the scan that wrote this row last"),
+    Column("outcome", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("checked_at", BigInteger, nullable=False),
+    Column("complete_at", BigInteger, comment="last time the cell was listed to its end"),
+    Column("frozen", Boolean, nullable=False, comment="deletions are withheld because too much vanished at once"),
+)
