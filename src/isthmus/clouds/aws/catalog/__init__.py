@@ -1,0 +1,73 @@
+"""The catalog: every AWS type that Isthmus reads, said once. What others need to know of types is derived here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+from isthmus.clouds.aws.catalog import ec2
+from isthmus.clouds.aws.catalog.actions import action_of
+from isthmus.clouds.aws.catalog.types import PARENT, TAGGING, AwsType, Detail, Parent, path
+
+__all__ = [
+    "PARENT",
+    "TAGGING",
+    "TYPES",
+    "AwsType",
+    "Detail",
+    "Parent",
+    "action_of",
+    "actions_for",
+    "operations",
+    "path",
+    "selected",
+    "service_keys",
+]
+
+_MODULES = (ec2,)
+
+TYPES: Mapping[str, AwsType] = MappingProxyType({entry.arm: entry for module in _MODULES for entry in module.TYPES})
+"""Every type by its ARM name."""
+
+CONTROL = (
+    "ec2:DescribeInstances",
+    "ec2:DescribeRegions",
+    "iam:SimulatePrincipalPolicy",
+    "resourcegroupstaggingapi:GetResources",
+    "ssm:CancelCommand",
+    "ssm:DescribeInstanceInformation",
+    "ssm:GetCommandInvocation",
+    "ssm:ListCommandInvocations",
+    "ssm:ListCommands",
+    "ssm:SendCommand",
+    "sts:AssumeRoleWithWebIdentity",
+    "sts:GetCallerIdentity",
+)
+"""What the product calls besides reading types: trust, regions, permission tests, Run Command."""
+
+EVERY_SCAN = ("ec2:DescribeRegions", "iam:SimulatePrincipalPolicy")
+"""What every scan needs, whatever is selected: the account's regions, and an honest answer of testPermissions."""
+
+
+def service_keys() -> tuple[str, ...]:
+    """The values of `cloudProviderServiceTypes` that the catalog knows, sorted."""
+    return tuple(sorted({entry.service for entry in TYPES.values()}))
+
+
+def selected(services: Collection[str] | None) -> tuple[AwsType, ...]:
+    """The types of these service keys (letter case does not matter); all types for None. Unknown keys select nothing."""
+    if services is None:
+        return tuple(TYPES.values())
+    wanted = {key.strip().lower() for key in services}
+    return tuple(entry for entry in TYPES.values() if entry.service in wanted)
+
+
+def operations() -> tuple[str, ...]:
+    """Every operation that the product calls, as `service:Operation`, sorted: what the wire has to be compiled for."""
+    return tuple(sorted({operation for entry in TYPES.values() for operation in entry.operations} | set(CONTROL)))
+
+
+def actions_for(services: Collection[str] | None) -> tuple[str, ...]:
+    """The IAM actions that inventory needs for these service keys (None: all), sorted: a least-privilege statement."""
+    needed = {operation for entry in selected(services) for operation in entry.operations} | set(EVERY_SCAN)
+    return tuple(sorted({action_of(operation) for operation in needed}))
