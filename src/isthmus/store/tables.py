@@ -27,7 +27,7 @@ resources = Table(
     Column("location", String(64), nullable=False),
     Column("etag", String(64), nullable=False),
     Column("unique_key", String(512), unique=True, comment="what must be unique in the tenant, per type"),
-    Column("source", String(512), comment="projections: the cell (account/region/type) that listed it, below its connector"),
+    Column("source", String(512), comment="what it derives from: a projection's cell, an assignment's principal"),
     Column("digest", String(64), comment="projections: digest of what the cloud said"),
     Column("created_at", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),

@@ -1,0 +1,41 @@
+"""What a decision asks for: resources to put and delete, an operation to open, jobs to start. Pure data; the engine makes it true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from isthmus.arm.envelope import Resource
+from isthmus.arm.ids import ResourceId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobOrder:
+    """A durable job to start with the transaction. `id` is deterministic: the same order twice is one job."""
+
+    job: str
+    id: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    delay_seconds: float = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OperationOrder:
+    """A long-running operation to open: `id` is what clients poll, `kind` what it does, `location` the region in its URL."""
+
+    id: str
+    resource: ResourceId
+    kind: str
+    location: str = "global"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """All that one request does. `deletes` take everything below them along."""
+
+    puts: tuple[Resource, ...] = ()
+    deletes: tuple[ResourceId, ...] = ()
+    operation: OperationOrder | None = None
+    jobs: tuple[JobOrder, ...] = ()
+    detail: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,5 @@
+"""The audit log: one append-only, hash-chained list of everything that Isthmus accepts or refuses."""
+
+from isthmus.audit.chain import Record, append, verify
+
+__all__ = ["Record", "append", "verify"]

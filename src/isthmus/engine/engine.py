@@ -1,0 +1,253 @@
+"""Decide and apply: the one way in which anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import orjson
+from sqlalchemy import Connection, delete, insert, select, update
+
+from isthmus.arm.change import Change, OperationOrder
+from isthmus.arm.envelope import Resource, SystemData
+from isthmus.arm.errors import ArmError, conflict, precondition_failed
+from isthmus.arm.ids import ResourceId, group_id
+from isthmus.arm.types import Actor
+from isthmus.audit import Record, append
+from isthmus.engine import lookup
+from isthmus.engine.rows import from_row, to_row
+from isthmus.store import Store, dialect
+from isthmus.store.tables import operations, resource_tags, resources
+
+_CHUNK = 400
+_ENDED = ("Succeeded", "Failed", "Canceled")
+
+Removal = Callable[[Connection, Sequence[str]], None]
+
+
+class Orders(Protocol):
+    """Where jobs are ordered: in the transaction that needs them."""
+
+    def enqueue(
+        self, connection: Connection, job: str, workflow_id: str, arguments: Mapping[str, Any], *, delay_seconds: float = 0
+    ) -> None:
+        """Start a durable job when the transaction commits; the same id twice is one job."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condition:
+    """If-Match and If-None-Match as sent: an ETag without quotes, `*`, or empty when absent."""
+
+    match: str = ""
+    none_match: str = ""
+
+    def check(self, old: Resource | None, target: str) -> None:
+        """Raises ArmError 412 when the condition does not hold for what exists."""
+        etag = None if old is None else old.etag
+        missing = etag is None
+        if self.match and (missing or self.match not in ("*", etag)):
+            raise precondition_failed(target)
+        if self.none_match and not missing and self.none_match in ("*", etag):
+            raise precondition_failed(target)
+
+
+class Engine:
+    """All writes. `removals` names, per lower-cased type, what else ends with a resource of that type (in the same transaction)."""
+
+    def __init__(
+        self,
+        store: Store,
+        orders: Orders,
+        *,
+        clock: Callable[[], float],
+        new_guid: Callable[[], str],
+        removals: Mapping[str, Removal] | None = None,
+    ) -> None:
+        self.store = store
+        self.orders = orders
+        self.clock = clock
+        self.new_guid = new_guid
+        self.removals = dict(removals or {})
+
+    def now(self) -> int:
+        """Epoch milliseconds."""
+        return int(self.clock() * 1000)
+
+    def write(
+        self, id: ResourceId, decide: Callable[[Resource | None], Change], actor: Actor, action: str, condition: Condition | None = None
+    ) -> tuple[Resource | None, Resource | None]:
+        """Read a resource, decide, apply: atomic against other writers of the same id. Answers what was and what is now.
+
+        Raises whatever the decision raises, 412 for a condition that does not hold; then nothing changed.
+        """
+        with self.store.begin() as connection:
+            dialect.lock_name(connection, id.key)
+            old = lookup.find(connection, id.key)
+            if condition is not None:
+                condition.check(old, str(id))
+            self._apply(connection, decide(old), actor, action, str(id))
+            return old, lookup.find(connection, id.key)
+
+    def apply(self, change: Change, actor: Actor, action: str, target: str) -> None:
+        """Make a change true that depends on nothing read before."""
+        with self.store.begin() as connection:
+            self._apply(connection, change, actor, action, target)
+
+    def apply_within(self, connection: Connection, change: Change, actor: Actor, action: str, target: str) -> None:
+        """Like `apply`, as part of a transaction that also writes rows of its owner (ledger, instances, registrations)."""
+        self._apply(connection, change, actor, action, target)
+
+    def refuse(self, actor: Actor, action: str, target: str, error: ArmError) -> None:
+        """Record a refusal."""
+        record = Record(
+            at=self.now(),
+            actor=actor.id,
+            action=action,
+            target=target[:2048],
+            outcome="refused",
+            detail={"code": error.code, "status": error.status},
+            correlation=actor.correlation,
+        )
+        with self.store.begin() as connection:
+            append(connection, [record])
+
+    def finish(self, operation: str, *, result: Mapping[str, Any] | None = None, error: ArmError | None = None) -> None:
+        """End an operation, once: a later end changes nothing. Without an error it has succeeded."""
+        with self.store.begin() as connection:
+            connection.execute(
+                update(operations)
+                .where(operations.c.id == operation, operations.c.status.not_in(_ENDED))
+                .values(
+                    status="Failed" if error else "Succeeded",
+                    ended_at=self.now(),
+                    percent=100,
+                    result=None if result is None else orjson.dumps(result).decode(),
+                    error=None if error is None else orjson.dumps(error.body()).decode(),
+                )
+            )
+
+    def _apply(self, connection: Connection, change: Change, actor: Actor, action: str, target: str) -> None:
+        if change.deletes:
+            self._delete(connection, change.deletes)
+        self._put(connection, change.puts, actor)
+        if change.operation is not None:
+            self._open(connection, change.operation, actor)
+        for order in change.jobs:
+            self.orders.enqueue(connection, order.job, order.id, order.arguments, delay_seconds=order.delay_seconds)
+        record = Record(
+            at=self.now(),
+            actor=actor.id,
+            action=action,
+            target=target,
+            outcome="accepted",
+            detail={"puts": len(change.puts), "deletes": len(change.deletes), **change.detail},
+            correlation=actor.correlation,
+        )
+        append(connection, [record])
+
+    def _put(self, connection: Connection, puts: Sequence[Resource], actor: Actor) -> None:
+        for start in range(0, len(puts), _CHUNK):
+            part = puts[start : start + _CHUNK]
+            keys = [resource.id.key for resource in part]
+            known = {row.key: from_row(row) for row in connection.execute(select(resources).where(resources.c.key.in_(keys)))}
+            _require_groups(connection, part)
+            for resource in part:
+                _require_unique(connection, resource)
+            stamped = [self._stamp(resource, known.get(resource.id.key), actor) for resource in part]
+            dialect.upsert(connection, resources, [to_row(resource, self.new_guid()) for resource in stamped], keep=("created_at", "id"))
+            _retag(connection, stamped, known)
+
+    def _stamp(self, resource: Resource, old: Resource | None, actor: Actor) -> Resource:
+        now = self.now()
+        made = None if old is None else old.system
+        return replace(
+            resource,
+            system=SystemData(
+                created_by=made.created_by if made else actor.id,
+                created_by_kind=made.created_by_kind if made else actor.kind,
+                created_at=made.created_at if made else now,
+                changed_by=actor.id,
+                changed_by_kind=actor.kind,
+                changed_at=now,
+            ),
+        )
+
+    def _delete(self, connection: Connection, ids: Sequence[ResourceId]) -> None:
+        gone = _below(connection, [id.key for id in ids])
+        for kind, removal in self.removals.items():
+            keys = [key for key, row_type in gone.items() if row_type == kind]
+            if keys:
+                removal(connection, keys)
+        keys = list(gone)
+        for start in range(0, len(keys), _CHUNK):
+            part = keys[start : start + _CHUNK]
+            connection.execute(delete(resource_tags).where(resource_tags.c.resource.in_(part)))
+            connection.execute(delete(resources).where(resources.c.key.in_(part)))
+
+    def _open(self, connection: Connection, order: OperationOrder, actor: Actor) -> None:
+        connection.execute(
+            insert(operations).values(
+                id=order.id,
+                resource=str(order.resource),
+                kind=order.kind,
+                status="Accepted",
+                started_at=self.now(),
+                location=order.location,
+                subscription=order.resource.subscription.lower(),
+                caller=actor.id,
+            )
+        )
+
+
+def _require_groups(connection: Connection, puts: Sequence[Resource]) -> None:
+    """What lies in a resource group needs that group, and one that is not on its way out."""
+    wanted = {group.key: group for r in puts if r.id.group and (group := group_id(r.id.subscription, r.id.group)).key != r.id.key}
+    here = {resource.id.key for resource in puts}
+    for key, group in wanted.items():
+        found = lookup.find(connection, key)
+        if found is None and key not in here:
+            raise ArmError("ResourceGroupNotFound", f"Resource group '{group.name}' could not be found. Create it first.", status=404)
+        if found is not None and found.properties.get("provisioningState") == "Deleting":
+            raise conflict(f"Resource group '{group.name}' is being deleted. Wait for its end.", code="ResourceGroupBeingDeleted")
+
+
+def _require_unique(connection: Connection, resource: Resource) -> None:
+    """What must be unique in the tenant is."""
+    if resource.unique is None:
+        return
+    others = (resources.c.unique_key == resource.unique, resources.c.key != resource.id.key)
+    taken = connection.execute(select(resources.c.id).where(*others)).scalar()
+    if taken is not None:
+        what = resource.unique.rpartition(":")[2]
+        raise conflict(f"'{what}' is in use by '{taken}' already; delete that one first.", target=taken, code="DuplicateResource")
+
+
+def _below(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """The given resources and everything that lies in or extends them: key to type."""
+    found: dict[str, str] = {}
+    edge = list(keys)
+    columns = (resources.c.key, resources.c.type)
+    for start in range(0, len(edge), _CHUNK):
+        rows = connection.execute(select(*columns).where(resources.c.key.in_(edge[start : start + _CHUNK])))
+        found.update((row.key, row.type) for row in rows)
+    while edge:
+        below: list[str] = []
+        for start in range(0, len(edge), _CHUNK):
+            rows = connection.execute(select(*columns).where(resources.c.parent.in_(edge[start : start + _CHUNK])))
+            fresh = {row.key: row.type for row in rows if row.key not in found}
+            found.update(fresh)
+            below.extend(fresh)
+        edge = below
+    return found
+
+
+def _retag(connection: Connection, puts: Sequence[Resource], known: Mapping[str, Resource]) -> None:
+    changed = [r for r in puts if dict(r.tags) != dict(known[r.id.key].tags if r.id.key in known else {})]
+    if not changed:
+        return
+    connection.execute(delete(resource_tags).where(resource_tags.c.resource.in_([resource.id.key for resource in changed])))
+    rows = [{"resource": r.id.key, "name": name.lower(), "value": value} for r in changed for name, value in r.tags.items()]
+    if rows:
+        connection.execute(insert(resource_tags), rows)
