@@ -1,0 +1,189 @@
+"""A key ring per purpose: the next key is published before it signs, a retired one stays published until its last token has expired.
+
+Files in `<data>/keys/<purpose>/`: `ring.json` (public: states, times, JWKs) and `<kid>.pem` for the next and the current key. The private
+half of a retired key is deleted at the rotation; only its public half is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from isthmus.arm.errors import ArmError, conflict
+from isthmus.keys.files import KeyFolder
+from isthmus.keys.signer import RsaSigner, Signer, load_signer, make_signer
+
+State = Literal["next", "current", "retired"]
+_RING = "ring.json"
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyRecord:
+    """What is public of one key. Times in milliseconds since 1970; `retires_at` is set for retired keys only."""
+
+    kid: str
+    purpose: str
+    state: State
+    public_jwk: Mapping[str, str]
+    created_at: int
+    retires_at: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Loaded:
+    stamp: tuple[int, int, int]
+    records: tuple[KeyRecord, ...]
+    signer: RsaSigner
+
+
+class KeyRing:
+    """The keys of one purpose (`api` or `aws`). Opening it makes a current and a next key where there are none.
+
+    `lead` and `keep` are seconds: how long a key must have been published before it signs, and how long its public half stays published
+    after its last signature (at least the life of a token plus the time verifiers may cache). Several processes may share the folder.
+    """
+
+    def __init__(self, folder: Path, purpose: str, *, clock: Callable[[], float], lead: float = _DAY, keep: float = _DAY + 3_600.0) -> None:
+        KeyFolder(folder)
+        self.purpose = purpose
+        self._folder = KeyFolder(folder / purpose)
+        self._clock = clock
+        self._lead = lead
+        self._keep = keep
+        with self._folder.lock():
+            if self._folder.read(_RING) is None:
+                self._write((self._make("current"), self._make("next")))
+            self._loaded: _Loaded | None = None
+            self._loaded = self._load()
+            self._sweep(self._loaded.records)
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """Changes whenever the ring changes, by whichever process; for caches of what `records` says."""
+        return self._folder.stamp(_RING)
+
+    def records(self) -> tuple[KeyRecord, ...]:
+        """Every published key: next, current, and retired ones whose time is not over."""
+        now = self._now()
+        return tuple(record for record in self._fresh().records if record.retires_at is None or record.retires_at > now)
+
+    def jwks(self) -> dict[str, Any]:
+        """The JWK Set (RFC 7517 5) of `records`."""
+        return {"keys": [dict(record.public_jwk) for record in self.records()]}
+
+    def signer(self) -> Signer:
+        """The current key."""
+        return self._fresh().signer
+
+    def rotate(self) -> KeyRecord:
+        """Let the next key sign, retire the current one, and publish a new next key; the new current key.
+
+        ArmError 409 `NextKeyTooYoung` when verifiers may not have seen the next key yet.
+        """
+        with self._folder.lock():
+            records = self._load().records
+            now = self._now()
+            following = next(record for record in records if record.state == "next")
+            ready = following.created_at + int(self._lead * 1000)
+            if ready > now:
+                raise conflict(
+                    f"The next key of '{self.purpose}' is published for too short a time: verifiers may not know it yet. "
+                    f"Repeat in {(ready - now) // 1000 + 1} s, or replace all keys if one is compromised.",
+                    target=following.kid,
+                    code="NextKeyTooYoung",
+                )
+            promoted = replace(following, state="current")
+            retired = replace(self._current(records), state="retired", retires_at=now + int(self._keep * 1000))
+            earlier = (record for record in records if record.retires_at is not None and record.retires_at > now)
+            self._change((promoted, self._make("next"), retired, *earlier))
+            return promoted
+
+    def replace_all(self) -> KeyRecord:
+        """For a leak: new keys at once, and none of the old ones is published any more, so that whatever they signed is refused.
+
+        Both private halves lay in one folder, therefore the next key goes too. Returns the new current key.
+        """
+        with self._folder.lock():
+            current = self._make("current")
+            self._change((current, self._make("next")))
+            return current
+
+    def _change(self, records: tuple[KeyRecord, ...]) -> None:
+        self._write(records)
+        self._loaded = self._load()
+        self._sweep(records)
+
+    def _current(self, records: tuple[KeyRecord, ...]) -> KeyRecord:
+        return next(record for record in records if record.state == "current")
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+    def _make(self, state: State) -> KeyRecord:
+        signer = make_signer()
+        self._folder.write(f"{signer.kid}.pem", signer.private_pem())
+        return KeyRecord(kid=signer.kid, purpose=self.purpose, state=state, public_jwk=signer.public_jwk, created_at=self._now())
+
+    def _write(self, records: tuple[KeyRecord, ...]) -> None:
+        rows = [
+            {
+                "kid": row.kid,
+                "state": row.state,
+                "createdAt": row.created_at,
+                "retiresAt": row.retires_at,
+                "publicJwk": dict(row.public_jwk),
+            }
+            for row in records
+        ]
+        self._folder.write(_RING, json.dumps({"keys": rows}, indent=1).encode())
+
+    def _fresh(self) -> _Loaded:
+        loaded = self._loaded
+        if loaded is None or loaded.stamp != self.version:
+            with self._folder.lock():
+                self._loaded = loaded = self._load()
+        return loaded
+
+    def _load(self) -> _Loaded:
+        stamp = self.version
+        rows = json.loads(self._folder.read(_RING) or b'{"keys": []}')["keys"]
+        records = tuple(
+            KeyRecord(
+                kid=row["kid"],
+                purpose=self.purpose,
+                state=row["state"],
+                public_jwk=row["publicJwk"],
+                created_at=row["createdAt"],
+                retires_at=row["retiresAt"],
+            )
+            for row in rows
+        )
+        kid = self._current(records).kid
+        known = self._loaded is not None and self._loaded.signer.kid == kid
+        return _Loaded(stamp=stamp, records=records, signer=self._loaded.signer if self._loaded and known else self._open(kid))
+
+    def _open(self, kid: str) -> RsaSigner:
+        name = f"{kid}.pem"
+        pem = self._folder.read(name)
+        signer = load_signer(pem, str(self._folder.path / name)) if pem is not None else None
+        if signer is None or signer.kid != kid:
+            raise ArmError(
+                "UnreadableKeyFile",
+                f"The current key of '{self.purpose}' is missing or is another key: '{self._folder.path / name}'. "
+                f"Restore it from a backup, or delete the folder '{self._folder.path}' to have new keys made; "
+                "tokens signed until now are refused then.",
+                status=500,
+                target=kid,
+            )
+        return signer
+
+    def _sweep(self, records: tuple[KeyRecord, ...]) -> None:
+        """Delete private halves that no state needs, and what a crash left behind."""
+        needed = {_RING, *(f"{record.kid}.pem" for record in records if record.state != "retired")}
+        for name in self._folder.names():
+            if name not in needed:
+                self._folder.remove(name)
