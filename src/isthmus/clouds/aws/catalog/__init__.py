@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from isthmus.clouds.aws.catalog import ec2
+from isthmus.clouds.aws.catalog import compute, containers, databases, ec2, iam, management, messaging, network, security, storage
 from isthmus.clouds.aws.catalog.actions import action_of
-from isthmus.clouds.aws.catalog.types import PARENT, TAGGING, AwsType, Detail, Parent, path
+from isthmus.clouds.aws.catalog.types import GLOBAL, HOME, PARENT, TAGGING, AwsType, Detail, Parent, path
 
 __all__ = [
+    "GLOBAL",
+    "HOME",
     "PARENT",
     "TAGGING",
     "TYPES",
@@ -24,7 +26,7 @@ __all__ = [
     "service_keys",
 ]
 
-_MODULES = (ec2,)
+_MODULES = (compute, containers, databases, ec2, iam, management, messaging, network, security, storage)
 
 TYPES: Mapping[str, AwsType] = MappingProxyType({entry.arm: entry for module in _MODULES for entry in module.TYPES})
 """Every type by its ARM name."""

@@ -133,8 +133,8 @@ TYPES = (
         arn="arn:{partition}:ec2:{region}:{OwnerId || account}:network-interface/{NetworkInterfaceId}",
         name="TagSet[?Key=='Name'].Value | [0]",
         tags="TagSet",
-        keep="Description InterfaceType Ipv6Addresses PrivateIpAddress PrivateIpAddresses Ipv4Prefixes Ipv6Prefixes SourceDestCheck SubnetId"
-        " VpcId",
+        keep="Description InterfaceType Ipv6Addresses PrivateIpAddress PrivateIpAddresses Ipv4Prefixes Ipv6Prefixes SourceDestCheck"
+        " SubnetId VpcId",
         renamed={
             "id": "NetworkInterfaceId",
             "groupSet": "Groups[].GroupId",

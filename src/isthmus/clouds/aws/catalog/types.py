@@ -18,7 +18,13 @@ TAGGING: Final = "tagging"
 """Value of `AwsType.tags`: the list does not answer tags; the tagging API does, 100 resources per call."""
 
 PARENT: Final = "Parent"
-"""Member of a child's row that holds the parameters its parent gave, e.g. `Parent.cluster`."""
+"""Member of a child's row that holds what its parent gave, e.g. `Parent.cluster`."""
+
+HOME: Final = "home"
+"""Value of `AwsType.answers_in`: the partition's own region for global services (us-east-1, cn-north-1, us-gov-west-1)."""
+
+GLOBAL: Final = "global"
+"""Value of `AwsType.region` of resources that lie in no region."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -48,11 +54,13 @@ class Detail:
 class Parent:
     """Where a child type's parameters come from: every row of `type`, by the path `params`, which answers a mapping.
 
-    `region` is the path, in the parent's row, of the region that answers for the child (S3 buckets).
+    A child's row holds these parameters, and what the path `shows` answers, in its member `Parent`; nothing else of a parent's row is kept
+    in memory. `region` is the path, in the parent's row, of the region that answers for the child (S3 buckets).
     """
 
     type: AwsType
-    params: str
+    params: str = "{}"
+    shows: str = "{}"
     region: str = ""
 
 
