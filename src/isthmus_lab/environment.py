@@ -1,0 +1,82 @@
+"""The environment in which ministack may be imported: loopback, authorising, offline, without the host's credentials.
+
+ministack reads its settings at import and treats an `AWS_ACCESS_KEY_ID` of the host as a root key of the lab, so the server runs
+only in a process whose environment was built here.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+PORT = 4566
+SECRET = "isthmus-lab"
+"""Secret of every account's root key in the lab; the access key is the account id."""
+
+STATE_DIR_VARIABLE = "ISTHMUS_LAB_STATE_DIR"
+_PASSED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+    "PYTHONDONTWRITEBYTECODE",
+    "COVERAGE_PROCESS_START",
+)
+
+
+def scrubbed(environ: Mapping[str, str], *, port: int, state_dir: Path) -> dict[str, str]:
+    """The whole environment of a lab process; everything not named here is left out, the host's AWS settings above all."""
+    kept = {name: environ[name] for name in _PASSED if name in environ}
+    return kept | {
+        STATE_DIR_VARIABLE: str(state_dir),
+        "AUTH": "true",
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "MINISTACK_ACCOUNT_ID": "000000000000",
+        "MINISTACK_REGION": "us-east-1",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent",
+        "LOG_LEVEL": "WARNING",
+        "MINISTACK_WORKER_THREADS": "64",
+        "MINISTACK_IMDS_V2_REQUIRED": "1",
+        "LAMBDA_EXECUTOR": "local",
+        "STATE_DIR": str(state_dir / "ministack"),
+        "S3_DATA_DIR": str(state_dir / "s3"),
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": "*",
+    }
+
+
+def is_scrubbed(environ: Mapping[str, str]) -> bool:
+    """Whether the environment was built by `scrubbed`."""
+    return STATE_DIR_VARIABLE in environ and environ.get("AUTH") == "true" and "AWS_ACCESS_KEY_ID" not in environ
+
+
+def usable_port(wanted: int, *, exact: bool = False) -> int:
+    """The wanted port if it can be bound on loopback, else a free one; with `exact` an OSError instead. 0 asks for any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            if exact:
+                raise
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def root_credentials(account: str) -> dict[str, str]:
+    """boto3 arguments of an account's root key."""
+    return {"aws_access_key_id": account, "aws_secret_access_key": SECRET}
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder that the running lab process may write to."""
+    return Path(environ[STATE_DIR_VARIABLE])

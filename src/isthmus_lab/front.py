@@ -1,0 +1,176 @@
+"""What every request to the lab passes before ministack: admin paths, call counter, faults, regions that are not opted in."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from pydantic import ValidationError
+
+from isthmus_lab.adapter import Adapter, Headers, Query, Receive, Scope, Send, access_key_of_call
+from isthmus_lab.faults import FaultRule, Faults
+from isthmus_lab.pack.install import CLOSED_REGION
+from isthmus_lab.pack.issuers import Issuer, Issuers
+from isthmus_lab.process import ADMIN_HEADER
+from isthmus_lab.world import Response, Ssm
+
+_UNCOUNTED = ("/_ministack/", "/_localstack/", "/health")
+_GUARDED = ("/_ministack/reset", "/_ministack/config")
+_JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One HTTP request, read whole. Header names are lower case."""
+
+    method: str
+    path: str
+    headers: Headers
+    query: Query
+    body: bytes
+
+
+class Front:
+    """The lab's ASGI application."""
+
+    def __init__(self, adapter: Adapter, faults: Faults, issuers: Issuers, ssm: Ssm | None, reset: Callable[[], Awaitable[None]]) -> None:
+        self._adapter, self._faults, self._issuers, self._ssm, self._reset = adapter, faults, issuers, ssm, reset
+        self.calls: Counter[tuple[str, str, str]] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._adapter.serve(scope, receive, send)
+            return
+        request = await _read(scope, receive)
+        if request.path.startswith("/_lab/"):
+            await _answer(send, await self._admin(request))
+        elif request.path.startswith(_GUARDED) and ADMIN_HEADER not in request.headers:
+            await _answer(send, _forbidden())
+        elif request.path.startswith(_UNCOUNTED):
+            await self._adapter.serve(scope, _replay(request.body, receive), send)
+        else:
+            await self._aws(scope, request, receive, send)
+
+    async def _aws(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
+        service, action, region, key = self._adapter.identify(request.method, request.path, request.headers, request.body, request.query)
+        self.calls[service, action, region] += 1
+        rule = self._faults.match(service=service, action=action, account=self._adapter.account_of_key(key) if key else "", region=region)
+        if rule is not None:
+            await asyncio.sleep(rule.delay)
+            if rule.drop:
+                await _break_off(send)
+                return
+            if error := rule.error(service):
+                await _answer(send, self._adapter.error(service, error[0], rule.message, error[1], request.headers))
+                return
+        if region == CLOSED_REGION and key:
+            message = "The security token included in the request is invalid."
+            await _answer(send, self._adapter.error(service, "UnrecognizedClientException", message, 403, request.headers))
+            return
+        access_key_of_call.set(key)
+        await self._adapter.serve(scope, _replay(request.body, receive), send)
+
+    async def _admin(self, request: Request) -> Response:
+        # Browsers cannot send this header to another origin without a preflight, and the lab answers none for these paths.
+        if ADMIN_HEADER not in request.headers:
+            return _forbidden()
+        if request.path.startswith("/_lab/machines") and self._ssm is not None:
+            answer = await self._ssm.admin(request.method, request.path, request.body)
+            return answer or _json(404, {"error": f"No admin path {request.path}"})
+        route = _ROUTES.get((request.method, request.path))
+        if route is None:
+            return _json(404, {"error": f"No admin path {request.method} {request.path}"})
+        try:
+            return _json(200, await route(self, request.body))
+        except ValidationError as error:
+            return _json(400, {"error": json.loads(error.json(include_url=False, include_context=False))})
+
+    async def _list_faults(self, body: bytes) -> object:
+        return self._faults.listed()
+
+    async def _add_fault(self, body: bytes) -> object:
+        self._faults.add(FaultRule.model_validate_json(body))
+        return self._faults.listed()
+
+    async def _clear_faults(self, body: bytes) -> object:
+        self._faults.clear()
+        return []
+
+    async def _add_issuer(self, body: bytes) -> object:
+        self._issuers.add(Issuer.model_validate_json(body))
+        return self._issuers.hosts()
+
+    async def _list_calls(self, body: bytes) -> object:
+        rows = [{"service": s, "action": a, "region": r, "count": n} for (s, a, r), n in sorted(self.calls.items())]
+        return {"total": self.calls.total(), "calls": rows}
+
+    async def _clear_calls(self, body: bytes) -> object:
+        self.calls.clear()
+        return {"total": 0, "calls": []}
+
+    async def _reset_all(self, body: bytes) -> object:
+        await self._reset()
+        self._faults.clear()
+        self.calls.clear()
+        return {}
+
+
+_ROUTES: dict[tuple[str, str], Callable[[Front, bytes], Awaitable[object]]] = {
+    ("GET", "/_lab/faults"): Front._list_faults,
+    ("POST", "/_lab/faults"): Front._add_fault,
+    ("DELETE", "/_lab/faults"): Front._clear_faults,
+    ("POST", "/_lab/issuers"): Front._add_issuer,
+    ("GET", "/_lab/calls"): Front._list_calls,
+    ("DELETE", "/_lab/calls"): Front._clear_calls,
+    ("POST", "/_lab/reset"): Front._reset_all,
+}
+
+
+async def _read(scope: Scope, receive: Receive) -> Request:
+    headers: Headers = {}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            break
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    return Request(method=scope["method"], path=scope["path"], headers=headers, query=query, body=b"".join(parts))
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    pending: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Any:
+        return pending.pop() if pending else await receive()
+
+    return again
+
+
+async def _answer(send: Send, response: Response) -> None:
+    status, headers, body = response
+    names = {name.lower(): value for name, value in headers.items()} | {"content-length": str(len(body))}
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in names.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _break_off(send: Send) -> None:
+    """Promise more than is sent: the server closes the connection, the client sees a truncated answer."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+    await send({"type": "http.response.body", "body": b"<", "more_body": True})
+
+
+def _json(status: int, value: object) -> Response:
+    return status, dict(_JSON), json.dumps(value).encode()
+
+
+def _forbidden() -> Response:
+    return _json(403, {"error": f"Admin paths need the header {ADMIN_HEADER}: 1"})

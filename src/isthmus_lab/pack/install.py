@@ -1,0 +1,49 @@
+"""Puts the pack in front of ministack."""
+
+from isthmus_lab.adapter import Adapter, Handler, Headers, Query
+from isthmus_lab.pack.cloudformation import OidcProviderType, SsmDocumentType, refuse_taken_role_name
+from isthmus_lab.pack.ec2 import Ec2, instance_fields
+from isthmus_lab.pack.iam import Iam
+from isthmus_lab.pack.images import Images
+from isthmus_lab.pack.issuers import Issuers
+from isthmus_lab.pack.providers import Providers
+from isthmus_lab.pack.webidentity import WebIdentity
+from isthmus_lab.world import Response, Ssm
+
+CLOSED_REGION = "me-south-1"
+"""The region that no account of the lab has opted in to."""
+
+
+class Pack:
+    """Everything of the pack for one lab."""
+
+    def __init__(self, adapter: Adapter, issuers: Issuers, ssm: Ssm | None) -> None:
+        self._adapter, self._issuers, self._ssm = adapter, issuers, ssm
+        self._images = Images(adapter.clock)
+
+    def install(self) -> None:
+        """Wrap services and add resource types; once per process."""
+        adapter = self._adapter
+        providers = Providers(adapter)
+        adapter.wrap("iam", Iam(adapter, providers))
+        adapter.wrap("sts", WebIdentity(adapter, self._issuers, providers))
+        adapter.wrap("ec2", Ec2(adapter, self._images))
+        adapter.enrich_instances(instance_fields)
+        adapter.set_region_status(CLOSED_REGION, "not-opted-in")
+        adapter.resource_type("AWS::IAM::OIDCProvider", OidcProviderType(adapter, providers).handlers())
+        adapter.guard_creation("AWS::IAM::Role", refuse_taken_role_name(adapter))
+        if self._ssm is not None:
+            self._install_ssm(self._ssm)
+
+    def _install_ssm(self, ssm: Ssm) -> None:
+        async def answer(method: str, path: str, headers: Headers, body: bytes, query: Query, inner: Handler) -> Response:
+            own = await ssm(method, path, headers, body, query)
+            return own if own is not None else await inner(method, path, headers, body, query)
+
+        self._adapter.wrap("ssm", answer)
+        self._adapter.authorise_later(frozenset(f"ssm:{operation}" for operation in ssm.operations))
+        self._adapter.resource_type("AWS::SSM::Document", SsmDocumentType(self._adapter, ssm.documents).handlers())
+
+    def reset(self) -> None:
+        """Forget what the pack itself holds. What the lab was told of issuers stays: it is setup, not AWS state."""
+        self._images.clear()

@@ -1,0 +1,91 @@
+"""The server process of the lab: ministack with our pack under hypercorn. Start it with `python -m isthmus_lab` or `LabProcess`."""
+
+import asyncio
+import importlib
+import importlib.util
+import json
+import os
+import random
+import signal
+import sys
+import time
+
+import hypercorn.asyncio
+import hypercorn.config
+
+from isthmus_lab.adapter import Adapter
+from isthmus_lab.environment import is_scrubbed, state_dir
+from isthmus_lab.faults import Faults
+from isthmus_lab.front import Front
+from isthmus_lab.pack.install import Pack
+from isthmus_lab.pack.issuers import Issuers
+from isthmus_lab.world import Ssm, World
+
+
+def build_ssm(world: World) -> Ssm | None:
+    """The SSM service and its machines, where that part is installed."""
+    if importlib.util.find_spec("isthmus_lab.ssm") is None or importlib.util.find_spec("isthmus_lab.ssm.service") is None:
+        return None
+    service: Ssm = importlib.import_module("isthmus_lab.ssm.service").SsmService(world)
+    return service
+
+
+async def run(port: int) -> None:
+    """Serve on loopback until SIGTERM or SIGINT; prints the ready line once the port answers."""
+    url = f"http://127.0.0.1:{port}"
+    adapter = Adapter(endpoint=url, state_dir=state_dir(os.environ), clock=time.time)
+    issuers = Issuers(time.time)
+    ssm = build_ssm(adapter)
+    pack = Pack(adapter, issuers, ssm)
+    pack.install()
+
+    async def reset() -> None:
+        await adapter.reset()
+        pack.reset()
+        if ssm is not None:
+            await ssm.reset()
+
+    front = Front(adapter, Faults(random.Random()), issuers, ssm, reset)  # noqa: S311 — chance of an injected fault, no secret
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    config = hypercorn.config.Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.loglevel = "WARNING"
+    config.graceful_timeout = 1.0
+    config.keep_alive_timeout = 120.0
+    config.h11_max_incomplete_size = 1 << 20
+    server = asyncio.create_task(hypercorn.asyncio.serve(front, config, shutdown_trigger=stopping.wait))  # type: ignore[arg-type]
+    await _until_open(port, server)
+    if ssm is not None:
+        await ssm.start()
+    sys.stdout.write(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
+    sys.stdout.flush()
+    try:
+        await server
+    finally:
+        if ssm is not None:
+            await ssm.stop()
+
+
+async def _until_open(port: int, server: asyncio.Task[None]) -> None:
+    while not server.done():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            return
+    await server
+
+
+def main() -> None:
+    """Run the server in this process."""
+    if not is_scrubbed(os.environ):
+        sys.exit("The lab needs an environment of its own. Start it with: python -m isthmus_lab")
+    asyncio.run(run(int(os.environ["GATEWAY_PORT"])))
+
+
+if __name__ == "__main__":
+    main()
