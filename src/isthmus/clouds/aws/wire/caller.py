@@ -2,38 +2,168 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
+from importlib.metadata import version
 from typing import Any
 
+import aiohttp
+from yarl import URL
+
+from isthmus.clouds.aws.wire.answers import Answer, clock_skew, read_answer, refusal
 from isthmus.clouds.aws.wire.credentials import Credentials
+from isthmus.clouds.aws.wire.endpoints import Endpoints, addressed
+from isthmus.clouds.aws.wire.errors import AwsError, AwsTransportError, TransportReason
+from isthmus.clouds.aws.wire.models import Operation
+from isthmus.clouds.aws.wire.models import operation as find_operation
+from isthmus.clouds.aws.wire.paging import Cursor
+from isthmus.clouds.aws.wire.sign import Signer, encoded_query, unsigned
+
+MAX_BODY = 10 * 1024 * 1024
+PER_HOST = 64
+_CONNECT = 10.0
+_KEEP_ALIVE = 20.0
+_CHUNK = 256 * 1024
 
 
 class Wire:
-    """Calls AWS. One per process; it owns the TLS context and the connections."""
+    """Calls AWS. One per process and event loop; it owns the TLS context and the connections.
+
+    `environ` gives the standard AWS settings `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` and
+    `AWS_CA_BUNDLE`; nothing else of it is read. `clock` is epoch seconds, `timeout` seconds for one exchange, not counting the wait for
+    a free connection. `calls` counts what was sent by (service, operation, region).
+    """
 
     def __init__(self, *, environ: Mapping[str, str], clock: Callable[[], float], timeout: float = 60.0) -> None:
         self.calls: Counter[tuple[str, str, str]] = Counter()
-        self._environ = environ
+        self._endpoints = Endpoints(environ)
+        self._bundle = environ.get("AWS_CA_BUNDLE") or None
         self._clock = clock
-        self._timeout = timeout
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(_CONNECT, timeout))
+        self._signer = Signer()
+        self._ahead = 0.0
+        self._session: aiohttp.ClientSession | None = None
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._fixed = {"user-agent": f"isthmus/{version('isthmus')}", "accept-encoding": "identity"}
 
     async def call(self, operation: str, params: Mapping[str, Any], *, region: str, credentials: Credentials | None) -> dict[str, Any]:
         """One HTTP exchange: no retry, no paging. `credentials=None` sends it unsigned. Timestamps stay text, blobs base64 text.
 
         Raises AwsError for what AWS refuses, AwsTransportError when no usable answer comes, ValueError for an unknown operation or
-        parameters that its model does not allow.
+        parameters that its model does not allow. A signature refused because of our clock is always `RequestTimeTooSkewed`; the next
+        call is signed with AWS' time.
         """
-        raise NotImplementedError
+        found = find_operation(operation)
+        answer = await self.send(found, params, region=region, credentials=credentials)
+        return self.read(found, answer, region=region)
 
     async def pages(
         self, operation: str, params: Mapping[str, Any], *, region: str, credentials: Credentials
     ) -> AsyncIterator[dict[str, Any]]:
         """Every page of a list, asked for at the largest size the model allows. A page may be empty and still have a successor.
 
-        Raises AwsError `RepeatedToken` when a token comes back unchanged.
+        Raises AwsError `RepeatedToken` when a token comes a second time, and what `call` raises.
         """
-        yield await self.call(operation, params, region=region, credentials=credentials)
+        found = find_operation(operation)
+        cursor = Cursor(found, params, region=region)
+        while cursor.params is not None:
+            page = await self.call(operation, cursor.params, region=region, credentials=credentials)
+            cursor.advance(page)
+            yield page
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. A later call opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def send(self, operation: Operation, params: Mapping[str, Any], *, region: str, credentials: Credentials | None) -> Answer:
+        """The exchange alone: whatever HTTP answer came, unread, so that an unchanged page can be recognised before it is parsed."""
+        draft = operation.write(params)
+        service = operation.service
+        place = self._endpoints.find(service, region)
+        host, path = addressed(place, prefix=draft.prefix, bucket=draft.bucket, path=draft.path)
+        if credentials is None:
+            headers = dict(unsigned(draft, host=host))
+        else:
+            now = self._clock() + self._ahead
+            headers = self._signer.sign(draft, service, host=host, path=path, region=place.region, credentials=credentials, now=now)
+        headers.update(self._fixed)
+        query = f"?{encoded_query(draft.query)}" if draft.query else ""
+        url = URL(f"{place.scheme}://{host}{path}{query}", encoded=True)
+        slot = self._slots.get(host)
+        if slot is None:
+            slot = self._slots[host] = asyncio.Semaphore(PER_HOST)
+        async with slot:
+            self.calls[service.name, operation.name.partition(":")[2], region] += 1
+            try:
+                return await self._exchange(draft.method, url, headers, draft.body)
+            except _TooLarge:
+                raise AwsTransportError(
+                    operation=operation.name, region=region, reason="too-large", detail=f"more than {MAX_BODY} bytes"
+                ) from None
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise AwsTransportError(
+                    operation=operation.name, region=region, reason=_reason(error), detail=f"{host}: {error}"
+                ) from error
+
+    def read(self, operation: Operation, answer: Answer, *, region: str) -> dict[str, Any]:
+        """What an answer says; raises AwsError where it refuses."""
+        if answer.status < 300:
+            return read_answer(operation, answer, region=region)
+        error = refusal(operation, answer, region=region)
+        ahead = clock_skew(error, answer, self._clock() + self._ahead)
+        if ahead is not None:
+            self._ahead += ahead
+            raise AwsError(
+                code="RequestTimeTooSkewed", message=error.message, status=error.status, operation=error.operation, region=region
+            )
+        raise error
+
+    async def _exchange(self, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> Answer:
+        session = self._session or self._open()
+        async with session.request(method, url, headers=headers, data=body or None, allow_redirects=False) as response:
+            length = response.content_length
+            if length is not None and length > MAX_BODY:
+                response.close()
+                raise _TooLarge
+            content = await (response.read() if length is not None else _bounded(response))
+            return Answer(response.status, {key.lower(): value for key, value in response.headers.items()}, content)
+
+    def _open(self) -> aiohttp.ClientSession:
+        context = ssl.create_default_context(cafile=self._bundle)
+        connector = aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=("Content-Type",)
+        )
+        return self._session
+
+
+class _TooLarge(Exception):
+    pass
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """A body without a declared length, up to the cap."""
+    parts, size = [], 0
+    async for part in response.content.iter_chunked(_CHUNK):
+        size += len(part)
+        if size > MAX_BODY:
+            response.close()
+            raise _TooLarge
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _reason(error: BaseException) -> TransportReason:
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "dns"
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return "tls"
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return "truncated"
+    return "connect"

@@ -1,0 +1,137 @@
+"""From an HTTP answer to the operation's result, or to the error that AWS meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import orjson
+from lxml import etree
+
+from isthmus.clouds.aws.wire.errors import AwsError
+from isthmus.clouds.aws.wire.faults import parse_xml, read_fault
+from isthmus.clouds.aws.wire.models import Operation
+
+# Namespaces cost a copy of every tag's name; the declaration of the document's own stands in its first element.
+_NAMESPACE = re.compile(rb"\sxmlns=\"[^\"]*\"")
+_HEAD = 1024
+# Signature checks fail under these names when the caller's clock is wrong; then the answer's Date tells by how much.
+_CLOCK_CODES = frozenset(
+    {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"}
+)
+_EMPTY = etree.Element("empty")
+SKEW = 240.0  # seconds; AWS refuses at 300
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, complete. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def read_answer(operation: Operation, answer: Answer, *, region: str) -> dict[str, Any]:
+    """The result; raises AwsError `MalformedAnswer` when a body of a success cannot be read, and S3's errors that come with status 200."""
+    try:
+        result = _read(operation, answer)
+    except AwsError:
+        raise
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise AwsError(
+            code="MalformedAnswer",
+            message=f"the answer is not what the service's model promises ({error})",
+            status=answer.status,
+            operation=operation.name,
+            region=region,
+        ) from error
+    if result is None:
+        raise refusal(operation, answer, region=region)
+    return result
+
+
+def _read(operation: Operation, answer: Answer) -> dict[str, Any] | None:
+    found: dict[str, Any] = {}
+    for member, location, name, ref in operation.out_at:
+        value = _located(answer, location, name, ref)
+        if value is not None:
+            found[member] = value
+    if operation.payload is not None and operation.body is None:
+        found[operation.payload[0]] = answer.body.decode()
+    elif operation.body is not None:
+        content = _json_body(answer.body) if operation.service.speaks_json else _xml_body(operation, answer.body)
+        if content is None:
+            return None
+        if operation.payload is not None:
+            found[operation.payload[0]] = operation.body(content)
+        else:
+            found.update(operation.body(content))
+            if operation.name == "s3:GetBucketLocation":  # the one answer whose root element is the value; us-east-1 is an empty one
+                found["LocationConstraint"] = content.text
+    return found
+
+
+def _json_body(body: bytes) -> Any:
+    return orjson.loads(body) if body else {}
+
+
+def _xml_body(operation: Operation, body: bytes) -> Any:
+    """The element that the result's shape describes; an empty one for an empty body, None for an error in a success' clothes (S3)."""
+    if not body and operation.service.protocol == "rest-xml":
+        return _EMPTY
+    root = parse_xml(_NAMESPACE.sub(b"", body[:_HEAD]) + body[_HEAD:])
+    if operation.service.is_s3 and root.tag == "Error":
+        return None
+    if operation.wrapper is None:
+        return root
+    for child in root:
+        if child.tag.rpartition("}")[2] == operation.wrapper:
+            return child
+    raise ValueError(f"there is no {operation.wrapper}")
+
+
+def _located(answer: Answer, location: str, name: str, ref: Any) -> Any:
+    if location == "statusCode":
+        return answer.status
+    if location == "headers":
+        start = name.lower()
+        return {key[len(start) :]: value for key, value in answer.headers.items() if key.startswith(start)}
+    value = answer.headers.get(name.lower())
+    if value is None:
+        return None
+    if ref == "i":
+        return int(value)
+    if ref == "f":
+        return float(value)
+    return value.lower() == "true" if ref == "b" else value
+
+
+def refusal(operation: Operation, answer: Answer, *, region: str) -> AwsError:
+    """The error of an answer that refuses."""
+    code, message = read_fault(answer.body, answer.headers, answer.status, speaks_json=operation.service.speaks_json)
+    return AwsError(
+        code=code,
+        message=message,
+        status=answer.status,
+        operation=operation.name,
+        region=region,
+        retry_after=_retry_after(answer.headers),
+    )
+
+
+def clock_skew(error: AwsError, answer: Answer, now: float) -> float | None:
+    """By how many seconds AWS' clock is ahead of `now`, if that explains a refused signature."""
+    if error.code not in _CLOCK_CODES or "date" not in answer.headers:
+        return None
+    try:
+        ahead = parsedate_to_datetime(answer.headers["date"]).timestamp() - now
+    except ValueError:
+        return None
+    return ahead if abs(ahead) > SKEW or error.code == "RequestTimeTooSkewed" else None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("retry-after", "")
+    return float(text) if text.isdigit() else None

@@ -1,0 +1,66 @@
+"""Which operations the wire can call: everything that the catalog lists or details, and what sessions and shells need."""
+
+from __future__ import annotations
+
+_OPERATIONS = """
+accessanalyzer ListAnalyzers ListArchiveRules
+account ListRegions
+apigateway GetRestApis GetStages
+appsync ListGraphqlApis
+autoscaling DescribeAutoScalingGroups DescribeLifecycleHooks DescribeNotificationConfigurations
+cloudformation DescribeStacks ListStackSets DescribeStackSet
+cloudfront ListDistributions GetDistributionConfig ListTagsForResource
+cloudtrail DescribeTrails GetTrailStatus GetEventSelectors LookupEvents
+cloudwatch DescribeAlarms
+codebuild ListProjects BatchGetProjects ListSourceCredentials
+config DescribeConfigurationRecorders DescribeConfigurationRecorderStatus DescribeDeliveryChannels
+dax DescribeClusters
+dms DescribeReplicationInstances
+dynamodb ListTables DescribeTable DescribeContinuousBackups DescribeTimeToLive
+ec2 DescribeAccountAttributes DescribeAddresses DescribeFlowLogs DescribeIamInstanceProfileAssociations DescribeImages DescribeInstances
+ec2 DescribeInstanceStatus DescribeIpams DescribeKeyPairs DescribeNetworkAcls DescribeNetworkInterfaces DescribeRegions DescribeRouteTables
+ec2 DescribeSecurityGroups DescribeSnapshots DescribeSubnets DescribeTags DescribeVolumes DescribeVpcAttribute DescribeVpcEndpoints
+ec2 DescribeVpcPeeringConnections DescribeVpcs
+ecr DescribeRepositories DescribeImages GetRepositoryPolicy GetLifecyclePolicy
+ecs ListClusters DescribeClusters ListServices DescribeServices ListTaskDefinitions DescribeTaskDefinition
+efs DescribeFileSystems DescribeMountTargets DescribeLifecycleConfiguration DescribeBackupPolicy
+eks ListClusters DescribeCluster ListNodegroups DescribeNodegroup
+elasticbeanstalk DescribeApplications DescribeConfigurationSettings DescribeEnvironments
+elbv2 DescribeListeners DescribeLoadBalancers DescribeLoadBalancerAttributes DescribeTags DescribeTargetGroups
+elbv2 DescribeTargetGroupAttributes DescribeTargetHealth
+emr ListClusters DescribeCluster
+guardduty ListDetectors GetDetector
+iam GetAccessKeyLastUsed GetAccountAuthorizationDetails GetAccountPasswordPolicy GetServerCertificate ListAccessKeys
+iam ListInstanceProfiles ListMFADevices ListPolicies ListPolicyVersions ListRoles ListServerCertificates ListUserPolicies ListUsers
+iam ListVirtualMFADevices SimulatePrincipalPolicy
+kms ListKeys DescribeKey GetKeyPolicy GetKeyRotationStatus
+lambda ListFunctions
+lightsail GetInstances GetBuckets
+logs DescribeLogGroups DescribeLogStreams DescribeMetricFilters DescribeSubscriptionFilters
+macie2 ListAllowLists GetAllowList ListClassificationJobs
+network-firewall ListFirewalls DescribeFirewall ListFirewallPolicies DescribeFirewallPolicy ListRuleGroups DescribeRuleGroup
+opensearch ListDomainNames DescribeDomains
+organizations DescribeOrganization ListAccounts ListParents ListTagsForResource
+rds DescribeDBClusters DescribeDBInstances DescribeDBSnapshots DescribeDBSnapshotAttributes DescribeEventSubscriptions
+redshift DescribeClusters DescribeClusterParameterGroups DescribeClusterParameters
+resourcegroupstaggingapi GetResources
+route53 ListHostedZones GetHostedZone ListTagsForResources
+route53domains ListDomains
+s3 ListBuckets GetBucketAcl GetBucketEncryption GetBucketLocation GetBucketPolicy GetBucketTagging GetBucketVersioning GetPublicAccessBlock
+s3control ListAccessPoints GetAccessPoint GetAccessPointPolicy ListMultiRegionAccessPoints GetMultiRegionAccessPointPolicy
+sagemaker ListApps DescribeApp ListDevices ListImages ListNotebookInstances
+secretsmanager ListSecrets GetResourcePolicy
+sns ListSubscriptions GetSubscriptionAttributes ListTopics GetTopicAttributes
+sqs ListQueues GetQueueAttributes
+ssm CancelCommand DescribeDocument DescribeInstanceInformation DescribeParameters GetCommandInvocation GetServiceSetting
+ssm ListCommandInvocations ListCommands ListResourceComplianceSummaries SendCommand
+sts AssumeRoleWithWebIdentity GetCallerIdentity
+waf ListWebACLs
+wafv2 ListLoggingConfigurations
+"""
+
+
+def operations() -> frozenset[str]:
+    """All of them, as `service:Operation` with botocore's service names."""
+    lines = (line.split() for line in _OPERATIONS.strip().splitlines())
+    return frozenset(f"{service}:{operation}" for service, *names in lines for operation in names)
