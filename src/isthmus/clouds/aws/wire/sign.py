@@ -50,7 +50,6 @@ class Signer:
         signature = hmac.digest(key, text.encode(), "sha256").hex()
         proof = f"Credential={credentials.access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
         headers["authorization"] = f"AWS4-HMAC-SHA256 {proof}"
-        )
         return headers
 
     def _time(self, now: float) -> str:
