@@ -7,10 +7,9 @@ from types import MappingProxyType
 
 from isthmus.clouds.aws.catalog import compute, containers, databases, ec2, iam, management, messaging, network, security, storage
 from isthmus.clouds.aws.catalog.actions import action_of
-from isthmus.clouds.aws.catalog.types import GLOBAL, HOME, PARENT, TAGGING, AwsType, Detail, Parent, path
+from isthmus.clouds.aws.catalog.types import HOME, PARENT, TAGGING, AwsType, Detail, Parent, path
 
 __all__ = [
-    "GLOBAL",
     "HOME",
     "PARENT",
     "TAGGING",

@@ -23,9 +23,6 @@ PARENT: Final = "Parent"
 HOME: Final = "home"
 """Value of `AwsType.answers_in`: the partition's own region for global services (us-east-1, cn-north-1, us-gov-west-1)."""
 
-GLOBAL: Final = "global"
-"""Value of `AwsType.region` of resources that lie in no region."""
-
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -64,7 +61,7 @@ class Parent:
     region: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class AwsType:
     """One AWS resource type of the inventory.
 
