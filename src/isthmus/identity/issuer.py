@@ -1,0 +1,141 @@
+"""Our OpenID Connect issuers: one for tokens of our API, one that AWS trusts. Each has its own key ring, so neither can speak for the other."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, delete
+
+from isthmus.arm.errors import invalid
+from isthmus.identity.documents import issuer_url, jwks_url
+from isthmus.identity.jws import VerificationKey, keys_of_jwks
+from isthmus.keys import KeyRing, compact
+from isthmus.store.dialect import upsert
+from isthmus.store.tables import signing_keys
+
+AWS_LIFETIME = 600
+_DISCOVERY, _KEYS = ".well-known/openid-configuration", ".well-known/jwks.json"
+
+
+def _random_id() -> str:
+    return str(uuid.uuid4())
+
+
+class Issuer:
+    """Mints tokens in the name of `url` with the current key of a ring; `clock` in seconds since 1970."""
+
+    def __init__(
+        self,
+        url: str,
+        ring: KeyRing,
+        clock: Callable[[], float],
+        *,
+        jwks_uri: str = "",
+        identifier: Callable[[], str] = _random_id,
+    ) -> None:
+        self.url = url
+        self.ring = ring
+        self._clock = clock
+        self._jwks_uri = jwks_uri or f"{url.rstrip('/')}/{_KEYS}"
+        self._identifier = identifier
+        self._cached: tuple[tuple[int, int, int], tuple[VerificationKey, ...]] = ((0, 0, 0), ())
+
+    def mint(self, claims: Mapping[str, Any], lifetime: int, *, typ: str = "JWT") -> str:
+        """A signed JWT (RS256) of `claims` plus iss, iat, nbf, exp (`lifetime` seconds from now) and jti, which claims cannot replace."""
+        now = int(self._clock())
+        framed = {**claims, "iss": self.url, "iat": now, "nbf": now, "exp": now + lifetime, "jti": self._identifier()}
+        return compact(self.ring.signer(), framed, typ=typ)
+
+    def discovery(self) -> dict[str, Any]:
+        """The OpenID Connect discovery document (OpenID Connect Discovery 3), as far as relying parties that only verify need it."""
+        return {
+            "issuer": self.url,
+            "jwks_uri": self._jwks_uri,
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "scopes_supported": ["openid"],
+            "claims_supported": ["aud", "exp", "iat", "iss", "jti", "nbf", "sub"],
+        }
+
+    def jwks(self) -> dict[str, Any]:
+        """Every key that may have signed a living token, and the next one."""
+        return self.ring.jwks()
+
+    def verification_keys(self) -> tuple[VerificationKey, ...]:
+        """The same keys, ready to verify; a retired key whose time is over is not among them."""
+        version = self.ring.version
+        if self._cached[0] != version:
+            self._cached = (version, keys_of_jwks({"keys": [dict(record.public_jwk) for record in self.ring.records()]}))
+        published = {record.kid for record in self.ring.records()}
+        return tuple(key for key in self._cached[1] if key.kid in published)
+
+    def export(self, folder: Path) -> list[Path]:
+        """Write the public documents below `folder`, to be copied to the web host behind `url`; the files written.
+
+        Export again after every rotation, before the next one: the host must publish a key a day before it signs.
+        """
+        written = []
+        for name, document in ((_DISCOVERY, self.discovery()), (_KEYS, self.jwks())):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            written.append(path)
+        return written
+
+
+class AccountTokens:
+    """Fulfils `isthmus.clouds.contract.TokenSource`: tokens that AWS STS exchanges for credentials, valid for 10 minutes."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+
+    def mint(self, *, audience: str, subject: str) -> str:
+        """A token of `subject` for exactly one audience."""
+        return self._issuer.mint({"aud": audience, "sub": subject}, AWS_LIFETIME)
+
+
+def api_issuer(public_url: str, tenant: str, ring: KeyRing, clock: Callable[[], float]) -> Issuer:
+    """The issuer of tokens for our own API."""
+    return Issuer(issuer_url(public_url, tenant), ring, clock, jwks_uri=jwks_url(public_url, tenant))
+
+
+def aws_issuer(url: str, ring: KeyRing, clock: Callable[[], float]) -> Issuer:
+    """The issuer that AWS accounts trust. ArmError `InvalidIssuerUrl` unless AWS would take the URL as an OIDC provider.
+
+    AWS demands https, no port, no query or fragment, and at most 255 characters; a trailing slash is refused because STS compares exactly.
+    """
+    parts = urlsplit(url)
+    acceptable = parts.scheme == "https" and parts.hostname and parts.netloc == parts.hostname and not parts.query and not parts.fragment
+    if not acceptable or url.endswith(("/", "?", "#")) or len(url) > 255:
+        raise invalid(
+            f"'{url}' cannot be the issuer for AWS: it must be https in lower case, without port, user, query, fragment or trailing slash, "
+            "and have at most 255 characters.",
+            target="issuer_url",
+            code="InvalidIssuerUrl",
+        )
+    return Issuer(url, ring, clock)
+
+
+def record_keys(connection: Connection, ring: KeyRing) -> None:
+    """Bring the table `signing_keys` to what the ring publishes (public halves only), so that rotations show in the database."""
+    records = ring.records()
+    rows = [
+        {
+            "kid": record.kid,
+            "purpose": record.purpose,
+            "state": record.state,
+            "public_jwk": json.dumps(dict(record.public_jwk), sort_keys=True),
+            "created_at": record.created_at,
+            "retires_at": record.retires_at,
+        }
+        for record in records
+    ]
+    gone = signing_keys.c.kid.not_in([record.kid for record in records])
+    connection.execute(delete(signing_keys).where(signing_keys.c.purpose == ring.purpose, gone))
+    upsert(connection, signing_keys, rows)

@@ -1,0 +1,40 @@
+"""Single-use links for the owner of the data folder: 256 random bits, valid for 10 minutes, stored as a hash, consumed atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+
+from sqlalchemy import Connection, delete, update
+
+from isthmus.arm.errors import ArmError
+from isthmus.store.tables import sign_in_links
+
+LIFETIME = 600
+
+
+def make(connection: Connection, clock: Callable[[], float], *, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    """The code of a new link (64 hexadecimal digits). It is shown to its owner once and must never be logged."""
+    now = int(clock() * 1000)
+    connection.execute(delete(sign_in_links).where(sign_in_links.c.expires_at <= now))
+    code = random_bytes(32).hex()
+    connection.execute(sign_in_links.insert().values(hash=_digest(code), expires_at=now + LIFETIME * 1000, used_at=None))
+    return code
+
+
+def consume(connection: Connection, code: str, clock: Callable[[], float]) -> None:
+    """Use a link. ArmError 401 `InvalidSignInLink` when it is unknown, used or expired; of two concurrent uses one succeeds."""
+    now = int(clock() * 1000)
+    unused = (sign_in_links.c.hash == _digest(code)) & sign_in_links.c.used_at.is_(None) & (sign_in_links.c.expires_at > now)
+    if connection.execute(update(sign_in_links).where(unused).values(used_at=now)).rowcount != 1:
+        raise ArmError(
+            "InvalidSignInLink",
+            "This sign-in link was used before, has expired, or is not one of ours. On the computer of the control plane, "
+            "run 'isthmus login --link' for a new one.",
+            status=401,
+        )
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode(errors="surrogatepass")).hexdigest()
