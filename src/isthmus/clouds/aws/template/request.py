@@ -1,0 +1,87 @@
+"""What the template is asked for: one account, and what each solution wants to be allowed there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+# AWS tag keys and values without the characters that CloudFormation or a shell would read.
+_TAG = re.compile(r"[\w\s_.:/=+@-]{1,128}:[\w\s_.:/=+@-]{0,256}")
+_PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InventoryAsk:
+    """What inventory reads: service keys of the catalog, None for all of them; `global_read_only` takes AWS' ReadOnlyAccess instead."""
+
+    services: tuple[str, ...] | None = None
+    global_read_only: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnboardingAsk:
+    """Where machines are onboarded: regions, None for all enabled ones; `filter_tag` is `key:value`, empty for every instance."""
+
+    regions: tuple[str, ...] | None = None
+    filter_tag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TemplateRequest:
+    """One connector's wish list. `guid` is its `connectorPrimaryIdentifier`, `issuer_url` our OIDC issuer as AWS will call it.
+
+    Raises ValueError for anything that could not stand in a template: it ends up in ARNs, conditions and patterns.
+    """
+
+    account: str
+    guid: str
+    issuer_url: str
+    partition: str = "aws"
+    inventory: InventoryAsk | None = None
+    onboarding: OnboardingAsk | None = None
+
+    def __post_init__(self) -> None:
+        if not _ACCOUNT.fullmatch(self.account):
+            raise ValueError(f"An AWS account id has 12 digits, not {self.account!r}.")
+        if not _GUID.fullmatch(self.guid):
+            raise ValueError(f"The connector's identifier is a GUID, not {self.guid!r}.")
+        if self.partition not in _PARTITIONS:
+            raise ValueError(f"{self.partition!r} is none of the partitions {', '.join(_PARTITIONS)}.")
+        if self.inventory is None and self.onboarding is None:
+            raise ValueError("The template needs at least one solution that reaches the account.")
+        _check_issuer(self.issuer_url)
+        if self.onboarding:
+            _check_onboarding(self.onboarding)
+
+    @property
+    def issuer(self) -> str:
+        """The issuer without its scheme: how IAM names the provider and its condition keys. A trailing slash is significant."""
+        return self.issuer_url.removeprefix("https://")
+
+    @property
+    def provider_arn(self) -> str:
+        """ARN of the OIDC provider in the account."""
+        return f"arn:{self.partition}:iam::{self.account}:oidc-provider/{self.issuer}"
+
+
+def _check_issuer(url: str) -> None:
+    """IAM's rules for a provider URL: https, no port, no query, at most 255 characters."""
+    parts = urlsplit(url)
+    plain = re.fullmatch(r"https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/-]*)?", url)
+    if not plain or parts.port or len(url) > 255:
+        raise ValueError(f"AWS takes an https issuer URL without port and query, at most 255 characters; got {url!r}.")
+
+
+def _check_onboarding(ask: OnboardingAsk) -> None:
+    if ask.regions is not None:
+        if not ask.regions:
+            raise ValueError("Onboarding needs at least one region.")
+        for region in ask.regions:
+            if not _REGION.fullmatch(region):
+                raise ValueError(f"{region!r} is no AWS region.")
+    if ask.filter_tag and not _TAG.fullmatch(ask.filter_tag):
+        raise ValueError(f"The tag filter reads key:value; got {ask.filter_tag!r}.")

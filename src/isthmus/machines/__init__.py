@@ -1,0 +1,1 @@
+"""The server half of the machine agent: what a machine prints, proves and is told."""
