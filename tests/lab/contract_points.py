@@ -1,0 +1,231 @@
+"""What the adapter relies on inside ministack, one function per point. Run in a scrubbed process by test_adapter.py.
+
+Prints one JSON object {point: null or what is wrong}.
+"""
+
+import asyncio
+import inspect
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import ministack.app as engine
+from ministack.core import iam_actions, iam_evaluator, responses, router
+from ministack.services import ec2, iam, ssm, sts
+from ministack.services.cloudformation import provisioners
+
+from isthmus_lab import adapter as hooks
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+
+
+def names(function: object) -> list[str]:
+    return list(inspect.signature(function).parameters)  # type: ignore[arg-type]
+
+
+def point_version() -> None:
+    assert hooks.importlib.metadata.version("ministack") == hooks.MINISTACK
+
+
+def point_handlers() -> None:
+    assert {"ec2", "iam", "sts", "ssm"} <= set(engine.SERVICE_HANDLERS)
+    assert all(inspect.iscoroutinefunction(engine.SERVICE_HANDLERS[name]) for name in ("ec2", "iam", "sts", "ssm"))
+    assert names(engine.SERVICE_HANDLERS["ec2"]) == ["method", "path", "headers", "body", "query_params"]
+
+
+def point_handlers_are_looked_up_per_call() -> None:
+    assert "SERVICE_HANDLERS.get(service)" in inspect.getsource(engine._dispatch_service_request)
+
+
+def point_action_extraction() -> None:
+    source = inspect.getsource(engine._dispatch_service_request)
+    assert "extract_iam_action," in source
+    assert "iam_action is None and (failure := _authenticate_only" in source
+    headers = {"x-amz-target": "AmazonSSM.SendCommand"}
+    assert iam_actions.extract_iam_action("ssm", "POST", "/", headers, b"{}", {}) == "ssm:SendCommand"
+
+
+def point_identify() -> None:
+    signed = {
+        "authorization": f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/{REGION}/ec2/aws4_request, SignedHeaders=host, Signature=0",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    found = hooks.Adapter.identify(subject, "POST", "/", signed, b"Action=DescribeVpcs&Version=2016-11-15", {})
+    assert found == ("ec2", "DescribeVpcs", REGION, ACCOUNT), found
+    assert subject.account_of_key(ACCOUNT) == ACCOUNT
+    assert router.extract_region({}, {}) == "us-east-1"
+
+
+def point_context() -> None:
+    with subject.within(ACCOUNT, REGION):
+        assert (subject.account(), subject.region()) == (ACCOUNT, REGION)
+    assert responses.get_account_id() == "000000000000"
+
+
+def point_errors() -> None:
+    assert "UnrecognizedClientException" in iam_actions._AUTH_FAILURES
+    status, _, body = subject.error("ec2", "UnrecognizedClientException", "no", 400, {})
+    assert (status, b"<Code>AuthFailure</Code>" in body) == (401, True)
+    status, _, body = subject.error("dynamodb", "ThrottlingException", "slow", 400, {"x-amz-target": "DynamoDB_20120810.ListTables"})
+    assert (status, json.loads(body)["__type"]) == (400, "ThrottlingException")
+
+
+def point_instances() -> None:
+    with subject.within(ACCOUNT, REGION):
+        record = ec2._launch_instances_internal("ami-0fedcba9876543210", "t3.micro", ec2._DEFAULT_SUBNET_ID, 1)[0]
+        subject.tag_resource(record["InstanceId"], [{"Key": "arc", "Value": "yes"}])
+        assert subject.instance_record(record["InstanceId"]) is record
+        assert "<platform>" not in ec2._instance_xml(record)
+        assert ec2._instance_xml(record).rstrip().endswith("</item>")
+    one = subject.instance(ACCOUNT, REGION, record["InstanceId"])
+    assert one is not None
+    assert (one.state, one.platform, dict(one.tags), one.profile_arn) == ("running", "windows", {"arc": "yes"}, None)
+    assert abs(one.launched_at - time.time()) < 60
+    assert subject.instances(ACCOUNT, REGION) == subject.every_instance() == [one]
+    record["State"] = {"Code": 48, "Name": "terminated"}
+    assert subject.instances(ACCOUNT, REGION) == []
+    ec2._instances.clear()
+
+
+def point_instance_xml_is_looked_up_per_call() -> None:
+    assert "_instance_xml(inst)" in inspect.getsource(ec2._describe_instances)
+
+
+def point_regions() -> None:
+    assert ("me-south-1", "opted-in") in ec2._AWS_REGIONS
+    assert "_AWS_REGIONS" in inspect.getsource(ec2._describe_regions)
+
+
+def role(name: str, policy: dict[str, object], trust: dict[str, object] | None = None) -> dict[str, object]:
+    document = json.dumps(trust or {})
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    record = {"RoleName": name, "Arn": arn, "RoleId": "AROAX", "AssumeRolePolicyDocument": document, "MaxSessionDuration": 3600}
+    record |= {"AttachedPolicies": [], "InlinePolicies": {"p": json.dumps(policy)}, "Tags": []}
+    with subject.within(ACCOUNT, REGION):
+        iam._roles[name] = record
+    return record
+
+
+def allow(action: str, resource: str = "*") -> dict[str, object]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}
+
+
+def point_role_policies() -> None:
+    role("Machine", allow("ssm:UpdateInstanceInformation"))
+    assert subject.role_allows(ACCOUNT, "Machine", "ssm:UpdateInstanceInformation", REGION)
+    assert not subject.role_allows(ACCOUNT, "Machine", "ssm:SendCommand", REGION)
+    assert not subject.role_allows(ACCOUNT, "Nobody", "ssm:UpdateInstanceInformation", REGION)
+
+
+def point_profiles() -> None:
+    role("Machine", allow("ssm:*"))
+    with subject.within(ACCOUNT, REGION):
+        iam._instance_profiles["P"] = {"InstanceProfileName": "P", "Roles": ["Machine"], "InstanceProfileId": "AIPA"}
+    assert subject.profile_role(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:instance-profile/P") == "Machine"
+    assert subject.profile_role(ACCOUNT, "missing") is None
+    with subject.within(ACCOUNT, REGION):
+        created = provisioners._RESOURCE_HANDLERS["AWS::IAM::InstanceProfile"]["create"]("L", {"Roles": ["Machine"]}, "stack")[0]
+    assert subject.profile_role(ACCOUNT, created) == "Machine"
+
+
+def point_sessions() -> None:
+    role("Reader", allow("ec2:Describe*"))
+    credentials = subject.role_credentials(ACCOUNT, "Reader", "i-1", 900)
+    assert sts._sessions[credentials.access_key]["AccountId"] == ACCOUNT
+    assert subject.account_of_key(credentials.access_key) == ACCOUNT
+    assert "secret" not in repr(credentials).replace("secrets hidden", "")
+    with subject.within(ACCOUNT, REGION):
+        token = hooks.access_key_of_call.set(credentials.access_key)
+        assert subject.caller_arn() == f"arn:aws:sts::{ACCOUNT}:assumed-role/Reader/i-1"
+        hooks.access_key_of_call.reset(token)
+
+
+def point_denial() -> None:
+    source = inspect.getsource(iam_evaluator.enforce)
+    assert "result = evaluate(ctx, principal.policies" in source
+    assert names(iam_evaluator.enforce) == ["access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"]
+    assert "identity-based policy allows" in iam_actions.identity_denial_message("a:B", "p", "r", False)
+
+
+def point_principal_keys() -> None:
+    record = role("Keys", allow("*"))
+    extra = {hooks.SESSION_KEYS: {"issuer.test:sub": "x"}}
+    credentials = subject.open_session(record, "s", 900, extra)
+    resolved = iam_evaluator.resolve_credential(credentials.access_key, ACCOUNT)
+    assert iam_evaluator._principal_keys(resolved)["issuer.test:sub"] == "x"
+    assert sts._principal_keys is iam_evaluator._principal_keys
+
+
+def point_trust() -> None:
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/issuer.test"
+    condition = {"StringEquals": {"sts:RoleSessionName": "good", "issuer.test:sub": "x"}}
+    statement = {"Effect": "Allow", "Principal": {"Federated": provider}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn = f"arn:aws:iam::{ACCOUNT}:role/Reader"
+    keys = {"sts:rolesessionname": "good", "issuer.test:sub": "x"}
+    assert subject.trust_allows(document, provider, arn, keys)
+    assert not subject.trust_allows(document, provider, arn, {**keys, "sts:rolesessionname": "bad"})
+    assert not subject.trust_allows(document, provider + "/", arn, keys)
+
+
+def point_policy_problem() -> None:
+    assert subject.policy_problem("{}", [], ACCOUNT)
+    assert subject.policy_problem("", ["arn:aws:iam::aws:policy/Nope"], ACCOUNT)
+    assert subject.policy_problem(json.dumps(allow("ec2:*")), ["arn:aws:iam::aws:policy/ReadOnlyAccess"], ACCOUNT) is None
+
+
+def point_oidc_providers() -> None:
+    subject.put_oidc_provider(ACCOUNT, "arn:x", {"Arn": "arn:x", "Url": "https://x"})
+    with subject.within(ACCOUNT, REGION):
+        assert list(iam._oidc_providers) == ["arn:x"]
+    assert list(subject.oidc_providers(ACCOUNT)) == ["arn:x"]
+    assert subject.oidc_providers("999999999999") == {}
+    assert subject.delete_oidc_provider(ACCOUNT, "arn:x")
+    assert not subject.delete_oidc_provider(ACCOUNT, "arn:x")
+    assert subject.now_text().endswith("Z")
+
+
+def point_default_host_management() -> None:
+    assert subject.default_host_management(ACCOUNT, REGION) is None
+    setting = "/ssm/managed-instance/default-ec2-instance-management-role"
+    with subject.within(ACCOUNT, REGION):
+        assert ssm._update_service_setting({"SettingId": setting, "SettingValue": "service-role/Managed"}, "me")[0] == 200
+    assert subject.default_host_management(ACCOUNT, REGION) == "Managed"
+
+
+def point_resource_types() -> None:
+    entry = provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"]
+    assert names(entry["create"]) == ["logical_id", "props", "stack_name"]
+    assert names(entry["delete"])[:2] == ["physical_id", "props"]
+    assert "AWS::IAM::OIDCProvider" not in provisioners._RESOURCE_HANDLERS
+    assert "AWS::SSM::Document" not in provisioners._RESOURCE_HANDLERS
+    source = inspect.getsource(provisioners)
+    assert 'handler["create"](logical_id, props, stack_name)' in source
+    assert 'handler["update"](physical_id, old_props, new_props, stack_name' in source
+
+
+def point_reset() -> None:
+    with subject.within(ACCOUNT, REGION):
+        iam._roles["x"] = {"RoleName": "x"}
+        asyncio.run(subject.reset())
+        assert "x" not in iam._roles
+
+
+subject = hooks.Adapter(endpoint="http://127.0.0.1:1", state_dir=Path(sys.argv[1] if len(sys.argv) > 1 else "."))
+
+
+def main() -> None:
+    found: dict[str, str | None] = {}
+    for name, point in [(name, point) for name, point in globals().items() if name.startswith("point_")]:
+        try:
+            point()
+            found[name.removeprefix("point_")] = None
+        except Exception:  # noqa: BLE001 — every point is judged, whatever the others say
+            found[name.removeprefix("point_")] = traceback.format_exc()
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""IAM as AWS answers it: pages, virtual MFA devices, policy sizes."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+TRUST = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+)
+
+
+def test_roles_come_in_pages(client: Callable[..., Any]) -> None:
+    iam = client("iam")
+    names = {iam.create_role(RoleName=f"r{number:03}", AssumeRolePolicyDocument=TRUST)["Role"]["RoleName"] for number in range(104)}
+    first = iam.list_roles()
+    assert (len(first["Roles"]), first["IsTruncated"]) == (100, True)
+    pages = [page["Roles"] for page in iam.get_paginator("list_roles").paginate(PaginationConfig={"PageSize": 40})]
+    assert names <= {row["RoleName"] for page in pages for row in page}
+    assert len({row["RoleName"] for page in pages for row in page}) == sum(len(page) for page in pages)
+    with pytest.raises(ClientError, match="ValidationError"):
+        iam.list_roles(Marker="garbage")
+    sweep = iam.get_paginator("get_account_authorization_details").paginate(Filter=["Role", "User"], PaginationConfig={"PageSize": 30})
+    assert names <= {row["RoleName"] for page in sweep for row in page["RoleDetailList"]}
+    everything = [row["PolicyName"] for page in iam.get_paginator("list_policies").paginate(Scope="AWS") for row in page["Policies"]]
+    assert "ReadOnlyAccess" in everything
+
+
+def test_new_virtual_mfa_device_is_listed(client: Callable[..., Any]) -> None:
+    iam = client("iam")
+    serial = iam.create_virtual_mfa_device(VirtualMFADeviceName="phone")["VirtualMFADevice"]["SerialNumber"]
+    assert [row["SerialNumber"] for row in iam.list_virtual_mfa_devices()["VirtualMFADevices"]] == [serial]
+    assert iam.list_virtual_mfa_devices(AssignmentStatus="Assigned")["VirtualMFADevices"] == []
+
+
+def test_inline_policies_of_a_role_are_limited(client: Callable[..., Any]) -> None:
+    iam = client("iam")
+    iam.create_role(RoleName="big", AssumeRolePolicyDocument=TRUST)
+    actions = [f"ec2:Describe{number:05}" for number in range(300)]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]})
+    iam.put_role_policy(RoleName="big", PolicyName="a", PolicyDocument=policy)
+    with pytest.raises(ClientError, match="LimitExceeded"):
+        iam.put_role_policy(RoleName="big", PolicyName="b", PolicyDocument=policy)
