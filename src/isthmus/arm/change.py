@@ -12,22 +12,30 @@ from isthmus.arm.ids import ResourceId
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobOrder:
-    """A durable job to start with the transaction. `id` is deterministic: the same order twice is one job."""
+    """A durable job to start with the transaction. `id` is deterministic: the same order twice is one job.
+
+    Jobs of one `partition` run one after another.
+    """
 
     job: str
     id: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     delay_seconds: float = 0
+    partition: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OperationOrder:
-    """A long-running operation to open: `id` is what clients poll, `kind` what it does, `location` the region in its URL."""
+    """A long-running operation to open: `id` is what clients poll, `kind` what it does, `location` the region in its URL.
+
+    `done` says that the work lies in this very transaction, so that the operation has succeeded when the client first asks.
+    """
 
     id: str
     resource: ResourceId
     kind: str
     location: str = "global"
+    done: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

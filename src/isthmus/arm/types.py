@@ -50,6 +50,7 @@ class Ask:
     parent: Resource | None = None
     tenant: str = ""
     base_url: str = ""
+    permits: Callable[[str, str], bool] = lambda _action, _scope: False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +82,7 @@ class ResourceType:
 
     `read` and `enumerate` serve types that are not stored; `show` shapes a stored resource for an api-version.
     `created` and `updated` are the status codes of PUT, `removal` of DELETE (202 goes with a `Location`).
+    An `aspect` has no row of its own: reads and writes go to the resource that it extends (tags).
     """
 
     name: str
@@ -104,7 +106,7 @@ class ResourceType:
     updated: int = 200
     removal: int = 200
     extends: tuple[str, ...] = field(default=())
-    summary: str = ""
+    aspect: bool = False
 
     @property
     def namespace(self) -> str:

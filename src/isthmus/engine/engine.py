@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection, delete, insert, select, update
@@ -19,21 +19,12 @@ from isthmus.engine import lookup
 from isthmus.engine.rows import from_row, to_row
 from isthmus.store import Store, dialect
 from isthmus.store.tables import operations, resource_tags, resources
+from isthmus.work import Jobs
 
 _CHUNK = 400
 _ENDED = ("Succeeded", "Failed", "Canceled")
 
 Removal = Callable[[Connection, Sequence[str]], None]
-
-
-class Orders(Protocol):
-    """Where jobs are ordered: in the transaction that needs them."""
-
-    def enqueue(
-        self, connection: Connection, job: str, workflow_id: str, arguments: Mapping[str, Any], *, delay_seconds: float = 0
-    ) -> None:
-        """Start a durable job when the transaction commits; the same id twice is one job."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,14 +50,14 @@ class Engine:
     def __init__(
         self,
         store: Store,
-        orders: Orders,
+        jobs: Jobs,
         *,
         clock: Callable[[], float],
         new_guid: Callable[[], str],
         removals: Mapping[str, Removal] | None = None,
     ) -> None:
         self.store = store
-        self.orders = orders
+        self.jobs = jobs
         self.clock = clock
         self.new_guid = new_guid
         self.removals = dict(removals or {})
@@ -135,7 +126,9 @@ class Engine:
         if change.operation is not None:
             self._open(connection, change.operation, actor)
         for order in change.jobs:
-            self.orders.enqueue(connection, order.job, order.id, order.arguments, delay_seconds=order.delay_seconds)
+            self.jobs.enqueue(
+                connection, order.job, order.id, order.arguments, delay_seconds=order.delay_seconds, partition=order.partition
+            )
         record = Record(
             at=self.now(),
             actor=actor.id,
@@ -192,8 +185,9 @@ class Engine:
                 id=order.id,
                 resource=str(order.resource),
                 kind=order.kind,
-                status="Accepted",
+                status="Succeeded" if order.done else "Accepted",
                 started_at=self.now(),
+                ended_at=self.now() if order.done else None,
                 location=order.location,
                 subscription=order.resource.subscription.lower(),
                 caller=actor.id,

@@ -240,5 +240,6 @@ scopes = Table(
     Column("rows", Integer, nullable=False),
     Column("checked_at", BigInteger, nullable=False),
     Column("complete_at", BigInteger, comment="last time the cell was listed to its end"),
+    Column("vanished", Text, nullable=False, comment="JSON keys that the cell listed no more, until the region was weighed"),
     Column("frozen", Boolean, nullable=False, comment="deletions are withheld because too much vanished at once"),
 )

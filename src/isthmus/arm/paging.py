@@ -1,0 +1,65 @@
+"""Paging and filtering of lists: `$top`, `$skiptoken`, and the `$filter` clauses that clients send for resource lists."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+
+from isthmus.arm.errors import invalid
+
+DEFAULT_PAGE = 100
+MAX_PAGE = 1000
+
+_CLAUSE = re.compile(r"^\s*(resourceGroup|resourceType|name|location|tagName|tagValue)\s+eq\s+'((?:[^']|'')*)'\s*$", re.IGNORECASE)
+
+
+def page_size(query: Mapping[str, str]) -> int:
+    """`$top`, 1 to 1000, default 100; raises ArmError 400 `InvalidTop`."""
+    given = query.get("$top")
+    if given is None:
+        return DEFAULT_PAGE
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:5]) <= MAX_PAGE:
+        raise invalid(f"$top must be a whole number from 1 to {MAX_PAGE}, not '{given[:32]}'.", target="$top", code="InvalidTop")
+    return int(given)
+
+
+def token_of(key: str) -> str:
+    """The `$skiptoken` that goes on after a key."""
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def key_of(query: Mapping[str, str]) -> str:
+    """The key to go on after, empty for the first page; raises ArmError 400 `InvalidSkipToken`."""
+    given = query.get("$skiptoken")
+    if not given:
+        return ""
+    try:
+        key = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise invalid("The $skiptoken is not one of ours. Start the list again.", target="$skiptoken", code="InvalidSkipToken") from error
+    if not key or any(ord(character) < 32 for character in key):
+        raise invalid("The $skiptoken is not one of ours. Start the list again.", target="$skiptoken", code="InvalidSkipToken")
+    return key
+
+
+def filter_of(query: Mapping[str, str]) -> dict[str, str]:
+    """`$filter` as field (lower case) to value: `eq` clauses joined by `and`; raises ArmError 400 `InvalidFilter` for anything else."""
+    given = query.get("$filter")
+    if not given:
+        return {}
+    clauses: dict[str, str] = {}
+    for clause in re.split(r"\s+and\s+", given, flags=re.IGNORECASE):
+        match = _CLAUSE.match(clause)
+        if match is None:
+            raise invalid(
+                f"The $filter clause '{clause[:100]}' is not understood. Use resourceGroup, resourceType, name, location, "
+                "tagName or tagValue with eq, joined by and.",
+                target="$filter",
+                code="InvalidFilter",
+            )
+        clauses[match.group(1).lower()] = match.group(2).replace("''", "'")
+    if "tagvalue" in clauses and "tagname" not in clauses:
+        raise invalid("tagValue needs tagName in the same $filter.", target="$filter", code="InvalidFilter")
+    return clauses

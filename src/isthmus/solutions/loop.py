@@ -1,0 +1,75 @@
+"""The scanner loop: one asyncio loop in a thread of its own. Jobs are synchronous; they submit to it and take what it yields."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_END = object()
+
+
+class Loop:
+    """Start it once per process; `close` stops it and cancels what still runs."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="scanner", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and wait for its result or error."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def batches(self, source: AsyncIterator[T], *, limit: int = 1000, ahead: int = 4000) -> Iterator[list[T]]:
+        """What `source` yields, in lists of up to `limit` as they come; the source waits while `ahead` entries lie unread.
+
+        Leaving the iterator early cancels the source.
+        """
+        queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=ahead)
+        producer = asyncio.run_coroutine_threadsafe(_pour(source, queue), self._loop)
+        try:
+            while True:
+                found = self.run(_take(queue, limit))
+                ended = found[-1] is _END
+                if ended:
+                    found.pop()
+                if found:
+                    yield found
+                if ended:
+                    producer.result()
+                    return
+        finally:
+            producer.cancel()
+
+    def close(self) -> None:
+        """Cancel everything and end the thread."""
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(timeout=10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+
+
+async def _pour(source: AsyncIterator[Any], queue: asyncio.Queue[Any]) -> None:
+    try:
+        async for entry in source:
+            await queue.put(entry)
+    finally:
+        with suppress(asyncio.CancelledError):
+            await queue.put(_END)
+
+
+async def _take(queue: asyncio.Queue[Any], limit: int) -> list[Any]:
+    found = [await queue.get()]
+    while len(found) < limit and found[-1] is not _END and not queue.empty():
+        found.append(queue.get_nowait())
+    return found
+
+
+async def _cancel_all() -> None:
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
