@@ -1,4 +1,7 @@
-"""Our OpenID Connect issuers: one for tokens of our API, one that AWS trusts. Each has its own key ring, so neither can speak for the other."""
+"""Our OpenID Connect issuers: one for tokens of our API, one that AWS trusts.
+
+Each has its own key ring, so neither can speak for the other.
+"""
 
 from __future__ import annotations
 

@@ -32,20 +32,20 @@ class RoleAssignment:
 OWNER = Role(
     id="8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
     name="Owner",
-    description="Grants full access to manage all resources, including the ability to assign roles.",
+    description="May do everything, and give roles to others.",
     actions=("*",),
 )
 CONTRIBUTOR = Role(
     id="b24988ac-6180-42a0-ab88-20f7382dd24c",
     name="Contributor",
-    description="Grants full access to manage all resources, but does not allow assigning roles.",
+    description="May change every resource, but gives nobody a role.",
     actions=("*",),
     not_actions=("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write", "Microsoft.Authorization/elevateAccess/Action"),
 )
 READER = Role(
     id="acdd72a7-3385-48ef-bd42-f606fba81ae7",
     name="Reader",
-    description="Views all resources, but does not allow making any changes.",
+    description="May read every resource and change none.",
     actions=("*/read",),
 )
 ROLES = MappingProxyType({role.id: role for role in (OWNER, CONTRIBUTOR, READER)})
@@ -63,7 +63,7 @@ def allows(assignments: Iterable[RoleAssignment], principal_id: str, action: str
 
 
 def covers(outer: str, inner: str) -> bool:
-    """Whether `inner` is `outer` or lies below it, segment by segment. Text that is not a scope covers nothing and is covered by nothing."""
+    """Whether `inner` is `outer` or lies below it, segment by segment. What is not a scope covers nothing and nothing covers it."""
     above, below = _segments(outer), _segments(inner)
     return above is not None and below is not None and below[: len(above)] == above
 
@@ -101,7 +101,7 @@ def _matches(patterns: tuple[str, ...], action: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.IGNORECASE | re.ASCII)
+    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.IGNORECASE | re.ASCII | re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
