@@ -22,6 +22,7 @@ _CLOCK_CODES = frozenset(
     {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"}
 )
 _EMPTY = etree.Element("empty")
+_REFUSED = object()
 SKEW = 240.0  # seconds; AWS refuses at 300
 
 
@@ -62,7 +63,7 @@ def _read(operation: Operation, answer: Answer) -> dict[str, Any] | None:
         found[operation.payload[0]] = answer.body.decode()
     elif operation.body is not None:
         content = _json_body(answer.body) if operation.service.speaks_json else _xml_body(operation, answer.body)
-        if content is None:
+        if content is _REFUSED:
             return None
         if operation.payload is not None:
             found[operation.payload[0]] = operation.body(content)
@@ -78,12 +79,12 @@ def _json_body(body: bytes) -> Any:
 
 
 def _xml_body(operation: Operation, body: bytes) -> Any:
-    """The element that the result's shape describes; an empty one for an empty body, None for an error in a success' clothes (S3)."""
+    """The element that the result's shape describes; an empty one for an empty body, `_REFUSED` for an error in a success' clothes (S3)."""
     if not body and operation.service.protocol == "rest-xml":
         return _EMPTY
     root = parse_xml(_NAMESPACE.sub(b"", body[:_HEAD]) + body[_HEAD:])
     if operation.service.is_s3 and root.tag == "Error":
-        return None
+        return _REFUSED
     if operation.wrapper is None:
         return root
     for child in root:

@@ -101,7 +101,7 @@ def xml_reader(rows: Rows, made: dict[Any, Any]) -> Callable[[str | int], Reader
 
     def make(row: Sequence[Any]) -> Reader:
         if row[0] == "S":
-            attributes = {wire.rpartition(":")[2]: name for wire, name in row[2].items()} if len(row) > 2 else {}
+            attributes = {wire.rpartition(":")[2]: entry[0] for wire, entry in row[2].items()} if len(row) > 2 else {}
             return _xml_structure({wire: member(wire, entry) for wire, entry in row[1].items()}, attributes)
         inner = refer(row[1])
         if row[0] in "LF":

@@ -43,7 +43,7 @@ class Shape:
         row = rows[ref]
         if row[0] == "S":
             members = {(entry[0] if isinstance(entry, list) else wire): _last(entry) for wire, entry in row[1].items()}
-            members.update(dict.fromkeys((row[2] if len(row) > 2 else {}).values(), "s"))
+            members.update(dict((row[2] if len(row) > 2 else {}).values()))
             return cls("structure", members, None, rows)
         return cls("list" if row[0] in "LF" else "map", None, row[1], rows)
 

@@ -6,7 +6,9 @@ Timestamps may be ISO 8601 text, epoch seconds or aware datetimes; blobs bytes o
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -87,7 +89,8 @@ def _rest(document: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Wri
     body_of = _body(document, row)
     accept = {"accept": "application/json"} if document["service"] == "apigateway" else {}
     prefixed = _prefix(row)
-    is_s3 = document["service"] == "s3"
+    by_host = document["service"] == "s3" and "{Bucket}" not in template
+    is_checksummed = row.get("crc32", False)
 
     def write(params: Mapping[str, Any]) -> Draft:
         for member in must:
@@ -109,8 +112,10 @@ def _rest(document: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Wri
             else:
                 headers[place[1].lower()] = " ".join(_scalar(text, place[2]).split())
         body = body_of(rest, headers)
+        if is_checksummed:
+            headers["x-amz-checksum-crc32"] = base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode("ascii")
         path = _render(template, labels)
-        return Draft(method, path or "/", tuple(query), headers, body, prefixed(params), labels.get("Bucket", "") if is_s3 else "")
+        return Draft(method, path or "/", tuple(query), headers, body, prefixed(params), labels.get("Bucket", "") if by_host else "")
 
     return write
 

@@ -54,8 +54,10 @@ def _operation(session: Session, service: ServiceModel, name: str, protocol: str
     row: dict[str, Any] = {}
     if protocol.startswith("rest"):
         row["method"], row["uri"] = model.http["method"], model.http["requestUri"]
-        if service.service_name == "s3":  # the bucket is part of the endpoint, not of the path
-            row["uri"] = row["uri"].replace("/{Bucket}", "", 1) if "{Bucket}" in row["uri"] else row["uri"]
+        if service.service_name == "s3" and name != "GetBucketLocation":  # asked by path, since the bucket's region is not known yet
+            row["uri"] = row["uri"].replace("/{Bucket}", "", 1)  # elsewhere the bucket is part of the endpoint
+    if model.http_checksum_required:
+        row["crc32"] = True
     if model.endpoint:
         row["host"] = model.endpoint["hostPrefix"]
     row.update(_input(service.service_name, model, protocol, inputs))
@@ -124,8 +126,7 @@ def _refuse_unknown(service: str, model: OperationModel) -> None:
         raise ValueError(f"{name} streams, which the wire cannot")
     if model.idempotent_members:
         raise ValueError(f"{name} wants an idempotency token, which the wire does not make")
-    checksummed = model.http_checksum_required or model.http_checksum.get("requestChecksumRequired")
-    if checksummed and model.http.get("method") != "GET":
+    if model.http_checksum.get("requestChecksumRequired"):
         raise ValueError(f"{name} wants a checksum of its body, which the wire does not make")
     if isinstance(model.input_shape, StructureShape) and model.input_shape.serialization.get("payload") and service != "s3":
         raise ValueError(f"{name} takes a payload member, which the wire does not write")

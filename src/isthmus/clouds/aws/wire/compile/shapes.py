@@ -4,7 +4,7 @@ A reference is a short text for a scalar, or the index of a row in a table. Rows
     input   ["S", {member: ref | [wire name, ref]}, [required members]]   structure
             ["L", ref, wire name of an element | null, is flattened]       list
             ["M", ref of keys, ref of values, key name, value name, is flattened]  map
-    output  ["S", {wire name: ref | [member, ref]}, {attribute: member}?]  structure; flattened members carry a row of their own
+    output  ["S", {wire name: ref | [member, ref]}, {attribute: [member, ref]}?]  structure; flattened members carry a row of their own
             ["L", ref] and ["F", ref]                                      list, flattened list
             ["M", ref, key name, value name] and ["G", …]                  map, flattened map
 Scalars: s text, e enum, i integer, f float, b boolean, x blob, d document, p policy document (URL-encoded JSON), t timestamp; a timestamp
@@ -120,13 +120,13 @@ class Table:
 
     def _members(self, shape: StructureShape, leave_out: frozenset[str]) -> list[Any]:
         members: dict[str, Any] = {}
-        attributes: dict[str, str] = {}
+        attributes: dict[str, Any] = {}
         for name, member in shape.members.items():
             if name in leave_out:
                 continue
             wire, ref = self.wire_name(name, member), self.refer(member)
             if member.serialization.get("xmlAttribute"):
-                attributes[wire] = name
+                attributes[wire] = [name, ref]
             elif self.direction == "input":
                 members[name] = ref if wire == name else [wire, ref]
             else:
