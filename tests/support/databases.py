@@ -7,9 +7,10 @@ import shutil
 import time
 from pathlib import Path
 
+from tests.support.postgres import Postgres
+
 from isthmus.store import Store
 from isthmus.work import Work
-from tests.support.postgres import Postgres
 
 _TEMPLATE = "isthmus_template"
 

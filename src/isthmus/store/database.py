@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from isthmus.arm.errors import unavailable
 from isthmus.store import dialect
@@ -19,6 +20,8 @@ from isthmus.store import dialect
 def _typed_outage() -> Iterator[None]:
     try:
         yield
+    except PoolExhausted as error:
+        raise unavailable("All connections to the database are in use. Nothing was changed; try again.") from error
     except DBAPIError as error:
         if dialect.is_outage(error):
             raise unavailable("The database is locked or does not answer. Nothing was changed; try again.") from error

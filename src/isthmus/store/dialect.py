@@ -16,16 +16,30 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 _PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
 
 
+_PASSING_CODES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+
+
 def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…`.
 
-    SQLite: WAL, FULL (an acknowledged write survives power loss), IMMEDIATE transactions. Raises ValueError for any other database.
+    SQLite: WAL, FULL (an acknowledged write survives power loss), IMMEDIATE transactions. Raises ValueError for any other database, and for
+    SQLite in memory, which each connection would see as a database of its own.
     """
     parsed = make_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        if not parsed.database or parsed.database == ":memory:":
+            raise ValueError("SQLite in memory is not supported: use sqlite:///<path>")
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, pool_size=20, max_overflow=0, connect_args={"check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite(busy_seconds))
         return engine
@@ -64,11 +78,13 @@ def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]],
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert unless a row with the same unique value exists; whether it was inserted. Atomic: of two callers one gets True."""
     insert = sqlite.insert(table) if is_sqlite(connection) else postgresql.insert(table)
-    return connection.execute(insert.values(**row).on_conflict_do_nothing()).rowcount == 1
+    # Asked by RETURNING: on PostgreSQL the count of rows is not kept for inserts.
+    key = next(iter(table.primary_key.columns))
+    return connection.execute(insert.values(**row).on_conflict_do_nothing().returning(key)).first() is not None
 
 
 def start_write(connection: Connection) -> None:
-    """Become the writer before the first read, so that what is read still holds when it is written (SQLite would begin only at the write)."""
+    """Become the writer before the first read, so that what is read still holds when it is written (SQLite begins only at a write)."""
     if is_sqlite(connection):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
@@ -80,5 +96,11 @@ def lock_name(connection: Connection, name: str) -> None:
 
 
 def is_outage(error: DBAPIError) -> bool:
-    """Whether the database is locked or gone, so that the same request may succeed later."""
-    return isinstance(error, OperationalError) or error.connection_invalidated
+    """Whether the database is locked or gone, so that the same request may succeed later.
+
+    SQLite reports a missing table as an OperationalError too; its result code tells that apart (https://sqlite.org/rescode.html).
+    """
+    if error.connection_invalidated:
+        return True
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return isinstance(error, OperationalError) and (code is None or code & 0xFF in _PASSING_CODES)

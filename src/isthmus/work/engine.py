@@ -23,13 +23,10 @@ _POOL = 10
 
 
 def database_file(engine: Engine) -> Path | None:
-    """The file of a SQLite database, None on PostgreSQL. Raises ValueError for SQLite in memory, which cannot hold durable work."""
+    """The file of a SQLite database, None on PostgreSQL."""
     if not is_sqlite(engine):
         return None
-    name = engine.url.database
-    if not name or name == ":memory:":
-        raise ValueError("durable work needs a database file: use sqlite:///<path>")
-    return Path(name).absolute()
+    return Path(str(engine.url.database)).absolute()
 
 
 def executor_name(engine: Engine) -> str:
@@ -52,7 +49,8 @@ def build_engine(store: Store, executor: str) -> None:
         "use_listen_notify": False,
         "run_migrations": True,
         "log_level": "WARNING",
-        "notification_listener_polling_interval_sec": 0.5,
+        # The listener's thread sleeps so long between looks at nothing (events are not used here); stopping waits for it.
+        "notification_listener_polling_interval_sec": 0.1,
     }
     if is_sqlite(store.engine):
         config["system_database_engine"] = store.engine

@@ -6,9 +6,15 @@ import logging
 
 import structlog
 
+from isthmus.arm.errors import ArmError
+
 
 class _ToStructlog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
+        cause = record.exc_info[1] if record.exc_info else None
+        if isinstance(cause, ArmError):
+            # The engine repeats how a job ended; the attempt that failed was logged where it failed.
+            return
         structlog.get_logger("isthmus.work").log(record.levelno, record.getMessage(), engine=record.name, exc_info=record.exc_info)
 
 

@@ -60,7 +60,7 @@ class Work:
         for job in self._jobs.values():
             if job.queue not in self._queues:
                 raise ValueError(f"job '{job.name}' wants the queue '{job.queue}', which is not declared")
-        self._timetables = [*timetables, Timetable(name=_RETENTION, cron="0 23 * * * *", run=self._delete_old)]
+        self._timetables = [*timetables, Timetable(name=_RETENTION, cron="0 23 * * * *", run=self.delete_old)]
         self._clock = clock
         self._keep_days = keep_days
         self._reap_seconds = reap_seconds
@@ -108,9 +108,10 @@ class Work:
 
         Raises ArmError 409 when another process has the SQLite file (or this executor's name). Not to be called on an event loop's thread.
         """
+        claim: Claim = FileClaim(self._file) if self._file else SessionClaim(self._store.engine, self.executor, on_lost=self._on_lost)
+        claim.take()
+        self._claim = claim
         self._activity = Activity()
-        self._claim = FileClaim(self._file) if self._file else SessionClaim(self._store.engine, self.executor, on_lost=self._on_lost)
-        self._claim.take()
         try:
             self._start()
         except BaseException:
@@ -150,15 +151,16 @@ class Work:
 
         What is not finished is taken up by the next process.
         """
+        if self._claim is None:
+            return
         self._activity.stopping.set()
         if self._reaper is not None:
             self._reaper.join(timeout=10)
             self._reaper = None
         wait = math.ceil(timeout_seconds) if self._activity.running else 0
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=wait)
-        if self._claim is not None:
-            self._claim.give_back()
-            self._claim = None
+        self._claim.give_back()
+        self._claim = None
 
     def _reap_for_ever(self, activity: Activity) -> None:
         while True:
@@ -194,7 +196,8 @@ class Work:
         """Run a failed workflow again under its id. Raises ArmError 404 when it is unknown, 409 unless it failed."""
         records.retry_record(self._client, workflow_id)
 
-    def _delete_old(self, _planned: datetime) -> None:
+    def delete_old(self, _planned: datetime | None = None) -> None:
+        """Delete finished workflows older than `keep_days` (runs of timetables after a day); runs by itself every hour."""
         names = [table.name for table in self._timetables]
         deleted = records.delete_old(
             self._client,

@@ -1,0 +1,209 @@
+"""Processes that stop, die or meet: real child processes on both databases."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from tests.support.clock import Clock
+from tests.support.databases import Databases
+from tests.work.conftest import Launch, eventually
+from tests.work.program import build
+
+from isthmus.arm.errors import ArmError, unavailable
+from isthmus.store import Store
+from isthmus.work import Job, Queue, Work
+from isthmus.work.engine import executor_name
+
+ROOT = Path(__file__).parents[2]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the worker program on a database; it is killed after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(url: str, ticks: Path | str = "-") -> subprocess.Popen[str]:
+        child = subprocess.Popen([sys.executable, "-m", "tests.work.program", url, str(ticks)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        started.append(child)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        return child
+
+    yield begin
+    for child in started:
+        child.kill()
+        child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def put_mark(store: Store, work: Work, workflow_id: str, path: Path, gate: Path) -> None:
+    with store.begin() as connection:
+        work.enqueue(connection, "test.mark", workflow_id, {"path": str(path), "gate": str(gate)})
+
+
+def test_work_of_a_killed_process_is_finished_after_the_next_start(store: Store, database_url: str, start: Start, tmp_path: Path) -> None:
+    path, gate = tmp_path / "marks", tmp_path / "gate"
+    work = build(store)
+    child = start(database_url)
+    put_mark(store, work, "killed", path, gate)
+    eventually(lambda: lines(path) == ["begin"])
+    child.kill()
+    child.wait()
+    gate.touch()
+    start(database_url)
+    eventually(lambda: work.state("killed") == "SUCCESS")
+    assert lines(path) == ["begin", "begin", "end"]
+    (record,) = work.list(["SUCCESS"])
+    assert record.recoveries == 1
+
+
+@pytest.mark.postgresql
+def test_a_living_process_takes_over_from_a_killed_one(postgresql_url: str, start: Start, tmp_path: Path) -> None:
+    path, gate = tmp_path / "marks", tmp_path / "gate"
+    store = Store(postgresql_url)
+    work = build(store)
+    first = start(postgresql_url)
+    for number in range(3):
+        put_mark(store, work, f"orphan:{number}", path, gate)
+    eventually(lambda: lines(path) == ["begin"] * 3)
+    second = start(postgresql_url)
+    time.sleep(0.5)
+    assert lines(path) == ["begin"] * 3, "work of a living process was taken over"
+    first.kill()
+    first.wait()
+    eventually(lambda: lines(path) == ["begin"] * 6)
+    gate.touch()
+    eventually(lambda: len(work.list(["SUCCESS"])) == 3)
+    assert Counter(lines(path)) == {"begin": 6, "end": 3}
+    assert second.poll() is None
+    store.close()
+
+
+@pytest.mark.postgresql
+def test_a_timetable_runs_once_over_two_processes(postgresql_url: str, start: Start, tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks"
+    for _ in range(2):
+        start(postgresql_url, ticks)
+    eventually(lambda: len(lines(ticks)) >= 3)
+    assert max(Counter(lines(ticks)).values()) == 1
+
+
+def test_a_timetable_runs_at_its_planned_times(databases: Databases, start: Start, tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks"
+    start(databases.fresh_sqlite(tmp_path / "ticks.db"), ticks)
+    eventually(lambda: len(lines(ticks)) >= 2)
+    first, second = lines(ticks)[:2]
+    assert first.endswith("+00:00")
+    assert second > first
+
+
+def test_a_second_process_on_one_file_is_refused(databases: Databases, start: Start, tmp_path: Path) -> None:
+    url = databases.fresh_sqlite(tmp_path / "one.db")
+    child = start(url)
+    store = Store(url)
+    work = build(store)
+    with pytest.raises(ArmError) as refused:
+        work.launch()
+    assert (refused.value.code, refused.value.status) == ("DatabaseInUse", 409)
+    assert str(tmp_path / "one.db") in refused.value.message
+    assert str(child.pid) in refused.value.message
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(timeout=20) == 0
+    work.launch()
+    work.stop()
+    store.close()
+
+
+def test_stopping_lets_a_running_step_end_and_leaves_the_rest(store: Store, launch: Launch) -> None:
+    began, release, ran = threading.Event(), threading.Event(), Counter[str]()
+
+    def run(arguments: Mapping[str, Any]) -> None:
+        began.set()
+        release.wait(10)
+        ran[arguments["name"]] += 1
+
+    job, queue = Job(name="test.slow", queue="single", run=run), Queue(name="single", worker_concurrency=1, polling_seconds=0.05)
+    work = launch(job, queues=[queue])
+    with store.begin() as connection:
+        for name in ("first", "second"):
+            work.enqueue(connection, "test.slow", name, {"name": name})
+    began.wait(10)
+    threading.Timer(0.3, release.set).start()
+    work.stop(timeout_seconds=10)
+    assert ran.total() == 1
+    assert sorted(str(work.state(name)) for name in ("first", "second")) == ["ENQUEUED", "SUCCESS"]
+    launch(job, queues=[queue])
+    eventually(lambda: len(work.list(["SUCCESS"])) == 2)
+    assert ran == {"first": 1, "second": 1}
+
+
+def test_a_job_between_attempts_stops_at_once_and_keeps_its_count(store: Store, launch: Launch, clock: Clock) -> None:
+    calls, told = [], []
+
+    def run(_arguments: Mapping[str, Any]) -> None:
+        calls.append(clock())
+        raise unavailable(f"away {len(calls)}", retry_after=7)
+
+    def failed(_arguments: Mapping[str, Any], error: ArmError) -> None:
+        told.append((error.body(), error.status, error.retry_after, error.headers))
+
+    job = Job(name="test.away", queue="main", run=run, failed=failed, attempts=2, interval_seconds=50)
+    work = launch(job, clock=clock)
+    with store.begin() as connection:
+        work.enqueue(connection, "test.away", "away", {})
+    eventually(lambda: len(calls) == 1)
+    time.sleep(0.2)
+    before = time.monotonic()
+    work.stop()
+    assert time.monotonic() - before < 5
+    assert work.state("away") == "PENDING"
+    clock.advance(60)
+    again = launch(job, clock=clock, executor=work.executor)
+    eventually(lambda: again.state("away") == "ERROR")
+    assert len(calls) == 2, "a recovered job goes on with the attempts it has left and does not sleep again"
+    error = unavailable("away 2", retry_after=7)
+    assert told == [(error.body(), error.status, error.retry_after, error.headers)]
+
+
+@pytest.mark.postgresql
+def test_a_process_that_loses_its_session_is_told(postgresql_url: str) -> None:
+    store = Store(postgresql_url)
+    lost = threading.Event()
+    work = Work(store, jobs=[], queues=[], clock=time.time, on_lost=lost.set, executor="loser")
+    work.launch()
+    twin = Work(store, jobs=[], queues=[], clock=time.time, executor="loser")
+    with pytest.raises(ArmError, match="'loser'"):
+        twin.launch()
+    with store.begin() as connection:
+        connection.execute(
+            text("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 1 and pid <> pg_backend_pid()")
+        )
+    assert lost.wait(5)
+    work.stop()
+    store.close()
+
+
+@pytest.mark.postgresql
+def test_every_start_on_postgresql_has_a_name_of_its_own(postgresql_url: str) -> None:
+    store = Store(postgresql_url)
+    first, second = executor_name(store.engine), executor_name(store.engine)
+    assert first != second
+    assert str(os.getpid()) in first
+    store.close()
