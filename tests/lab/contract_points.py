@@ -4,12 +4,14 @@ Prints one JSON object {point: null or what is wrong}.
 """
 
 import asyncio
+import importlib.metadata
 import inspect
 import json
 import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import ministack.app as engine
 from ministack.core import iam_actions, iam_evaluator, responses, router
@@ -26,7 +28,7 @@ def names(function: object) -> list[str]:
 
 
 def point_version() -> None:
-    assert hooks.importlib.metadata.version("ministack") == hooks.MINISTACK
+    assert importlib.metadata.version("ministack") == hooks.MINISTACK
 
 
 def point_handlers() -> None:
@@ -74,7 +76,7 @@ def point_errors() -> None:
 
 def point_instances() -> None:
     with subject.within(ACCOUNT, REGION):
-        record = ec2._launch_instances_internal("ami-0fedcba9876543210", "t3.micro", ec2._DEFAULT_SUBNET_ID, 1)[0]
+        record: dict[str, Any] = ec2._launch_instances_internal("ami-0fedcba9876543210", "t3.micro", ec2._DEFAULT_SUBNET_ID, 1)[0]
         subject.tag_resource(record["InstanceId"], [{"Key": "arc", "Value": "yes"}])
         assert subject.instance_record(record["InstanceId"]) is record
         assert "<platform>" not in ec2._instance_xml(record)

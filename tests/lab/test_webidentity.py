@@ -100,7 +100,7 @@ def hmac_by_public_key(issuer: FakeIssuer) -> str:
     return issuer.token(header={"alg": "HS256"})
 
 
-ATTACKS = {
+ATTACKS: dict[str, tuple[Callable[[FakeIssuer], str], str]] = {
     "expired": (lambda i: i.token(exp=int(time.time()) - 301, iat=int(time.time()) - 900), "ExpiredTokenException"),
     "from the future": (lambda i: i.token(nbf=int(time.time()) + 900), "InvalidIdentityToken"),
     "alg none": (none_alg, "InvalidIdentityToken"),
