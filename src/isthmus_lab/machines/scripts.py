@@ -93,6 +93,7 @@ def _environ(root: Path, script: Script) -> dict[str, str]:
         **script.environ,
         "PATH": f"{root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": f"{root}/root",
+        "ISTHMUS_AGENT_ROOT": str(root),
         "TMPDIR": str(root / "tmp"),
         "LANG": "C.UTF-8",
         "AWS_SSM_INSTANCE_ID": instance.instance_id,
