@@ -29,6 +29,7 @@ class Item:
     cell's for types that are listed once for all regions (S3 buckets); empty for truly global ones.
     `properties` has the shape of `awsProperties` (camelCase; see the catalog). `digest` covers everything except the type's volatile
     fields, so equal digests mean that nothing worth storing changed. It never holds secret material.
+    `partial` says that a call for its details failed: what is known of it from earlier scans is worth keeping.
     """
 
     cell: Cell
@@ -39,6 +40,7 @@ class Item:
     tags: Mapping[str, str]
     properties: Mapping[str, Any]
     digest: str
+    partial: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +55,14 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
-    """A cell that was listed to its end: what it did not yield does not exist any more."""
+    """A cell that was listed to its end: what it did not yield does not exist any more.
+
+    `shortfalls` are reasons why details of some of its items are missing; empty when nothing is.
+    """
 
     cell: Cell
     rows: int
+    shortfalls: tuple[str, ...] = ()
 
 
 Reading = Item | Gap | Listed

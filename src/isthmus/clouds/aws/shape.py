@@ -126,7 +126,7 @@ class Projector:
         """The row's ARN; empty when it cannot be told from the list alone."""
         return self._arn(row, {"partition": self._partition, "region": cell.region, "account": cell.account})
 
-    def item(self, cell: Cell, row: Mapping[str, Any], tags: Mapping[str, str]) -> Item:
+    def item(self, cell: Cell, row: Mapping[str, Any], tags: Mapping[str, str], *, partial: bool = False) -> Item:
         """The item of a clean row."""
         properties = self._properties(row)
         if "tags" in properties or " tags " in f" {self._entry.keep.lower()} ":
@@ -143,6 +143,7 @@ class Projector:
             tags=tags,
             properties=properties,
             digest=digest(properties, self._entry.volatile, arn, name, region, tags),
+            partial=partial,
         )
 
     def _properties(self, row: Mapping[str, Any]) -> dict[str, Any]:

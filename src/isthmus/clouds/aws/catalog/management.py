@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from isthmus.clouds.aws.catalog.types import HOME, TAGGING, AwsType, Detail
+
+
+def _bare_path(row: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's ARN has its name without the leading slash."""
+    return row | {"Path": row["Name"].lstrip("/")}
+
 
 TYPES = (
     AwsType(
@@ -133,8 +141,9 @@ TYPES = (
         cfn="AWS::SSM::Parameter",
         list="ssm:DescribeParameters",
         items="Parameters[]",
+        adapt=_bare_path,
         id="Name",
-        arn="ARN || join('', ['arn:aws:ssm:::parameter/', Name])",
+        arn="arn:{partition}:ssm:{region}:{account}:parameter/{Path}",
         name="Name",
         tags=TAGGING,
         tagging="ssm:parameter",

@@ -51,7 +51,8 @@ def shown_shape(entry: AwsType) -> Shape:
     if entry.parent is None:
         return structure({})
     above = row_shape(entry.parent.type)
-    return structure(follow(entry.parent.params, above).members | follow(entry.parent.shows, above).members)
+    parts = (entry.parent.params, entry.parent.shows)
+    return structure({name: member for part in parts if part for name, member in follow(part, above).members.items()})
 
 
 def structure(members: Mapping[str, Shape]) -> Shape:

@@ -38,7 +38,7 @@ class Detail:
     """
 
     operation: str
-    params: str = "{}"
+    params: str = ""
     items: str = "@"
     into: str = ""
     batch: int = 1
@@ -56,8 +56,8 @@ class Parent:
     """
 
     type: AwsType
-    params: str = "{}"
-    shows: str = "{}"
+    params: str = ""
+    shows: str = ""
     region: str = ""
 
 
