@@ -1,0 +1,156 @@
+"""Policies: parliament judges the permissions, our own lint the trust; what each role must not be able to do is said outright."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import parliament
+import pytest
+from tests.clouds.aws.template.requests import ACCOUNT, COMBINATIONS, GUID
+
+from isthmus.clouds.aws import names
+from isthmus.clouds.aws.template import TemplateRequest, authentication_template
+from isthmus.clouds.aws.template.statements import DATA_READS
+
+SEVERE = ("MEDIUM", "HIGH", "CRITICAL")
+SERVICES = {"ec2.amazonaws.com", "ec2.amazonaws.com.cn", "lambda.amazonaws.com"}
+
+
+def roles(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == "AWS::IAM::Role"}
+
+
+def policies(role: dict[str, Any], *, consent: bool) -> list[dict[str, Any]]:
+    """The policy documents of a role as they are after CloudFormation resolved its conditions."""
+    found = []
+    for policy in role.get("Policies", []):
+        if "Fn::If" in policy:
+            _, given, withheld = policy["Fn::If"]
+            assert withheld == {"Ref": "AWS::NoValue"}
+            found += [given] if consent else []
+        else:
+            found.append(policy)
+    return [policy["PolicyDocument"] for policy in found]
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_parliament_finds_nothing_above_low(name: str) -> None:
+    for logical_id, role in roles(authentication_template(COMBINATIONS[name])).items():
+        for document in policies(role, consent=True):
+            # parliament knows the ARNs of the aws partition alone
+            text = json.dumps(document).replace("arn:aws-cn:", "arn:aws:").replace("arn:aws-us-gov:", "arn:aws:")
+            severe = [f for f in parliament.analyze_policy_string(text).findings if parliament.enhance_finding(f).severity in SEVERE]
+            assert severe == [], logical_id
+
+
+def lint_trust(document: dict[str, Any], wanted: TemplateRequest) -> None:
+    """Every trust policy: one statement, one principal; a federated one demands audience, subject and session name by equality."""
+    (statement,) = document["Statement"]
+    assert statement["Effect"] == "Allow"
+    if "Service" in statement["Principal"]:
+        assert statement["Action"] == "sts:AssumeRole"
+        assert statement["Principal"]["Service"] in SERVICES
+        return
+    assert set(statement) == {"Effect", "Principal", "Action", "Condition"}
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert statement["Principal"] == {
+        "Federated": {"Fn::If": ["MakeProvider", {"Ref": "OidcProvider"}, {"Ref": "ExistingOidcProviderArn"}]}
+    }
+    assert set(statement["Condition"]) == {"StringEquals"}
+    demanded = statement["Condition"]["StringEquals"]
+    assert set(demanded) == {f"{wanted.issuer}:aud", f"{wanted.issuer}:sub", "sts:RoleSessionName"}
+    assert demanded[f"{wanted.issuer}:aud"] == names.audience(ACCOUNT)
+    assert demanded["sts:RoleSessionName"] == f"ConnectorPrimaryIdentifier_{GUID}"
+    assert all("*" not in value and "?" not in value for value in demanded.values())
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_trust_policies(name: str) -> None:
+    found = roles(authentication_template(COMBINATIONS[name]))
+    for role in found.values():
+        lint_trust(role["AssumeRolePolicyDocument"], COMBINATIONS[name])
+    subjects = {
+        logical_id: value
+        for logical_id, role in found.items()
+        for key, value in role["AssumeRolePolicyDocument"]["Statement"][0].get("Condition", {}).get("StringEquals", {}).items()
+        if key.endswith(":sub")
+    }
+    expected = {"InventoryRole": names.INVENTORY, "OnboardingRole": names.ONBOARDING}
+    assert subjects == {logical_id: names.subject(expected[logical_id], GUID) for logical_id in subjects}
+    assert set(subjects) == set(expected) & set(found)
+
+
+def granted(role: str, *, consent: bool = False) -> list[dict[str, Any]]:
+    template = authentication_template(COMBINATIONS["inventory-least-onboarding-two-regions-tagged"])
+    return [
+        statement
+        for document in policies(roles(template)[role], consent=consent)
+        for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+
+
+def resources_of(action: str, statements: list[dict[str, Any]]) -> set[str]:
+    return {resource for statement in statements if action in statement["Action"] for resource in statement["Resource"]}
+
+
+def test_the_onboarding_role_runs_one_document_and_changes_nothing_else() -> None:
+    statements = granted("OnboardingRole")
+    assert resources_of("ssm:SendCommand", statements) == {
+        f"arn:aws:ssm:*:{ACCOUNT}:document/Isthmus-Onboarding-3f2504e0",
+        f"arn:aws:ec2:*:{ACCOUNT}:instance/*",
+    }
+    writing = {action for one in statements for action in one["Action"] if not action.split(":")[1].startswith(("Get", "List", "Describe"))}
+    assert writing == {"ssm:SendCommand", "ssm:CancelCommand"}
+    (sending,) = [one for one in statements if "ssm:SendCommand" in one["Action"]]
+    assert sending["Condition"] == {"StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}}
+
+
+def test_the_function_can_pass_one_role_and_never_leaves_an_instance_without_profile() -> None:
+    statements = granted("AssignmentRole", consent=True)
+    assert resources_of("iam:PassRole", statements) == {f"arn:aws:iam::{ACCOUNT}:role/IsthmusMachine-3f2504e0"}
+    (passing,) = [one for one in statements if "iam:PassRole" in one["Action"]]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    actions = {action for one in statements for action in one["Action"]}
+    assert not actions & {
+        "ec2:DisassociateIamInstanceProfile",
+        "iam:AddRoleToInstanceProfile",
+        "lambda:DeleteFunction",
+        "logs:CreateLogGroup",
+    }
+    everywhere = {action for one in statements if one["Resource"] == ["*"] for action in one["Action"]}
+    assert all(action.split(":")[1].startswith("Describe") for action in everywhere)
+
+
+def test_foreign_roles_are_widened_only_with_consent_and_by_one_policy() -> None:
+    assert resources_of("iam:AttachRolePolicy", granted("AssignmentRole")) == set()
+    (widening,) = [one for one in granted("AssignmentRole", consent=True) if "iam:AttachRolePolicy" in one["Action"]]
+    assert widening["Condition"] == {"ArnEquals": {"iam:PolicyARN": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}}
+
+
+def test_least_privilege_inventory_reads_only() -> None:
+    actions = {action for one in granted("InventoryRole") for action in one["Action"]}
+    assert "ec2:DescribeRegions" in actions
+    reading = ("Get", "List", "Describe", "Search", "Simulate", "GET", "BatchGet")
+    assert [action for action in sorted(actions) if not action.split(":")[1].startswith(reading)] == []
+    assert not any("*" in action for action in actions)
+
+
+def test_global_read_is_read_only_access_minus_everything_customers_store() -> None:
+    template = authentication_template(COMBINATIONS["inventory-global"])
+    role = roles(template)["InventoryRole"]
+    assert role["ManagedPolicyArns"] == ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+    (document,) = policies(role, consent=False)
+    (statement,) = document["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert {"s3:GetObject", "dynamodb:Scan", "ssm:GetParameter", "secretsmanager:GetSecretValue"} <= set(statement["Action"])
+    least = {action for one in granted("InventoryRole") for action in one["Action"]}
+    assert not least & set(statement["Action"])
+    assert len(set(DATA_READS)) == len(DATA_READS)
+
+
+def test_parliament_would_object_to_a_policy_that_is_too_wide() -> None:
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:PassRole", "Resource": "arn:aws:s3:::bucket"}]}
+    found = parliament.analyze_policy_string(json.dumps(wide)).findings
+    assert any(parliament.enhance_finding(one).severity in SEVERE for one in found)
