@@ -166,8 +166,10 @@ class _Run:
     async def _supervise(self) -> None:
         try:
             await each(self._jobs, self._work, AT_ONCE)
-        finally:
-            await self._queue.put(None)
+        except Exception:
+            await self._queue.put(None)  # the reader learns of it by awaiting this task
+            raise
+        await self._queue.put(None)
 
     async def _work(self, job: _Job) -> None:
         """One list. This is the border of a cell: whatever goes wrong in it stays in it."""
