@@ -65,7 +65,7 @@ def create_client(
 
 
 def register_operator(connection: Connection, public_key: str, clock: Callable[[], float]) -> Client:
-    """The client `operator` with this key (PEM): made at first start; when the file holds another key it is replaced, the object id never."""
+    """The client `operator` with this key (PEM): made at first start. Another key replaces it, the object id stays."""
     present = find_client(connection, OPERATOR)
     if present is None:
         return create_client(connection, name="Operator of this installation", clock=clock, client_id=OPERATOR, public_key=public_key)

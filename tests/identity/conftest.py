@@ -1,0 +1,86 @@
+"""Keys, an issuer and a token endpoint for the tests of identity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.identity.parties import BASE, TENANT, TestKey
+from tests.support.clock import Clock
+
+from isthmus.identity.federation import IssuerKeys
+from isthmus.identity.issuer import Issuer, api_issuer
+from isthmus.identity.jws import key_digest, key_of_pkcs1
+from isthmus.identity.tokens import TokenEndpoint
+from isthmus.keys import KeyRing
+from isthmus.store import Store
+from isthmus.store.tables import registrations
+
+
+@pytest.fixture(scope="session")
+def key_of() -> Callable[[str], TestKey]:
+    """The key of a name, made once per session."""
+    made: dict[str, TestKey] = {}
+    return lambda name: made.setdefault(name, made.get(name) or TestKey(name))
+
+
+@pytest.fixture
+def ring(tmp_path: Path, clock: Clock) -> KeyRing:
+    return KeyRing(tmp_path / "keys", "api", clock=clock)
+
+
+@pytest.fixture
+def issuer(ring: KeyRing, clock: Clock) -> Issuer:
+    return api_issuer(BASE, TENANT, ring, clock)
+
+
+class Web:
+    """Documents of foreign issuers, by address; counts what was fetched."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, bytes] = {}
+        self.asked: list[str] = []
+
+    def fetch(self, address: str) -> bytes:
+        self.asked.append(address)
+        if address not in self.pages:
+            raise ConnectionError(address)
+        return self.pages[address]
+
+
+@pytest.fixture
+def web() -> Web:
+    return Web()
+
+
+@pytest.fixture
+def endpoint(store: Store, issuer: Issuer, clock: Clock, web: Web) -> TokenEndpoint:
+    return TokenEndpoint(store, issuer, tenant=TENANT, public_url=BASE, clock=clock, foreign=IssuerKeys(web.fetch, clock))
+
+
+@pytest.fixture
+def enrol(store: Store, clock: Clock) -> Callable[..., str]:
+    """Register a machine with a key; its vmId."""
+
+    def enrolled(key: TestKey, *, next_key: TestKey | None = None, state: str = "enrolled", days: int = 90) -> str:
+        vm_id = "22222222-2222-2222-2222-222222222222"
+        row = {
+            "vm_id": vm_id,
+            "resource": "/subscriptions/s/resourcegroups/g/providers/microsoft.hybridcompute/machines/i-1",
+            "resource_id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.HybridCompute/machines/i-1",
+            "principal_id": "33333333-3333-3333-3333-333333333333",
+            "public_key": key.pkcs1,
+            "key_hash": key_digest(key_of_pkcs1(key.pkcs1)),
+            "next_public_key": next_key.pkcs1 if next_key else None,
+            "next_key_hash": key_digest(key_of_pkcs1(next_key.pkcs1)) if next_key else None,
+            "enrolled_at": int(clock() * 1000),
+            "expires_at": int((clock() + days * 86_400) * 1000),
+            "last_heartbeat": None,
+            "state": state,
+        }
+        with store.begin() as connection:
+            connection.execute(registrations.insert().values(**row))
+        return vm_id
+
+    return enrolled
