@@ -69,7 +69,7 @@ def answer(shape: Shape, *, sparse: bool, above: tuple[str, ...] = ()) -> Any:
         if sparse:
             return {}
         if getattr(shape.key, "enum", None):
-            return {name: value for name in shape.key.enum[:2]}
+            return dict.fromkeys(shape.key.enum[:2], value)
         return {"Key one": value, "key:2": value}
     if shape.name == "policyDocumentType":
         return quote(json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "ä b"}]}))

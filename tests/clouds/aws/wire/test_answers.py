@@ -10,11 +10,11 @@ from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.clouds.aws.wire import oracle, samples
 
 from isthmus.clouds.aws.wire import AwsError, names, operation
 from isthmus.clouds.aws.wire.answers import Answer, clock_skew, read_answer, refusal
 from isthmus.clouds.aws.wire.read import iso
-from tests.clouds.aws.wire import oracle, samples
 
 
 def botocore_reads(name: str, body: bytes, headers: dict[str, str], status: int = 200) -> dict[str, Any]:
@@ -72,9 +72,10 @@ def test_unreadable_success_is_a_typed_error(name: str, body: bytes) -> None:
 @settings(max_examples=150, deadline=None)
 def test_no_body_brings_down_the_reader(body: bytes, name: str) -> None:
     try:
-        assert isinstance(ours(name, body), dict)
+        outcome: object = ours(name, body)
     except AwsError as error:
-        assert error.code == "MalformedAnswer"
+        outcome = error.code
+    assert isinstance(outcome, dict) or outcome == "MalformedAnswer"
     assert refusal(operation(name), Answer(503, {}, body), region="").status == 503
 
 
@@ -84,10 +85,20 @@ def test_external_entities_are_not_read() -> None:
 
 
 ERRORS = {
-    "ec2:DescribeVpcs": b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no &amp; no</Message></Error></Errors><RequestID>r</RequestID></Response>",
-    "iam:ListRoles": b'<ErrorResponse xmlns="https://iam/"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User is not</Message></Error></ErrorResponse>',
-    "s3:GetBucketPolicy": b"<?xml version='1.0'?><Error><Code>NoSuchBucketPolicy</Code><Message>none</Message><BucketName>b</BucketName></Error>",
-    "route53:ListHostedZones": b'<ErrorResponse xmlns="https://route53/"><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>',
+    "ec2:DescribeVpcs": (
+        b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no &amp; no</Message></Error></Errors>"
+        b"<RequestID>r</RequestID></Response>"
+    ),
+    "iam:ListRoles": (
+        b'<ErrorResponse xmlns="https://iam/"><Error><Type>Sender</Type><Code>AccessDenied</Code>'
+        b"<Message>User is not</Message></Error></ErrorResponse>"
+    ),
+    "s3:GetBucketPolicy": (
+        b"<?xml version='1.0'?><Error><Code>NoSuchBucketPolicy</Code><Message>none</Message><BucketName>b</BucketName></Error>"
+    ),
+    "route53:ListHostedZones": (
+        b'<ErrorResponse xmlns="https://route53/"><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>'
+    ),
     "dynamodb:ListTables": b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow"}',
     "kms:DescribeKey": b'{"__type":"AccessDeniedException","Message":"not allowed"}',
     "eks:ListClusters": b'{"__type":"x","message":"denied"}',

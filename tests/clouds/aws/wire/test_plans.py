@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
+from tests.clouds.aws.wire import oracle
 
 from isthmus.clouds.aws.wire import enums, names, operation, service, shape
 from isthmus.clouds.aws.wire.compile.__main__ import PLANS, compile_plans, main
 from isthmus.clouds.aws.wire.compile.operations import operations
 from isthmus.clouds.aws.wire.compile.services import plan
-from tests.clouds.aws.wire import oracle
 
 
 def test_plans_are_fresh() -> None:
@@ -95,5 +95,9 @@ def test_services_know_regions_and_actions() -> None:
 
 
 def test_nothing_at_run_time_imports_botocore() -> None:
-    code = "import sys, isthmus.clouds.aws.wire as w; w.operation('ec2:DescribeVpcs'); sys.exit(any(m.startswith('boto') for m in sys.modules))"
+    code = """
+import sys, isthmus.clouds.aws.wire as wire
+wire.operation("ec2:DescribeVpcs")
+sys.exit(any(name.startswith("boto") for name in sys.modules))
+"""
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,14 +9,14 @@ from typing import Any
 import orjson
 from lxml import etree
 
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
 _SHOWN = 500
 
 
 def parse_xml(body: bytes) -> Any:
     """The root element; raises ValueError for what is no XML. Entities are never resolved."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
     try:
-        return etree.fromstring(body, parser)
+        return etree.fromstring(body, _PARSER)
     except etree.XMLSyntaxError as error:
         raise ValueError(f"no XML: {error.msg}") from None
 

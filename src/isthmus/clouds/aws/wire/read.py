@@ -15,7 +15,6 @@ import orjson
 
 Reader = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
-_TEXT, _VALUE, _ELEMENT, _ENTRY = range(4)  # what a child is: text, a value of its own, one more of a flattened list, of a flattened map
 
 
 def iso(value: Any) -> str:
@@ -91,18 +90,9 @@ def xml_reader(rows: Rows, made: dict[Any, Any]) -> Callable[[str | int], Reader
             made[ref] = make(rows[ref])
         return cast(Reader, made[ref])
 
-    def member(wire: str, entry: Any) -> tuple[str, int, Reader]:
-        name, ref = entry if isinstance(entry, list) else (wire, entry)
-        kind = rows[ref][0] if isinstance(ref, int) else ""
-        if kind == "F":
-            return name, _ELEMENT, refer(rows[ref][1])
-        inner = refer(ref)
-        return name, _ENTRY if kind == "G" else _TEXT if inner is _text else _VALUE, inner
-
     def make(row: Sequence[Any]) -> Reader:
         if row[0] == "S":
-            attributes = {wire.rpartition(":")[2]: entry[0] for wire, entry in row[2].items()} if len(row) > 2 else {}
-            return _xml_structure({wire: member(wire, entry) for wire, entry in row[1].items()}, attributes)
+            return structure(row)
         inner = refer(row[1])
         if row[0] in "LF":
             return _texts if inner is _text else lambda node: [inner(child) for child in node]
@@ -110,36 +100,59 @@ def xml_reader(rows: Rows, made: dict[Any, Any]) -> Callable[[str | int], Reader
             return lambda node: _pairs((node,), row[2], row[3], inner)
         return lambda node: _pairs(node, row[2], row[3], inner)
 
+    def structure(row: Sequence[Any]) -> Reader:
+        single: dict[str, tuple[str, Reader | None]] = {}
+        repeated: dict[str, tuple[str, Reader, bool]] = {}
+        for wire, entry in row[1].items():
+            name, ref = entry if isinstance(entry, list) else (wire, entry)
+            kind = rows[ref][0] if isinstance(ref, int) else ""
+            if kind in ("F", "G"):
+                repeated[wire] = name, refer(rows[ref][1] if kind == "F" else ref), kind == "G"
+            else:
+                inner = refer(ref)
+                single[wire] = name, None if inner is _text else inner
+        read = _xml_structure(single, repeated)
+        if len(row) < 3:
+            return read
+        attributes = {wire.rpartition(":")[2]: entry[0] for wire, entry in row[2].items()}
+        return lambda node: {**read(node), **_attributes(node, attributes)}
+
     return refer
 
 
-def _xml_structure(members: Mapping[str, tuple[str, int, Reader]], attributes: Mapping[str, str]) -> Reader:
-    find = members.get
+def _xml_structure(single: Mapping[str, tuple[str, Reader | None]], repeated: Mapping[str, tuple[str, Reader, bool]]) -> Reader:
+    find = single.get
 
     def read(node: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for child in node:
-            tag = child.tag
-            member = find(tag)
-            if member is None:
-                member = find(tag.rpartition("}")[2])  # answers in a namespace of their own
-                if member is None:
-                    continue
-            name, kind, inner = member
-            if kind == _TEXT:
-                found[name] = child.text or ""
-            elif kind == _VALUE:
-                found[name] = inner(child)
-            elif kind == _ELEMENT:
-                found.setdefault(name, []).append(inner(child))
+            member = find(child.tag)
+            if member is not None:
+                name, inner = member
+                found[name] = (child.text or "") if inner is None else inner(child)
             else:
-                found.setdefault(name, {}).update(inner(child))
-        for key, value in node.attrib.items() if attributes else ():
-            if (name := attributes.get(key.rpartition("}")[2], "")) != "":
-                found[name] = value
+                rare(found, child)
         return found
 
+    def rare(found: dict[str, Any], child: Any) -> None:
+        """Elements of flattened lists and maps, and members in a namespace of their own."""
+        tag = child.tag.rpartition("}")[2]
+        if tag in repeated:
+            name, inner, is_entry = repeated[tag]
+            if is_entry:
+                found.setdefault(name, {}).update(inner(child))
+            else:
+                found.setdefault(name, []).append(inner(child))
+        elif tag in single:
+            name, reader = single[tag]
+            found[name] = (child.text or "") if reader is None else reader(child)
+
     return read
+
+
+def _attributes(node: Any, names: Mapping[str, str]) -> dict[str, str]:
+    pairs = ((key.rpartition("}")[2], value) for key, value in node.attrib.items())
+    return {names[key]: value for key, value in pairs if key in names}
 
 
 def _pairs(entries: Iterable[Any], key_name: str, value_name: str, inner: Reader) -> dict[str, Any]:
