@@ -164,6 +164,10 @@ class Adapter:
     def every_instance(self) -> list[Instance]:
         return [_instance(account, region, record) for (account, region, _), record in ec2._instances.all_items() if _lives(record)]
 
+    def instance_ids(self) -> list[str]:
+        """Ids of all instances of the calling account and region in the order in which they are listed, terminated ones too."""
+        return list(ec2._instances)
+
     def instance_record(self, instance_id: str) -> dict[str, Any] | None:
         """ministack's own record of an instance of the calling account and region."""
         record: dict[str, Any] | None = ec2._instances.get(instance_id)

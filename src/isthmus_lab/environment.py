@@ -30,7 +30,7 @@ _PASSED = (
 
 def scrubbed(environ: Mapping[str, str], *, port: int, state_dir: Path) -> dict[str, str]:
     """The whole environment of a lab process; everything not named here is left out, the host's AWS settings above all."""
-    kept = {name: environ[name] for name in _PASSED if name in environ}
+    kept = {name: value for name, value in environ.items() if name in _PASSED or name.startswith("ISTHMUS_LAB_")}
     return kept | {
         STATE_DIR_VARIABLE: str(state_dir),
         "AUTH": "true",

@@ -36,7 +36,7 @@ class Request:
 class Front:
     """The lab's ASGI application."""
 
-    def __init__(self, adapter: Adapter, faults: Faults, issuers: Issuers, ssm: Ssm | None, reset: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, adapter: Adapter, faults: Faults, issuers: Issuers, ssm: Ssm, reset: Callable[[], Awaitable[None]]) -> None:
         self._adapter, self._faults, self._issuers, self._ssm, self._reset = adapter, faults, issuers, ssm, reset
         self.calls: Counter[tuple[str, str, str]] = Counter()
 
@@ -77,7 +77,7 @@ class Front:
         # Browsers cannot send this header to another origin without a preflight, and the lab answers none for these paths.
         if ADMIN_HEADER not in request.headers:
             return _forbidden()
-        if request.path.startswith("/_lab/machines") and self._ssm is not None:
+        if request.path.startswith("/_lab/machines"):
             answer = await self._ssm.admin(request.method, request.path, request.body)
             return answer or _json(404, {"error": f"No admin path {request.path}"})
         route = _ROUTES.get((request.method, request.path))

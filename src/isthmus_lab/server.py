@@ -1,8 +1,6 @@
 """The server process of the lab: ministack with our pack under hypercorn. Start it with `python -m isthmus_lab` or `LabProcess`."""
 
 import asyncio
-import importlib
-import importlib.util
 import json
 import os
 import random
@@ -19,15 +17,7 @@ from isthmus_lab.faults import Faults
 from isthmus_lab.front import Front
 from isthmus_lab.pack.install import Pack
 from isthmus_lab.pack.issuers import Issuers
-from isthmus_lab.world import Ssm, World
-
-
-def build_ssm(world: World) -> Ssm | None:
-    """The SSM service and its machines, where that part is installed."""
-    if importlib.util.find_spec("isthmus_lab.ssm") is None or importlib.util.find_spec("isthmus_lab.ssm.service") is None:
-        return None
-    service: Ssm = importlib.import_module("isthmus_lab.ssm.service").SsmService(world)
-    return service
+from isthmus_lab.ssm.service import SsmService
 
 
 async def run(port: int) -> None:
@@ -35,15 +25,14 @@ async def run(port: int) -> None:
     url = f"http://127.0.0.1:{port}"
     adapter = Adapter(endpoint=url, state_dir=state_dir(os.environ), clock=time.time)
     issuers = Issuers(time.time)
-    ssm = build_ssm(adapter)
+    ssm = SsmService(adapter)
     pack = Pack(adapter, issuers, ssm)
     pack.install()
 
     async def reset() -> None:
         await adapter.reset()
         pack.reset()
-        if ssm is not None:
-            await ssm.reset()
+        await ssm.reset()
 
     front = Front(adapter, Faults(random.Random()), issuers, ssm, reset)  # noqa: S311 — chance of an injected fault, no secret
     stopping = asyncio.Event()
@@ -57,15 +46,13 @@ async def run(port: int) -> None:
     config.h11_max_incomplete_size = 1 << 20
     server = asyncio.create_task(hypercorn.asyncio.serve(front, config, shutdown_trigger=stopping.wait))  # type: ignore[arg-type]
     await _until_open(port, server)
-    if ssm is not None:
-        await ssm.start()
+    await ssm.start()
     sys.stdout.write(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
     sys.stdout.flush()
     try:
         await server
     finally:
-        if ssm is not None:
-            await ssm.stop()
+        await ssm.stop()
 
 
 async def _until_open(port: int, server: asyncio.Task[None]) -> None:

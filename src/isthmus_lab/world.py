@@ -135,8 +135,10 @@ class Ssm(Protocol):
     (parameters, service settings). `body` is JSON 1.1, the operation stands in `headers["x-amz-target"]` after the dot.
     """
 
-    operations: frozenset[str]
-    documents: Documents
+    @property
+    def operations(self) -> frozenset[str]: ...
+    @property
+    def documents(self) -> Documents: ...
 
     async def __call__(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]

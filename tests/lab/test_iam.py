@@ -43,3 +43,28 @@ def test_inline_policies_of_a_role_are_limited(client: Callable[..., Any]) -> No
     iam.put_role_policy(RoleName="big", PolicyName="a", PolicyDocument=policy)
     with pytest.raises(ClientError, match="LimitExceeded"):
         iam.put_role_policy(RoleName="big", PolicyName="b", PolicyDocument=policy)
+
+
+def test_assume_role_keeps_to_names_and_durations(client: Callable[..., Any], account: str) -> None:
+    iam = client("iam")
+    root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [root]})
+    for name, most in (("short", 3600), ("long", 43200)):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, MaxSessionDuration=most)
+        iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    iam.create_user(UserName="caller")
+    iam.attach_user_policy(UserName="caller", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    key = {**iam.create_access_key(UserName="caller")["AccessKey"], "SessionToken": None}
+    sts = client("sts", credentials=key)
+    arn = f"arn:aws:iam::{account}:role/"
+    for parameters in (
+        {"RoleArn": arn + "short", "RoleSessionName": "x y"},
+        {"RoleArn": arn + "short", "RoleSessionName": "name", "DurationSeconds": 3601},
+    ):
+        with pytest.raises(ClientError, match="ValidationError"):
+            sts.assume_role(**parameters)
+    session = sts.assume_role(RoleArn=arn + "long", RoleSessionName="name", DurationSeconds=43200)["Credentials"]
+    chained = client("sts", credentials=session)
+    with pytest.raises(ClientError, match="ValidationError"):
+        chained.assume_role(RoleArn=arn + "long", RoleSessionName="again", DurationSeconds=3601)
+    chained.assume_role(RoleArn=arn + "long", RoleSessionName="again", DurationSeconds=3600)

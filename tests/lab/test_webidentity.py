@@ -118,7 +118,7 @@ ATTACKS: dict[str, tuple[Callable[[FakeIssuer], str], str]] = {
     "wrong subject": (lambda i: i.token(sub="svc:Test:2"), "AccessDenied"),
     "not a token": (lambda i: "abcd.efgh", "InvalidIdentityToken"),
     "roles claim without this role": (
-        lambda i: i.token(**{"https://aws.amazon.com/roles": ["arn:aws:iam::1:role/x"]}),
+        lambda i: i.token(raw=json.dumps(i.claims(**{"https://aws.amazon.com/roles": ["arn:aws:iam::1:role/x"]}))),
         "InvalidIdentityToken",
     ),
 }

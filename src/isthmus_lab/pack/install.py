@@ -17,7 +17,7 @@ CLOSED_REGION = "me-south-1"
 class Pack:
     """Everything of the pack for one lab."""
 
-    def __init__(self, adapter: Adapter, issuers: Issuers, ssm: Ssm | None) -> None:
+    def __init__(self, adapter: Adapter, issuers: Issuers, ssm: Ssm) -> None:
         self._adapter, self._issuers, self._ssm = adapter, issuers, ssm
         self._images = Images(adapter.clock)
 
@@ -32,8 +32,7 @@ class Pack:
         adapter.set_region_status(CLOSED_REGION, "not-opted-in")
         adapter.resource_type("AWS::IAM::OIDCProvider", OidcProviderType(adapter, providers).handlers())
         adapter.guard_creation("AWS::IAM::Role", refuse_taken_role_name(adapter))
-        if self._ssm is not None:
-            self._install_ssm(self._ssm)
+        self._install_ssm(self._ssm)
 
     def _install_ssm(self, ssm: Ssm) -> None:
         async def answer(method: str, path: str, headers: Headers, body: bytes, query: Query, inner: Handler) -> Response:

@@ -41,7 +41,7 @@ class WebIdentity:
     async def __call__(self, method: str, path: str, headers: Headers, body: bytes, query: Query, inner: Handler) -> Response:
         form, is_json = _form(headers, body, query)
         action = form.get("Action", "")
-        if action == "AssumeRole" and (problem := _parameter_problem(form, needs_token=False)):
+        if action == "AssumeRole" and (problem := _parameter_problem(form, needs_token=False) or self._duration_problem(form)):
             return self._adapter.error("sts", "ValidationError", problem, 400, headers)
         if action != _OPERATION:
             return await inner(method, path, headers, body, query)
@@ -52,6 +52,17 @@ class WebIdentity:
         except _RefusedError as error:
             return _refusal(error.status, error.code, error.message, is_json)
         return _as_json(result) if is_json else _as_xml(result)
+
+    def _duration_problem(self, form: Form) -> str | None:
+        """Why AssumeRole refuses the asked duration: above the role's maximum, or above one hour for a chained role."""
+        target = _ROLE_ARN.fullmatch(form["RoleArn"])
+        role = self._adapter.role(target["account"], target["name"]) if target else None
+        seconds = int(form.get("DurationSeconds") or 3600)
+        if role is not None and seconds > int(role.get("MaxSessionDuration") or 3600):
+            return "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        if seconds > 3600 and ":assumed-role/" in self._adapter.caller_arn():
+            return "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+        return None
 
     def _assume(self, form: Form) -> dict[str, Any]:
         if problem := _parameter_problem(form, needs_token=True):
