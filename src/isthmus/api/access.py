@@ -1,83 +1,79 @@
-"""Who may do what: bearer tokens become principals, role assignments decide. Fails closed."""
+"""Who may do what: bearer tokens become principals, stored role assignments decide. Fails closed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 import orjson
 from sqlalchemy import select
 
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
+from isthmus.identity.bearer import BearerVerifier
+from isthmus.identity.documents import bearer_challenge
+from isthmus.identity.principal import Principal
+from isthmus.identity.roles import RoleAssignment, allows
 from isthmus.store import Store
 from isthmus.store.tables import resources
 
 ROLE_ASSIGNMENTS = "microsoft.authorization/roleassignments"
-
-
-class Caller(Protocol):
-    """What authentication says of a caller."""
-
-    @property
-    def object_id(self) -> str:
-        """The principal's id, which role assignments name."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """user, application, machine or system."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        ...
+_KINDS = {"user": "User", "application": "Application", "machine": "ManagedIdentity", "system": "Application"}
 
 
 class Access:
-    """Authentication (`authenticate`: Authorization header to caller) and the decision over stored role assignments."""
+    """Authentication of requests, and the decision over role assignments, read for each request: a removed role ends at once."""
 
-    def __init__(
-        self,
-        store: Store,
-        authenticate: Callable[[str | None], Caller],
-        allows: Callable[[Sequence[tuple[str, str]], str, str], bool],
-    ) -> None:
+    def __init__(self, store: Store, verifier: BearerVerifier, *, public_url: str, tenant: str) -> None:
         self._store = store
-        self._authenticate = authenticate
-        self._allows = allows
+        self._verifier = verifier
+        self._public_url = public_url
+        self._tenant = tenant
 
-    def caller(self, authorization: str | None) -> Caller:
-        """The caller of a request; raises ArmError 401."""
-        return self._authenticate(authorization)
+    def caller(self, authorization: str | None) -> Principal:
+        """The person or application of an Authorization header; raises ArmError 401 with a challenge."""
+        return self._verified(authorization, self._verifier.caller)
 
-    def assignments(self, principal: str) -> list[tuple[str, str]]:
-        """(scope, role definition id) of every assignment of a principal. Read for each request: a removed role ends with it."""
+    def machine(self, authorization: str | None) -> Principal:
+        """The machine of an Authorization header; raises ArmError 401 with a challenge."""
+        return self._verified(authorization, self._verifier.machine)
+
+    def _verified(self, authorization: str | None, verify: Callable[[str], Principal]) -> Principal:
+        scheme, _, token = (authorization or "").partition(" ")
+        try:
+            if scheme.lower() != "bearer" or not token.strip():
+                raise ArmError(
+                    "AuthenticationFailed",
+                    "Authentication failed. The 'Authorization' header is missing or holds no bearer token. Sign in and send one.",
+                    status=401,
+                )
+            return verify(token.strip())
+        except ArmError as error:
+            error.headers.setdefault("WWW-Authenticate", bearer_challenge(self._public_url, self._tenant, error.message))
+            raise
+
+    def assignments(self, principal: str) -> list[RoleAssignment]:
+        """Every assignment of a principal."""
         wanted = (resources.c.source == f"principal:{principal.lower()}", resources.c.type == ROLE_ASSIGNMENTS)
         with self._store.read() as connection:
             documents = connection.execute(select(resources.c.document).where(*wanted)).scalars().all()
         found = (orjson.loads(document)["properties"] for document in documents)
-        return [(properties["scope"], properties["roleDefinitionId"]) for properties in found]
+        return [RoleAssignment(principal_id=one["principalId"], role=one["roleDefinitionId"], scope=one["scope"]) for one in found]
 
-    def permits(self, caller: Caller, action: str, scope: str) -> bool:
+    def permits(self, caller: Principal, action: str, scope: str) -> bool:
         """Whether the caller may do this there."""
-        return self._allows(self.assignments(caller.object_id), action, scope)
+        return allows(self.assignments(caller.object_id), caller.object_id, action, scope)
 
-    def require(self, caller: Caller, action: str, scope: str) -> None:
+    def require(self, caller: Principal, action: str, scope: str) -> None:
         """Raises ArmError 403 `AuthorizationFailed` that names action and scope."""
         if not self.permits(caller, action, scope):
             raise ArmError(
                 "AuthorizationFailed",
-                f"The client '{caller.name or caller.object_id}' ('{caller.object_id}') does not have authorization to perform "
-                f"action '{action}' over scope '{scope}'. Ask an owner of that scope for a role assignment.",
+                f"The client '{caller.name}' ('{caller.object_id}') does not have authorization to perform action '{action}' over scope "
+                f"'{scope}'. Ask an owner of that scope for a role assignment.",
                 status=403,
             )
 
 
-def actor_of(caller: Caller, correlation: str) -> Actor:
+def actor_of(caller: Principal, correlation: str) -> Actor:
     """The caller as the engine records it."""
-    kind = {"user": "User", "application": "Application", "machine": "ManagedIdentity", "system": "Application"}.get(
-        caller.kind, "Application"
-    )
-    return Actor(id=caller.object_id, kind=kind, name=caller.name, correlation=correlation)
+    return Actor(id=caller.object_id, kind=_KINDS[caller.kind], name=caller.name, correlation=correlation)

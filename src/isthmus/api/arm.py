@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from isthmus.api import operations, verbs
-from isthmus.api.access import Access, Caller, actor_of
+from isthmus.api.access import Access, actor_of
 from isthmus.api.wire import Incoming, Reply
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
@@ -14,6 +14,7 @@ from isthmus.arm.ids import RESOURCES, ResourceId, group_id, parse, subscription
 from isthmus.arm.types import Ask, Registry, ResourceType, Scope
 from isthmus.arm.versions import accept
 from isthmus.engine import Engine, Lookup
+from isthmus.identity.principal import Principal
 
 _WRITES = {"PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 
@@ -43,7 +44,7 @@ class Arm:
                 self.engine.refuse(actor_of(caller, incoming.correlation), f"{incoming.method} {verb}", target, error)
             raise
 
-    def _route(self, incoming: Incoming, caller: Caller, id: ResourceId) -> Reply:
+    def _route(self, incoming: Incoming, caller: Principal, id: ResourceId) -> Reply:
         if operations.is_operation(id):
             return self._poll(incoming, caller, id)
         if incoming.method == "POST":
@@ -65,7 +66,7 @@ class Arm:
             self._require_scope(id)
         return change(self._with_parent(ask, id), row, incoming, self.engine)
 
-    def _post(self, incoming: Incoming, caller: Caller, id: ResourceId) -> Reply:
+    def _post(self, incoming: Incoming, caller: Principal, id: ResourceId) -> Reply:
         """A POST names an action behind a resource, behind a scope, or `register` behind a provider."""
         if not id.is_collection:
             raise not_allowed("POST", id)
@@ -84,7 +85,7 @@ class Arm:
         resource = self._stored(target, row)
         return verbs.act(self._with_parent(ask, target), action, resource, incoming, self.engine)
 
-    def _poll(self, incoming: Incoming, caller: Caller, id: ResourceId) -> Reply:
+    def _poll(self, incoming: Incoming, caller: Principal, id: ResourceId) -> Reply:
         def may_read(resource: str, starter: str) -> None:
             if caller.object_id != starter:
                 self.access.require(caller, f"{id.namespace}/operationStatuses/read", resource)
@@ -105,7 +106,7 @@ class Arm:
             )
         return row
 
-    def _ask(self, incoming: Incoming, caller: Caller, id: ResourceId, row: ResourceType) -> Ask:
+    def _ask(self, incoming: Incoming, caller: Principal, id: ResourceId, row: ResourceType) -> Ask:
         version = accept(incoming.query.get("api-version"), row.versions, resource_type=row.name, locations=row.locations)
         body = incoming.object() if incoming.method in ("PUT", "PATCH") else incoming.json() if incoming.method == "POST" else None
         return Ask(

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from isthmus.arm.paging import filter_of
 from isthmus.arm.change import Change, JobOrder, OperationOrder
 from isthmus.arm.envelope import Resource, instant, location_of, tags_of
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.ids import ResourceId, parse_resource
+from isthmus.arm.paging import filter_of
 from isthmus.arm.types import Action, Actor, Answer, Ask, Registry, ResourceType, Scope
 from isthmus.engine import Engine, Lookup
 from isthmus.providers.locations import LOCATIONS

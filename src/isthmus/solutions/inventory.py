@@ -135,7 +135,7 @@ class Inventory:
             projector.store(batch)
 
     def _settle(self, found: Subject, scan: str, *, confirmed: bool) -> dict[str, int]:
-        """Delete what complete cells listed no more, region by region, unless too much of a region is gone at once; frozen rows by region."""
+        """Delete what complete cells listed no more, unless too much of a region is gone at once; frozen rows by region."""
         frozen: dict[str, int] = {}
         key = found.solution.id.key
         with self.engine.store.begin() as connection:

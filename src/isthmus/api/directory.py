@@ -1,0 +1,128 @@
+"""Sign-in over HTTP: metadata, discovery, keys, the token endpoint, single-use links, and the documents of the issuer for AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import parse_qsl, urlsplit
+
+from isthmus.api.wire import Incoming, Reply
+from isthmus.arm.change import Change
+from isthmus.arm.errors import ArmError, invalid
+from isthmus.arm.types import Actor
+from isthmus.engine import Engine
+from isthmus.identity import documents, links
+from isthmus.identity.issuer import Issuer
+from isthmus.identity.oauth import OAuthError, bad_request
+from isthmus.identity.tokens import TokenEndpoint
+
+_HOUR = 3600
+
+
+class Directory:
+    """Handlers of everything that needs no token. `admin` is the object id of the person behind sign-in links."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        tokens: TokenEndpoint,
+        api: Issuer,
+        aws: Issuer,
+        public_url: str,
+        tenant: str,
+        admin: str,
+        new_guid: Callable[[], str],
+    ) -> None:
+        self._engine = engine
+        self._tokens = tokens
+        self._api = api
+        self._aws = aws
+        self._public_url = public_url
+        self._tenant = tenant
+        self._admin = admin
+        self._new_guid = new_guid
+
+    @property
+    def issuer_paths(self) -> tuple[str, str]:
+        """Paths of the AWS issuer's discovery document and keys."""
+        prefix = urlsplit(self._aws.url).path
+        keys = urlsplit(str(self._aws.discovery()["jwks_uri"])).path
+        return f"{prefix}/.well-known/openid-configuration", keys
+
+    def metadata(self, incoming: Incoming) -> Reply:
+        """`/metadata/endpoints`."""
+        return Reply(body=documents.cloud_metadata(self._public_url, incoming.query.get("api-version", "")))
+
+    def discovery(self, incoming: Incoming) -> Reply:
+        """`/{tenant}/v2.0/.well-known/openid-configuration`."""
+        asked = incoming.path.strip("/").split("/")[0]
+        try:
+            return Reply(body=documents.openid_configuration(self._public_url, self._tenant, asked=asked))
+        except LookupError as error:
+            raise ArmError("TenantNotFound", f"There is no tenant '{asked[:64]}' here.", status=404) from error
+
+    def keys(self, _incoming: Incoming) -> Reply:
+        """Public keys of our API tokens."""
+        return Reply(body=self._api.jwks())
+
+    def issuer_discovery(self, _incoming: Incoming) -> Reply:
+        """Discovery document of the issuer that AWS trusts."""
+        return Reply(body=self._aws.discovery())
+
+    def issuer_keys(self, _incoming: Incoming) -> Reply:
+        """Public keys of the issuer that AWS trusts."""
+        return Reply(body=self._aws.jwks())
+
+    def token(self, incoming: Incoming) -> Reply:
+        """The token endpoint; errors have OAuth's shape (RFC 6749), not ARM's. A refusal leaves an audit record."""
+        try:
+            form = _form(incoming)
+            return Reply(body=self._tokens.answer(form, asked=incoming.path.strip("/").split("/")[0]))
+        except OAuthError as error:
+            refused = ArmError(error.error, str(error), status=error.status)
+            self._engine.refuse(Actor(id="anonymous", kind="Application", correlation=incoming.correlation), "token", self._tenant, refused)
+            body = error.body(trace_id=self._new_guid(), correlation_id=incoming.correlation, at=self._engine.clock())
+            return Reply(status=error.status, body=body)
+
+    def sign_in(self, incoming: Incoming) -> Reply:
+        """`POST /sign-in`: a single-use code becomes a token of the administrator. A used, unknown or late code is refused."""
+        code = incoming.object().get("code")
+        if not isinstance(code, str):
+            raise invalid("The body needs the code of a sign-in link.", target="code")
+        actor = Actor(id=self._admin, kind="User", name="Administrator", correlation=incoming.correlation)
+        try:
+            with self._engine.store.begin() as connection:
+                links.consume(connection, code, self._engine.clock)
+                self._engine.apply_within(connection, Change(), actor, "Isthmus.Identity/signIn", "/sign-in")
+        except ArmError as error:
+            if error.status < 500:
+                self._engine.refuse(Actor(id="anonymous", kind="User", correlation=incoming.correlation), "sign-in", "/sign-in", error)
+            raise
+        return Reply(body={"access_token": self._person_token(), "token_type": "Bearer", "expires_in": _HOUR})
+
+    def _person_token(self) -> str:
+        claims = {
+            "aud": self._public_url,
+            "sub": self._admin,
+            "oid": self._admin,
+            "tid": self._tenant,
+            "azp": "isthmus-link",
+            "appid": "isthmus-link",
+            "idtyp": "user",
+            "preferred_username": "administrator",
+            "ver": "2.0",
+        }
+        return self._api.mint(claims, _HOUR)
+
+
+def _form(incoming: Incoming) -> dict[str, str]:
+    if "application/x-www-form-urlencoded" not in incoming.headers.get("content-type", ""):
+        raise bad_request("The token endpoint takes application/x-www-form-urlencoded.")
+    try:
+        pairs = parse_qsl(incoming.body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=50)
+    except ValueError as error:
+        raise bad_request("The form could not be read.") from error
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise bad_request("A parameter is given twice.")
+    return form

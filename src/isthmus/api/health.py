@@ -1,0 +1,60 @@
+"""Health and metrics: is the process alive, can it work, what has it done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from sqlalchemy import text
+from starlette.requests import Request
+from starlette.responses import Response
+
+from isthmus.api.wire import Incoming, Reply
+from isthmus.arm.errors import ArmError
+from isthmus.store import Store
+
+
+class Health:
+    """`/healthz`, `/readyz`, `/metrics`. `working` says whether durable work has started."""
+
+    def __init__(self, store: Store, working: Callable[[], bool]) -> None:
+        self._store = store
+        self._working = working
+        self.registry = CollectorRegistry()
+        self._requests = Counter("isthmus_http_requests", "Requests by method and status", ["method", "status"], registry=self.registry)
+        self._seconds = Histogram(
+            "isthmus_http_request_seconds",
+            "Time to answer a request",
+            ["method"],
+            registry=self.registry,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+
+    def observe(self, method: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        known = method if method in ("GET", "PUT", "POST", "PATCH", "DELETE", "HEAD") else "other"
+        self._requests.labels(known, str(status)).inc()
+        self._seconds.labels(known).observe(seconds)
+
+    def alive(self, _incoming: Incoming) -> Reply:
+        """200 while the process answers at all."""
+        return Reply(body={"status": "alive"})
+
+    def ready(self, _incoming: Incoming) -> Reply:
+        """200 when the database answers and jobs run; otherwise 503 that names what is missing."""
+        parts = {"database": self._database(), "jobs": "ready" if self._working() else "not started"}
+        fine = all(state == "ready" for state in parts.values())
+        return Reply(status=200 if fine else 503, body={"status": "ready" if fine else "not ready", **parts})
+
+    def _database(self) -> str:
+        try:
+            with self._store.read() as connection:
+                connection.execute(text("select 1"))
+        except ArmError as error:
+            return error.message
+        return "ready"
+
+    async def metrics(self, _request: Request) -> Response:
+        """Prometheus text."""
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,55 @@
+"""The ASGI application: a list of routes, everything else is ARM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route
+
+from isthmus.api.agents import Agents
+from isthmus.api.arm import Arm
+from isthmus.api.directory import Directory
+from isthmus.api.frame import Frame, Handler
+from isthmus.api.health import Health
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+_ALL = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS"]
+
+
+def build(*, arm: Arm, directory: Directory, agents: Agents, health: Health, frame: Frame, lifespan: Lifespan) -> Starlette:
+    """All routes. Order does not matter: the fixed paths are none of ARM's."""
+
+    def route(path: str, handler: Handler, methods: list[str]) -> Route:
+        return Route(path, frame.endpoint(handler), methods=methods)
+
+    discovery, keys = directory.issuer_paths
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            route("/healthz", health.alive, ["GET"]),
+            route("/readyz", health.ready, ["GET"]),
+            Route("/metrics", health.metrics, methods=["GET"]),
+            route("/metadata/endpoints", directory.metadata, ["GET"]),
+            route(discovery, directory.issuer_discovery, ["GET"]),
+            route(keys, directory.issuer_keys, ["GET"]),
+            route("/sign-in", directory.sign_in, ["POST"]),
+            route("/agent/v1/challenge", agents.challenge, ["POST"]),
+            route("/agent/v1/enrol", agents.enrol, ["POST"]),
+            route("/agent/v1/heartbeat", agents.heartbeat, ["POST"]),
+            route("/agent/v1/renew", agents.renew, ["POST"]),
+            route("/agent/v1/disconnect", agents.disconnect, ["POST"]),
+            route("/{tenant}/v2.0/.well-known/openid-configuration", directory.discovery, ["GET"]),
+            route("/{tenant}/.well-known/openid-configuration", directory.discovery, ["GET"]),
+            route("/{tenant}/discovery/v2.0/keys", directory.keys, ["GET"]),
+            route("/{tenant}/oauth2/v2.0/token", directory.token, ["POST"]),
+            route("/{path:path}", arm.answer, _ALL),
+        ],
+    )
+
+
+async def in_thread(work: Callable[[], None]) -> None:
+    """Run blocking work beside the event loop."""
+    await run_in_threadpool(work)

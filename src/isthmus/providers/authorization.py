@@ -1,0 +1,154 @@
+"""Microsoft.Authorization: role assignments at any scope, the three role definitions, and the list of operations per provider."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from isthmus.arm.change import Change
+from isthmus.arm.envelope import Resource
+from isthmus.arm.errors import ArmError, conflict, invalid
+from isthmus.arm.ids import ResourceId
+from isthmus.arm.types import Ask, Registry, ResourceType, Scope
+from isthmus.engine import Lookup
+from isthmus.identity.roles import ROLES, covers, definition, role_named
+from isthmus.providers.bodies import Body, read
+from isthmus.providers.hybridconnectivity import operations
+
+ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
+_EVERYWHERE = frozenset({Scope.TENANT, Scope.SUBSCRIPTION, Scope.GROUP, Scope.EXTENSION})
+_GUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+_FILTER = re.compile(r"^\s*(?:(atScope)\(\)|principalId\s+eq\s+'([^']*)'|assignedTo\('([^']*)'\))\s*$", re.IGNORECASE)
+
+
+class AssignmentProperties(Body):
+    """`properties` of a role assignment."""
+
+    roleDefinitionId: str
+    principalId: str
+    principalType: str = "ServicePrincipal"
+    description: str | None = None
+
+
+class Assignment(Body):
+    """A role assignment as it is put."""
+
+    properties: AssignmentProperties
+
+
+def rows(lookup: Lookup, table: Callable[[], Registry]) -> tuple[ResourceType, ...]:
+    """The rows of this namespace."""
+    return (
+        ResourceType(
+            name=ASSIGNMENTS,
+            scopes=_EVERYWHERE,
+            lists=_EVERYWHERE,
+            name_pattern=_GUID,
+            capabilities="SupportsExtension",
+            put=put_assignment,
+            delete=lambda old, ask: Change(deletes=(ask.id,)),
+            enumerate=lambda ask: _assignments(lookup, ask),
+        ),
+        ResourceType(
+            name="Microsoft.Authorization/roleDefinitions",
+            scopes=_EVERYWHERE,
+            lists=_EVERYWHERE,
+            enumerate=_definitions,
+            read=lambda ask: definition(ROLES[ask.id.name.lower()]) if ask.id.name.lower() in ROLES else None,
+        ),
+        ResourceType(
+            name="Microsoft.Authorization/providerOperations",
+            scopes=frozenset({Scope.TENANT}),
+            enumerate=lambda ask: (_operations(table(), namespace) for namespace in sorted(table().namespaces.values(), key=str.lower)),
+            read=lambda ask: _operations(table(), ask.id.name) if table().in_namespace(ask.id.name) else None,
+        ),
+    )
+
+
+def put_assignment(old: Resource | None, ask: Ask) -> Change:
+    """Create an assignment; an existing one never changes."""
+    asked = read(Assignment, ask.body).properties
+    role = role_named(asked.roleDefinitionId)
+    if role is None:
+        names = ", ".join(f"{known.name} ({known.id})" for known in ROLES.values())
+        raise invalid(f"There is no role '{asked.roleDefinitionId[:100]}'. Known are: {names}.", target="properties.roleDefinitionId")
+    try:
+        principal = str(UUID(asked.principalId))
+    except ValueError as error:
+        raise invalid("principalId must be the object id (a UUID) of a principal.", target="properties.principalId") from error
+    scope = assignment_scope(ask.id)
+    made = Resource(
+        id=old.id if old else ask.id,
+        properties={
+            "roleDefinitionId": definition(role)["id"],
+            "principalId": principal,
+            "principalType": asked.principalType,
+            "scope": scope,
+            **({"description": asked.description} if asked.description else {}),
+        },
+        unique=f"assignment:{principal}:{role.id}:{scope.lower()}",
+        source=f"principal:{principal}",
+    )
+    if old is not None and dict(old.properties) != dict(made.properties):
+        raise conflict(
+            "A role assignment cannot be changed. Delete it and create another.",
+            target=str(ask.id),
+            code="RoleAssignmentUpdateNotPermitted",
+        )
+    return Change(puts=(made,))
+
+
+def assignment_scope(id: ResourceId) -> str:
+    """The scope that an assignment's id gives its role at; `/` for the tenant."""
+    return str(id.scope) if id.scope is not None else "/"
+
+
+def _assignments(lookup: Lookup, ask: Ask) -> Iterable[Mapping[str, Any]]:
+    """Assignments that touch the scope: at it, above it, and (without `atScope()`) below it."""
+    scope = assignment_scope(ask.id)
+    at_scope, principal = _filter(ask.query.get("$filter", ""))
+    found = []
+    for resource in lookup.all(types=[ASSIGNMENTS]):
+        properties = resource.properties
+        above, below = covers(properties["scope"], scope), covers(scope, properties["scope"])
+        if (above or (below and not at_scope)) and principal in ("", properties["principalId"]):
+            found.append(resource.body(type_name=ASSIGNMENTS, tracked=False))
+    return sorted(found, key=lambda body: str(body["id"]).lower())
+
+
+def _filter(given: str) -> tuple[bool, str]:
+    at_scope, principal = False, ""
+    for clause in re.split(r"\s+and\s+", given, flags=re.IGNORECASE) if given.strip() else []:
+        match = _FILTER.match(clause)
+        if match is None:
+            raise invalid(
+                f"The $filter '{given[:100]}' is not understood. Use atScope() or principalId eq '…'.",
+                target="$filter",
+                code="InvalidFilter",
+            )
+        at_scope = at_scope or bool(match.group(1))
+        principal = (match.group(2) or match.group(3) or principal).lower()
+    return at_scope, principal
+
+
+def _definitions(ask: Ask) -> Iterable[Mapping[str, Any]]:
+    asked = re.match(r"^\s*roleName\s+eq\s+'([^']*)'\s*$", ask.query.get("$filter", ""), re.IGNORECASE)
+    roles = sorted(ROLES.values(), key=lambda role: role.id)
+    return (definition(role) for role in roles if asked is None or role.name.lower() == asked.group(1).lower())
+
+
+def _operations(table: Registry, namespace: str) -> Mapping[str, Any]:
+    rows_here = table.in_namespace(namespace)
+    if not rows_here:
+        raise ArmError("InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.", status=404)
+    name = rows_here[0].namespace
+    return {
+        "id": f"/providers/Microsoft.Authorization/providerOperations/{name}",
+        "name": name,
+        "type": "Microsoft.Authorization/providerOperations",
+        "displayName": name,
+        "operations": list(operations(rows_here)),
+        "resourceTypes": [],
+    }

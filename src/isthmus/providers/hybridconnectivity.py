@@ -1,0 +1,411 @@
+"""Microsoft.HybridConnectivity: public cloud connectors, their solution configurations, solution types and the authentication template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from isthmus.arm.change import Change, JobOrder, OperationOrder
+from isthmus.arm.envelope import Resource, location_of, tags_of
+from isthmus.arm.errors import ArmError, conflict, invalid
+from isthmus.arm.ids import parse_resource
+from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
+from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest, authentication_template
+from isthmus.engine import Lookup
+from isthmus.providers.bodies import Body, read
+from isthmus.providers.locations import CONNECTOR_LOCATIONS
+from isthmus.solutions import inventory
+from isthmus.solutions.connectors import TEST, sync_order
+from isthmus.solutions.contract import SolutionType
+from isthmus.solutions.subject import CONFIGURATIONS, CONNECTORS, PENDING
+
+NAMESPACE = "Microsoft.HybridConnectivity"
+VERSIONS = ("2027-01-01", "2025-12-01-preview", "2024-12-01", "2024-08-01-preview", "2023-12-01-preview")
+WITH_KIND = "2025-12-01"
+NAME = re.compile(r"^[a-zA-Z0-9-]{3,63}$")
+ONBOARD = "Microsoft.HybridCompute.Onboard"
+
+Account = Annotated[str, Field(pattern=r"^\d{12}$", description="an AWS account id has 12 digits")]
+
+
+class AwsCloudProfile(Body):
+    """`awsCloudProfile` of a connector."""
+
+    accountId: Account
+    excludedAccounts: list[Account] | None = None
+    isOrganizationalAccount: bool = False
+
+
+class ConnectorProperties(Body):
+    """`properties` of a connector."""
+
+    hostType: Literal["AWS", "GCP"]
+    awsCloudProfile: AwsCloudProfile | None = None
+
+
+class Connector(Body):
+    """A connector as it is put."""
+
+    properties: ConnectorProperties
+
+
+class SolutionProperties(Body):
+    """`properties` of a solution configuration."""
+
+    solutionType: str | None = None
+    solutionSettings: dict[str, Any] | None = None
+
+
+class Solution(Body):
+    """A solution configuration as it is put or patched."""
+
+    properties: SolutionProperties
+
+
+class TemplateSolution(Body):
+    """One entry of `solutionTypes` in a template request."""
+
+    solutionType: str
+    solutionSettings: dict[str, Any] | None = None
+
+
+class TemplateAsk(Body):
+    """The body of `generateAwsTemplate`."""
+
+    connectorId: str
+    solutionTypes: list[TemplateSolution] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HybridConnectivity:
+    """The rows of this namespace. `issuer_url` stands in templates; `ledger` lists a solution's per-instance inventory."""
+
+    lookup: Lookup
+    solutions: Mapping[str, SolutionType]
+    issuer_url: str
+    ledger: Callable[[str], Iterable[Mapping[str, Any]]]
+
+    def rows(self) -> tuple[ResourceType, ...]:
+        """Every type of the namespace."""
+        return (self._connectors(), self._configurations(), self._inventory(), self._solution_types(), self._template(), self._operations())
+
+    def _connectors(self) -> ResourceType:
+        return ResourceType(
+            name=CONNECTORS,
+            echo=CONNECTORS.lower(),
+            scopes=frozenset({Scope.GROUP}),
+            lists=frozenset({Scope.GROUP, Scope.SUBSCRIPTION}),
+            versions=VERSIONS,
+            name_pattern=NAME,
+            tracked=True,
+            capabilities="SupportsTags, SupportsLocation",
+            locations=CONNECTOR_LOCATIONS,
+            put=put_connector,
+            patch=patch_connector,
+            delete=lambda old, ask: Change(deletes=(ask.id,)),
+            show=show_connector,
+            created=200,
+            actions=(Action(name="testPermissions", act=test_permissions),),
+        )
+
+    def _configurations(self) -> ResourceType:
+        return ResourceType(
+            name=CONFIGURATIONS,
+            echo=CONFIGURATIONS.lower(),
+            scopes=frozenset({Scope.EXTENSION}),
+            lists=frozenset({Scope.EXTENSION}),
+            extends=(CONNECTORS,),
+            versions=VERSIONS,
+            name_pattern=NAME,
+            capabilities="SupportsExtension",
+            locations=CONNECTOR_LOCATIONS,
+            put=self._put_solution,
+            patch=self._patch_solution,
+            delete=lambda old, ask: Change(deletes=(ask.id,)),
+            show=show_solution,
+            created=200,
+            actions=(Action(name="syncNow", act=self._sync_now),),
+        )
+
+    def _put_solution(self, old: Resource | None, ask: Ask) -> Change:
+        asked = read(Solution, ask.body).properties
+        if not asked.solutionType:
+            raise invalid("properties.solutionType is required.", target="properties.solutionType")
+        return self._write_solution(old, ask, self._type(asked.solutionType), asked.solutionSettings or {})
+
+    def _patch_solution(self, old: Resource | None, ask: Ask) -> Change:
+        assert old is not None
+        asked = read(Solution, ask.body).properties
+        kind = self._type(asked.solutionType or old.properties["solutionType"])
+        return self._write_solution(old, ask, kind, {**old.properties["solutionSettings"], **(asked.solutionSettings or {})})
+
+    def _write_solution(self, old: Resource | None, ask: Ask, kind: SolutionType, settings: Mapping[str, Any]) -> Change:
+        """Create or change: settings completed and checked, one configuration of a type per connector, and a sync."""
+        connector = ask.parent
+        assert connector is not None
+        if old is not None and old.properties["solutionType"] != kind.id:
+            raise immutable("properties.solutionType", old.properties["solutionType"], kind.id)
+        account = connector.properties["awsCloudProfile"]["accountId"]
+        fresh = {
+            "status": PENDING,
+            "statusDetails": f"Aws authorization validation pending in Aws account {account}",
+            "solutionId": ask.new_guid(),
+        }
+        made = Resource(
+            id=old.id if old else ask.id,
+            properties={
+                **(old.properties if old else fresh),
+                "solutionType": kind.id,
+                "solutionSettings": kind.complete(settings),
+                "provisioningState": "Succeeded",
+            },
+            unique=f"solution:{connector.properties['connectorPrimaryIdentifier']}:{kind.id}",
+        )
+        return Change(puts=(made,), jobs=(sync_order(made, kind.sync_job, ask.new_guid()),))
+
+    def _type(self, id: str) -> SolutionType:
+        found = next((kind for kind in self.solutions.values() if kind.id.lower() == id.lower()), None)
+        if found is None:
+            known = ", ".join(self.solutions)
+            raise invalid(
+                f"'{id[:100]}' is not a solution type. Known are: {known}.", target="properties.solutionType", code="InvalidSolutionType"
+            )
+        return found
+
+    def _sync_now(self, resource: Resource | None, ask: Ask) -> Answer:
+        assert resource is not None
+        body = ask.body if isinstance(ask.body, dict) else {}
+        operation = ask.new_guid()
+        kind = self._type(resource.properties["solutionType"])
+        order = sync_order(resource, kind.sync_job, operation, operation=operation, confirm=body.get("confirmDeletions") is True)
+        opened = OperationOrder(id=operation, resource=resource.id, kind="sync", location=ask.parent.location if ask.parent else "global")
+        return Answer(change=Change(operation=opened, jobs=(order,)), style="both")
+
+    def _inventory(self) -> ResourceType:
+        def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
+            parent = ask.id.parent
+            assert parent is not None
+            return self.ledger(str(parent))
+
+        def one(ask: Ask) -> Mapping[str, Any] | None:
+            parent = ask.id.parent
+            assert parent is not None
+            return next((item for item in self.ledger(str(parent)) if item["name"].lower() == ask.id.name.lower()), None)
+
+        return ResourceType(
+            name=f"{CONFIGURATIONS}/inventory",
+            scopes=frozenset({Scope.EXTENSION}),
+            lists=frozenset({Scope.EXTENSION}),
+            versions=VERSIONS,
+            enumerate=listed,
+            read=one,
+        )
+
+    def _solution_types(self) -> ResourceType:
+        def body(kind: SolutionType) -> Mapping[str, Any]:
+            return {
+                "name": kind.id,
+                "properties": {
+                    "solutionType": kind.id,
+                    "description": kind.description,
+                    "supportedAzureRegions": list(kind.locations),
+                    "solutionSettings": [setting.body() for setting in kind.settings],
+                },
+            }
+
+        def listed(_ask: Ask) -> Iterable[Mapping[str, Any]]:
+            return (body(kind) for kind in sorted(self.solutions.values(), key=lambda kind: kind.id.lower()))
+
+        def one(ask: Ask) -> Mapping[str, Any] | None:
+            return next((body(kind) for kind in self.solutions.values() if kind.id.lower() == ask.id.name.lower()), None)
+
+        anywhere = frozenset({Scope.GROUP, Scope.SUBSCRIPTION})
+        return ResourceType(
+            name=f"{NAMESPACE}/solutionTypes", scopes=anywhere, lists=anywhere, versions=VERSIONS, enumerate=listed, read=one
+        )
+
+    def _template(self) -> ResourceType:
+        action = Action(name="generateAwsTemplate", act=self._generate, needs_resource=False)
+        return ResourceType(
+            name=f"{NAMESPACE}/generateAwsTemplate",
+            scopes=frozenset({Scope.SUBSCRIPTION}),
+            versions=VERSIONS,
+            locations=("global",),
+            actions=(action,),
+        )
+
+    def _generate(self, _resource: Resource | None, ask: Ask) -> Answer:
+        asked = read(TemplateAsk, ask.body)
+        connector = self._named_connector(asked.connectorId, ask)
+        if asked.solutionTypes is not None:
+            chosen = {
+                self._type(entry.solutionType).id: self._type(entry.solutionType).complete(entry.solutionSettings or {})
+                for entry in asked.solutionTypes
+            }
+        else:
+            stored = self.lookup.all(types=[CONFIGURATIONS], parent=connector.id.key)
+            chosen = {solution.properties["solutionType"]: solution.properties["solutionSettings"] for solution in stored}
+        if not chosen:
+            raise invalid(
+                f"Connector '{connector.id.name}' has no solution, so its template would allow nothing. Name solutionTypes or add one.",
+                target="solutionTypes",
+                code="NoSolutionConfigured",
+            )
+        return Answer(body=authentication_template(template_request(connector, chosen, self.issuer_url)))
+
+    def _named_connector(self, given: str, ask: Ask) -> Resource:
+        """By full id, as every real client sends it, or by name within the subscription."""
+        if given.startswith("/"):
+            found = self.lookup.find(parse_resource(given))
+        else:
+            page = self.lookup.page(types=[CONNECTORS], subscription=ask.id.subscription, name=given, limit=2).items
+            found = page[0] if len(page) == 1 else None
+        if found is None or found.id.type.lower() != CONNECTORS.lower() or not ask.permits(f"{CONNECTORS}/read", str(found.id)):
+            raise ArmError(
+                "ResourceNotFound", f"There is no connector '{given[:200]}' (name its full id).", status=404, target="connectorId"
+            )
+        return found
+
+    def _operations(self) -> ResourceType:
+        def listed(_ask: Ask) -> Iterable[Mapping[str, Any]]:
+            return operations(self.rows())
+
+        return ResourceType(name=f"{NAMESPACE}/operations", scopes=frozenset({Scope.TENANT}), versions=VERSIONS, enumerate=listed)
+
+
+def put_connector(old: Resource | None, ask: Ask) -> Change:
+    """Create or replace a connector; account and host type never change."""
+    asked = read(Connector, ask.body).properties
+    profile = asked.awsCloudProfile
+    if asked.hostType != "AWS":
+        raise invalid("Isthmus connects AWS accounts; GCP is not offered yet.", target="properties.hostType", code="HostTypeNotSupported")
+    if profile is None:
+        raise invalid("properties.awsCloudProfile is required for hostType AWS.", target="properties.awsCloudProfile")
+    if profile.isOrganizationalAccount:
+        raise invalid(
+            "Organization connectors are not offered yet; connect single accounts (isOrganizationalAccount false).",
+            target="properties.awsCloudProfile.isOrganizationalAccount",
+            code="OrganizationConnectorNotSupported",
+        )
+    if old is not None:
+        before = old.properties["awsCloudProfile"]["accountId"]
+        if before != profile.accountId:
+            raise immutable("properties.awsCloudProfile.accountId", before, profile.accountId)
+    location = location_of(ask.body.get("location"))
+    if old is not None and old.location != location:
+        raise immutable("location", old.location, location)
+    excluded = {} if profile.excludedAccounts is None else {"excludedAccounts": profile.excludedAccounts}
+    made = Resource(
+        id=old.id if old else ask.id,
+        location=location,
+        tags=tags_of(ask.body.get("tags")),
+        properties={
+            "hostType": "AWS",
+            "awsCloudProfile": {"accountId": profile.accountId, "isOrganizationalAccount": False, **excluded},
+            "connectorPrimaryIdentifier": old.properties["connectorPrimaryIdentifier"] if old else ask.new_guid(),
+            "provisioningState": "Succeeded",
+        },
+        unique=f"connector:{profile.accountId}",
+    )
+    return Change(puts=(made,))
+
+
+_PATCHABLE = "tags and properties.awsCloudProfile.excludedAccounts"
+
+
+def patch_connector(old: Resource | None, ask: Ask) -> Change:
+    """Change tags and excluded accounts; anything else that differs is refused."""
+    assert old is not None
+    properties = ask.body.get("properties") or {}
+    profile = properties.get("awsCloudProfile") or {}
+    for path, given, stored in (
+        ("properties.hostType", properties.get("hostType"), old.properties["hostType"]),
+        ("properties.awsCloudProfile.accountId", profile.get("accountId"), old.properties["awsCloudProfile"]["accountId"]),
+        ("properties.awsCloudProfile.isOrganizationalAccount", profile.get("isOrganizationalAccount"), False),
+        ("location", ask.body.get("location"), old.location),
+    ):
+        if given is not None and given != stored:
+            raise immutable(path, stored, given)
+    stored_profile = dict(old.properties["awsCloudProfile"])
+    if profile.get("excludedAccounts") is not None:
+        checked = read(AwsCloudProfile, {**stored_profile, "excludedAccounts": profile["excludedAccounts"]})
+        stored_profile["excludedAccounts"] = checked.excludedAccounts
+    tags = tags_of(ask.body["tags"]) if "tags" in ask.body else old.tags
+    return Change(puts=(replace(old, tags=tags, properties={**old.properties, "awsCloudProfile": stored_profile}),))
+
+
+def immutable(path: str, stored: object, given: object) -> ArmError:
+    """400: a property that cannot change was sent with another value."""
+    return invalid(
+        f"{path} is '{stored}' and cannot be changed to '{str(given)[:100]}'. Delete the resource and create it anew, or leave it; "
+        f"a connector's PATCH changes {_PATCHABLE} alone.",
+        target=path,
+        code="PropertyChangeNotAllowed",
+    )
+
+
+def show_connector(resource: Resource, version: str) -> Mapping[str, Any]:
+    """`kind` exists from 2025-12-01-preview on."""
+    body = resource.body(type_name=CONNECTORS.lower(), tracked=True)
+    return body | {"kind": "AWS"} if version >= WITH_KIND else body
+
+
+def show_solution(resource: Resource, _version: str) -> Mapping[str, Any]:
+    """Without our own number of the configuration."""
+    body = resource.body(type_name=CONFIGURATIONS.lower(), tracked=False)
+    body["properties"] = {name: value for name, value in body["properties"].items() if name != "solutionId"}
+    return body
+
+
+def test_permissions(resource: Resource | None, ask: Ask) -> Answer:
+    """Open the operation that tries every configured solution."""
+    assert resource is not None
+    operation = ask.new_guid()
+    opened = OperationOrder(id=operation, resource=resource.id, kind="test-permissions", location=resource.location)
+    job = JobOrder(job=TEST, id=f"{TEST}:{operation}", arguments={"connector": str(resource.id), "operation": operation})
+    return Answer(change=Change(operation=opened, jobs=(job,)), style="both")
+
+
+def template_request(connector: Resource, chosen: Mapping[str, Mapping[str, str]], issuer_url: str) -> TemplateRequest:
+    """What the template builder needs of a connector and its solutions' settings."""
+    asset, onboard = chosen.get(inventory.TYPE), chosen.get(ONBOARD)
+    picked = inventory.selection(asset).services if asset is not None else None
+    regions = None
+    if onboard is not None and onboard["scanAllAWSRegions"] != "true":
+        regions = tuple(part.strip() for part in onboard["cloudProviderRegions"].split(",") if part.strip())
+    try:
+        return TemplateRequest(
+            account=connector.properties["awsCloudProfile"]["accountId"],
+            guid=connector.properties["connectorPrimaryIdentifier"],
+            issuer_url=issuer_url,
+            inventory=None
+            if asset is None
+            else InventoryAsk(services=None if picked is None else tuple(picked), global_read_only=asset["awsGlobalReadOnly"] == "true"),
+            onboarding=None if onboard is None else OnboardingAsk(regions=regions, filter_tag=onboard["arcOnboardEc2FilterTag"]),
+        )
+    except ValueError as error:
+        raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
+
+
+def operations(rows: Iterable[ResourceType]) -> Iterable[Mapping[str, Any]]:
+    """The manifest of operations, derived from rows, in the order of their names."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        verbs = (
+            [("read", "Read")] + [("write", "Create or update")] * (row.put is not None) + [("delete", "Delete")] * (row.delete is not None)
+        )
+        names = [(f"{row.name}/{verb}", words) for verb, words in verbs]
+        names += [(f"{row.name}/{action.name}/action", "Run") for action in row.actions]
+        for name, words in names:
+            display = {
+                "provider": row.namespace,
+                "resource": row.kind,
+                "operation": f"{words} {row.kind}",
+                "description": f"{words} {row.kind}.",
+            }
+            found[name.lower()] = {"name": name, "isDataAction": False, "display": display, "origin": "user,system"}
+    return (found[name] for name in sorted(found))

@@ -1,0 +1,280 @@
+"""Our own namespaces: Isthmus.Identity (clients, sign-in links), Isthmus.Inventory (scans, scopes), Isthmus.Audit (records)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from isthmus.arm.change import Change
+from isthmus.arm.envelope import Resource, instant
+from isthmus.arm.errors import ArmError
+from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
+from isthmus.audit import verify
+from isthmus.engine import Engine
+from isthmus.identity import clients, federation, links, secrets
+from isthmus.providers.bodies import Body, read
+from isthmus.solutions.subject import CONFIGURATIONS
+from isthmus.store.tables import audit_records, scans, scopes
+
+VERSIONS = ("2026-11-01",)
+CLIENTS = "Isthmus.Identity/clients"
+_TENANT = frozenset({Scope.TENANT})
+
+
+class NewClient(Body):
+    """Body of the creation of a client."""
+
+    name: str
+    clientId: str = ""
+    publicKey: str | None = None
+
+
+class NewSecret(Body):
+    """Body of `addSecret`."""
+
+    days: int = 90
+
+
+class NewFederation(Body):
+    """Body of `addFederatedCredential`."""
+
+    issuer: str
+    subject: str
+    audience: str = federation.DEFAULT_AUDIENCE
+    jwks: dict[str, Any] | None = None
+
+
+class Named(Body):
+    """Body of the removal of a secret or federated credential."""
+
+    id: str
+
+
+def rows(engine: Engine, public_url: str) -> tuple[ResourceType, ...]:
+    """The rows of these namespaces."""
+    directory = Directory(engine=engine, public_url=public_url)
+    return (*directory.rows(), *_ledger(engine), _audit(engine))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    """Clients and sign-in links. Whoever may give roles may make identities, nobody else: an identity may hold any role."""
+
+    engine: Engine
+    public_url: str
+
+    def rows(self) -> tuple[ResourceType, ...]:
+        """Both types."""
+        actions = (
+            ("clients", self._create),
+            ("addSecret", self._add_secret),
+            ("removeSecret", self._remove_secret),
+            ("addFederatedCredential", self._add_federated),
+            ("removeFederatedCredential", self._remove_federated),
+            ("remove", self._remove),
+        )
+        return (
+            ResourceType(
+                name=CLIENTS,
+                scopes=_TENANT,
+                versions=VERSIONS,
+                enumerate=self._list,
+                read=self._read,
+                actions=tuple(Action(name=name, act=self._guarded(act), needs_resource=False) for name, act in actions),
+            ),
+            ResourceType(
+                name="Isthmus.Identity/signInLinks",
+                scopes=_TENANT,
+                versions=VERSIONS,
+                actions=(Action(name="signInLinks", act=self._guarded(self._link), needs_resource=False),),
+            ),
+        )
+
+    def _guarded(self, act: Callable[[Connection, Ask], Mapping[str, Any] | None]) -> Callable[[Resource | None, Ask], Answer]:
+        def guarded(_resource: Resource | None, ask: Ask) -> Answer:
+            if not ask.permits("Microsoft.Authorization/roleAssignments/write", "/"):
+                raise ArmError("AuthorizationFailed", "Only an owner of the tenant ('/') manages identities.", status=403)
+            with self.engine.store.begin() as connection:
+                body = act(connection, ask)
+                self.engine.apply_within(connection, Change(), ask.actor, f"Isthmus.Identity/{act.__name__.strip('_')}", str(ask.id))
+            return Answer(status=200 if body is not None else 204, body=body)
+
+        return guarded
+
+    def _create(self, connection: Connection, ask: Ask) -> Mapping[str, Any]:
+        asked = read(NewClient, ask.body)
+        made = clients.create_client(
+            connection,
+            name=asked.name,
+            clock=self.engine.clock,
+            client_id=asked.clientId,
+            public_key=asked.publicKey,
+            identifier=ask.new_guid,
+        )
+        return _show_client(made)
+
+    def _add_secret(self, connection: Connection, ask: Ask) -> Mapping[str, Any]:
+        asked = read(NewSecret, ask.body or {})
+        made = secrets.add_secret(connection, ask.id.name, clock=self.engine.clock, lifetime=asked.days * 86_400)
+        return {"id": made.id, "secret": made.text, "expiresAt": instant(made.expires_at), "note": "Shown once; only a hash is kept."}
+
+    def _remove_secret(self, connection: Connection, ask: Ask) -> None:
+        secrets.remove_secret(connection, ask.id.name, read(Named, ask.body).id)
+
+    def _add_federated(self, connection: Connection, ask: Ask) -> Mapping[str, Any]:
+        asked = read(NewFederation, ask.body)
+        made = federation.add_federated(
+            connection,
+            ask.id.name,
+            issuer=asked.issuer,
+            subject=asked.subject,
+            audience=asked.audience,
+            jwks=asked.jwks,
+            identifier=ask.new_guid,
+        )
+        return {"id": made.id, "issuer": made.issuer, "subject": made.subject, "audience": made.audience}
+
+    def _remove_federated(self, connection: Connection, ask: Ask) -> None:
+        federation.remove_federated(connection, ask.id.name, read(Named, ask.body).id)
+
+    def _remove(self, connection: Connection, ask: Ask) -> None:
+        clients.delete_client(connection, ask.id.name)
+
+    def _link(self, connection: Connection, _ask: Ask) -> Mapping[str, Any]:
+        code = links.make(connection, self.engine.clock)
+        return {"url": f"{self.public_url}/sign-in#{code}", "validSeconds": links.LIFETIME}
+
+    def _list(self, _ask: Ask) -> Iterable[Mapping[str, Any]]:
+        with self.engine.store.read() as connection:
+            found = clients.list_clients(connection)
+        return sorted((_show_client(client) for client in found), key=lambda body: str(body["id"]).lower())
+
+    def _read(self, ask: Ask) -> Mapping[str, Any]:
+        with self.engine.store.read() as connection:
+            body = _show_client(clients.get_client(connection, ask.id.name))
+            body["properties"]["secrets"] = [
+                {"id": one.id, "hint": one.hint, "expiresAt": instant(one.expires_at)}
+                for one in secrets.list_secrets(connection, ask.id.name)
+            ]
+            body["properties"]["federatedCredentials"] = [
+                {"id": one.id, "issuer": one.issuer, "subject": one.subject, "audience": one.audience}
+                for one in federation.list_federated(connection, ask.id.name)
+            ]
+        return body
+
+
+def _show_client(client: clients.Client) -> dict[str, Any]:
+    return {
+        "id": f"/providers/{CLIENTS}/{client.client_id}",
+        "name": client.client_id,
+        "type": CLIENTS,
+        "properties": {
+            "clientId": client.client_id,
+            "objectId": client.object_id,
+            "displayName": client.name,
+            "createdAt": instant(client.created_at),
+            "signsAssertions": client.public_key is not None,
+        },
+    }
+
+
+def _ledger(engine: Engine) -> tuple[ResourceType, ...]:
+    """What a solution's scans did, and the state of each scope: extensions of a solution configuration."""
+
+    def scan_list(ask: Ask) -> Iterable[Mapping[str, Any]]:
+        parent = ask.id.parent
+        assert parent is not None
+        with engine.store.read() as connection:
+            found = connection.execute(select(scans).where(scans.c.solution == parent.key).order_by(scans.c.id)).all()
+        bodies = (
+            {
+                "id": f"{parent}/providers/Isthmus.Inventory/scans/{row.id.replace(':', '-')}",
+                "name": row.id.replace(":", "-"),
+                "type": "Isthmus.Inventory/scans",
+                "properties": {
+                    "accountId": row.account,
+                    "status": row.status,
+                    "startTime": instant(row.started_at),
+                    "endTime": instant(row.ended_at) if row.ended_at else None,
+                    "summary": json.loads(row.summary),
+                },
+            }
+            for row in found
+        )
+        return sorted(bodies, key=lambda body: str(body["id"]).lower())
+
+    def scope_list(ask: Ask) -> Iterable[Mapping[str, Any]]:
+        parent = ask.id.parent
+        assert parent is not None
+        with engine.store.read() as connection:
+            found = connection.execute(select(scopes).where(scopes.c.solution == parent.key)).all()
+        bodies = (
+            {
+                "id": f"{parent}/providers/Isthmus.Inventory/scopes/{row.region or 'global'}.{row.type}",
+                "name": f"{row.region or 'global'}.{row.type}",
+                "type": "Isthmus.Inventory/scopes",
+                "properties": {
+                    "accountId": row.account,
+                    "region": row.region or "global",
+                    "resourceType": row.type,
+                    "outcome": row.outcome,
+                    "reason": row.reason,
+                    "rows": row.rows,
+                    "checkedAt": instant(row.checked_at),
+                    "completeAt": instant(row.complete_at) if row.complete_at else None,
+                    "deletionsFrozen": row.frozen,
+                },
+            }
+            for row in found
+        )
+        return sorted(bodies, key=lambda body: str(body["id"]).lower())
+
+    extension = frozenset({Scope.EXTENSION})
+    return tuple(
+        ResourceType(
+            name=f"Isthmus.Inventory/{kind}",
+            scopes=extension,
+            lists=extension,
+            extends=(CONFIGURATIONS,),
+            versions=VERSIONS,
+            enumerate=listed,
+        )
+        for kind, listed in (("scans", scan_list), ("scopes", scope_list))
+    )
+
+
+def _audit(engine: Engine) -> ResourceType:
+    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
+        """In the order of the chain, starting after the token; names are zero-padded numbers so that text sorts like numbers."""
+        after = ask.query.get("$after", "").rpartition("/")[2]
+        with engine.store.read() as connection:
+            wanted = audit_records.c.seq > int(after or 0)
+            found = connection.execute(select(audit_records).where(wanted).order_by(audit_records.c.seq).limit(1001)).all()
+        for row in found:
+            yield {
+                "id": f"/providers/Isthmus.Audit/records/{row.seq:012d}",
+                "name": f"{row.seq:012d}",
+                "type": "Isthmus.Audit/records",
+                "properties": {
+                    "at": instant(row.at),
+                    "actor": row.actor,
+                    "action": row.action,
+                    "target": row.target,
+                    "outcome": row.outcome,
+                    "detail": json.loads(row.detail),
+                    "correlationId": row.correlation,
+                    "hash": row.hash,
+                },
+            }
+
+    def check(_resource: Resource | None, _ask: Ask) -> Answer:
+        with engine.store.read() as connection:
+            broken = verify(connection)
+        return Answer(body={"valid": broken is None, "firstBroken": broken})
+
+    action = Action(name="records", act=check, needs_resource=False)
+    return ResourceType(name="Isthmus.Audit/records", scopes=_TENANT, versions=VERSIONS, enumerate=listed, actions=(action,))

@@ -1,0 +1,48 @@
+"""The whole table: rows of every namespace, in one registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from isthmus.arm.types import Registry
+from isthmus.engine import Engine, Lookup
+from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, resources
+from isthmus.providers.hybridconnectivity import HybridConnectivity
+from isthmus.solutions.contract import SolutionType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What rows stand on. `ledger` lists the per-instance inventory of a solution configuration."""
+
+    engine: Engine
+    lookup: Lookup
+    tenant: str
+    public_url: str
+    issuer_url: str
+    solutions: Mapping[str, SolutionType]
+    ledger: Callable[[str], Iterable[Mapping[str, Any]]]
+
+
+def registry(ground: Ground) -> Registry:
+    """Every resource type of the product."""
+    built: list[Registry] = []
+
+    def table() -> Registry:
+        return built[0]
+
+    connectivity = HybridConnectivity(lookup=ground.lookup, solutions=ground.solutions, issuer_url=ground.issuer_url, ledger=ground.ledger)
+    rows = [
+        *resources.rows(ground.lookup, table, ground.tenant),
+        *authorization.rows(ground.lookup, table),
+        *connectivity.rows(),
+        *hybridcompute.rows(ground.tenant),
+        *awsconnector.rows(),
+        *isthmus.rows(ground.engine, ground.public_url),
+    ]
+    namespaces = sorted({row.namespace for row in rows})
+    rows += [resources.register(table, namespace) for namespace in namespaces]
+    built.append(Registry(rows))
+    return built[0]
