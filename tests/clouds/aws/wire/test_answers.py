@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.clouds.aws.wire import oracle, samples
 
 from isthmus.clouds.aws.wire import AwsError, names, operation
-from isthmus.clouds.aws.wire.answers import Answer, clock_skew, read_answer, refusal
+from isthmus.clouds.aws.wire.answers import Answer, read_answer, refusal, true_time
 from isthmus.clouds.aws.wire.read import iso
 
 
@@ -133,18 +133,20 @@ def test_a_refusal_without_a_code_is_named_by_its_status(name: str, body: bytes)
     assert (found.code, found.message) == ("Http503", "Service Unavailable")
 
 
-def test_clock_skew_is_told_by_the_date_of_the_answer() -> None:
-    found = operation("ec2:DescribeVpcs")
+def test_the_date_of_an_answer_tells_whether_our_clock_is_wrong() -> None:
+    found, aws = operation("ec2:DescribeVpcs"), 1714979289.0
     date = {"date": "Mon, 06 May 2024 07:08:09 GMT"}
-    for code, now, expected in [
-        ("RequestExpired", 1714979289.0 - 600, 600.0),
-        ("RequestExpired", 1714979289.0 - 10, None),
-        ("RequestTimeTooSkewed", 1714979289.0 + 30, -30.0),
-        ("AccessDenied", 0.0, None),
+    for code, signed, expected in [
+        ("RequestExpired", aws - 600, aws),
+        ("RequestExpired", aws - 10, None),
+        ("RequestTimeTooSkewed", aws + 30, aws),
+        ("AccessDenied", 1.0, None),
+        ("RequestTimeTooSkewed", 0.0, None),
     ]:
         error = AwsError(code=code, message="", status=403, operation=found.name, region="eu-west-1")
-        assert clock_skew(error, Answer(403, date, b""), now) == expected
-        assert clock_skew(error, Answer(403, {"date": "yesterday"}, b""), now) is None
+        assert true_time(error, Answer(403, date, b"", signed)) == expected
+        assert true_time(error, Answer(403, {"date": "yesterday"}, b"", signed)) is None
+        assert true_time(error, Answer(403, {}, b"", signed)) is None
 
 
 @given(st.integers(min_value=0, max_value=4_000_000_000_000))

@@ -200,6 +200,7 @@ def test_redirects_are_not_followed() -> None:
         with pytest.raises(AwsError) as caught:
             await wire.call("s3:GetBucketTagging", {"Bucket": "demo-bucket"}, region="eu-west-1", credentials=CREDENTIALS)
         assert (caught.value.code, caught.value.status) == ("Http301", 301)
+        assert "lies in eu-west-3" in caught.value.message
         assert [asked.path for asked in seen.requests] == ["/demo-bucket"]
 
     run(redirect, use)
@@ -216,14 +217,14 @@ def test_a_wrong_clock_is_corrected_for_the_next_call() -> None:
         return await vpcs(request, body)
 
     async def use(wire: Wire, _seen: Seen) -> None:
-        with pytest.raises(AwsError) as caught:
-            await call(wire)
-        assert caught.value.code == "RequestTimeTooSkewed"
-        assert classify(caught.value) == "clock"
+        for error in await asyncio.gather(*(call(wire) for _ in range(5)), return_exceptions=True):
+            assert isinstance(error, AwsError)
+            assert error.code == "RequestTimeTooSkewed"
+            assert classify(error) == "clock"
         assert await call(wire)
 
     run(skewed, use)
-    assert stamps == ["20240506T070809Z", "20240506T090809Z"]
+    assert stamps == ["20240506T070809Z"] * 5 + ["20240506T090809Z"]
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:

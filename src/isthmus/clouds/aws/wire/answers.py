@@ -27,11 +27,12 @@ SKEW = 240.0  # seconds; AWS refuses at 300
 
 
 class Answer(NamedTuple):
-    """An HTTP answer, complete. Header names are lower case."""
+    """An HTTP answer, complete. Header names are lower case. `signed` is the time that the request was signed with, 0 without signature."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    signed: float = 0.0
 
 
 def read_answer(operation: Operation, answer: Answer, *, region: str) -> dict[str, Any]:
@@ -112,6 +113,8 @@ def _located(answer: Answer, location: str, name: str, ref: Any) -> Any:
 def refusal(operation: Operation, answer: Answer, *, region: str) -> AwsError:
     """The error of an answer that refuses."""
     code, message = read_fault(answer.body, answer.headers, answer.status, speaks_json=operation.service.speaks_json)
+    if "x-amz-bucket-region" in answer.headers:
+        message += f" (the bucket lies in {answer.headers['x-amz-bucket-region']})"
     return AwsError(
         code=code,
         message=message,
@@ -122,15 +125,15 @@ def refusal(operation: Operation, answer: Answer, *, region: str) -> AwsError:
     )
 
 
-def clock_skew(error: AwsError, answer: Answer, now: float) -> float | None:
-    """By how many seconds AWS' clock is ahead of `now`, if that explains a refused signature."""
-    if error.code not in _CLOCK_CODES or "date" not in answer.headers:
+def true_time(error: AwsError, answer: Answer) -> float | None:
+    """AWS' time in epoch seconds, if our clock explains a refused signature."""
+    if error.code not in _CLOCK_CODES or "date" not in answer.headers or not answer.signed:
         return None
     try:
-        ahead = parsedate_to_datetime(answer.headers["date"]).timestamp() - now
+        time = parsedate_to_datetime(answer.headers["date"]).timestamp()
     except ValueError:
         return None
-    return ahead if abs(ahead) > SKEW or error.code == "RequestTimeTooSkewed" else None
+    return time if abs(time - answer.signed) > SKEW or error.code == "RequestTimeTooSkewed" else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

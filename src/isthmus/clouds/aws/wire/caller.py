@@ -12,14 +12,14 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from isthmus.clouds.aws.wire.answers import Answer, clock_skew, read_answer, refusal
+from isthmus.clouds.aws.wire.answers import Answer, read_answer, refusal, true_time
 from isthmus.clouds.aws.wire.credentials import Credentials
 from isthmus.clouds.aws.wire.endpoints import Endpoints, addressed
 from isthmus.clouds.aws.wire.errors import AwsError, AwsTransportError, TransportReason
 from isthmus.clouds.aws.wire.models import Operation
 from isthmus.clouds.aws.wire.models import operation as find_operation
 from isthmus.clouds.aws.wire.paging import Cursor
-from isthmus.clouds.aws.wire.sign import Signer, encoded_query, unsigned
+from isthmus.clouds.aws.wire.sign import Signer, encoded_query
 
 MAX_BODY = 10 * 1024 * 1024
 PER_HOST = 64
@@ -85,10 +85,10 @@ class Wire:
         service = operation.service
         place = self._endpoints.find(service, region)
         host, path = addressed(place, prefix=draft.prefix, bucket=draft.bucket, path=draft.path)
+        now = 0.0 if credentials is None else self._clock() + self._ahead
         if credentials is None:
-            headers = dict(unsigned(draft, host=host))
+            headers = {**draft.headers, "host": host}
         else:
-            now = self._clock() + self._ahead
             headers = self._signer.sign(draft, service, host=host, path=path, region=place.region, credentials=credentials, now=now)
         headers.update(self._fixed)
         query = f"?{encoded_query(draft.query)}" if draft.query else ""
@@ -99,7 +99,7 @@ class Wire:
         async with slot:
             self.calls[service.name, operation.name.partition(":")[2], region] += 1
             try:
-                return await self._exchange(draft.method, url, headers, draft.body)
+                return (await self._exchange(draft.method, url, headers, draft.body))._replace(signed=now)
             except _TooLarge:
                 raise AwsTransportError(
                     operation=operation.name, region=region, reason="too-large", detail=f"more than {MAX_BODY} bytes"
@@ -114,9 +114,9 @@ class Wire:
         if answer.status < 300:
             return read_answer(operation, answer, region=region)
         error = refusal(operation, answer, region=region)
-        ahead = clock_skew(error, answer, self._clock() + self._ahead)
-        if ahead is not None:
-            self._ahead += ahead
+        time = true_time(error, answer)
+        if time is not None:
+            self._ahead = time - self._clock()
             raise AwsError(
                 code="RequestTimeTooSkewed", message=error.message, status=error.status, operation=error.operation, region=region
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -81,8 +80,3 @@ def _canonical_query(query: tuple[tuple[str, str], ...]) -> str:
 
 def _quoted(query: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
     return [(quote(key, safe="-_.~"), quote(value, safe="-_.~")) for key, value in query]
-
-
-def unsigned(draft: Draft, *, host: str) -> Mapping[str, str]:
-    """Headers of a request that carries its own proof, such as a web identity token."""
-    return {**draft.headers, "host": host}
