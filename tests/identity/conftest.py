@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.identity.parties import BASE, TENANT, TestKey
@@ -25,9 +28,25 @@ def key_of() -> Callable[[str], TestKey]:
     return lambda name: made.setdefault(name, made.get(name) or TestKey(name))
 
 
+@pytest.fixture(scope="session")
+def first_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key folder of a first start; making RSA keys takes longer than the tests that need some."""
+    folder = tmp_path_factory.mktemp("first") / "keys"
+    for purpose in ("api", "aws"):
+        KeyRing(folder, purpose, clock=Clock())
+    return folder
+
+
 @pytest.fixture
-def ring(tmp_path: Path, clock: Clock) -> KeyRing:
-    return KeyRing(tmp_path / "keys", "api", clock=clock)
+def ring_of(tmp_path: Path, clock: Clock, first_keys: Path) -> Callable[[str], KeyRing]:
+    """The ring of a purpose in a copy of that folder."""
+    shutil.copytree(first_keys, tmp_path / "keys")
+    return lambda purpose: KeyRing(tmp_path / "keys", purpose, clock=clock)
+
+
+@pytest.fixture
+def ring(ring_of: Callable[[str], KeyRing]) -> KeyRing:
+    return ring_of("api")
 
 
 @pytest.fixture
@@ -41,6 +60,9 @@ class Web:
     def __init__(self) -> None:
         self.pages: dict[str, bytes] = {}
         self.asked: list[str] = []
+
+    def publish(self, address: str, document: dict[str, Any]) -> None:
+        self.pages[address] = json.dumps(document).encode()
 
     def fetch(self, address: str) -> bytes:
         self.asked.append(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,8 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-def aws(tmp_path: Path, clock: Clock) -> Issuer:
-    return aws_issuer(URL, KeyRing(tmp_path / "keys", "aws", clock=clock), clock)
+def aws(ring_of: Callable[[str], KeyRing], clock: Clock) -> Issuer:
+    return aws_issuer(URL, ring_of("aws"), clock)
 
 
 def test_account_tokens_are_what_sts_wants(aws: Issuer, clock: Clock) -> None:
@@ -98,9 +99,9 @@ def test_exported_documents_are_enough_to_verify(aws: Issuer, tmp_path: Path) ->
         "https://" + "a" * 250 + ".test",
     ],
 )
-def test_urls_that_aws_would_not_take_are_refused(url: str, tmp_path: Path, clock: Clock) -> None:
+def test_urls_that_aws_would_not_take_are_refused(url: str, ring: KeyRing, clock: Clock) -> None:
     with pytest.raises(ArmError, match="InvalidIssuerUrl"):
-        aws_issuer(url, KeyRing(tmp_path / "keys", "aws", clock=clock), clock)
+        aws_issuer(url, ring, clock)
 
 
 def test_the_two_issuers_share_no_key(aws: Issuer, issuer: Issuer) -> None:
