@@ -29,6 +29,8 @@ Headers = dict[str, str]
 Query = dict[str, list[str]]
 Handler = Callable[[str, str, Headers, bytes, Query], Awaitable[Response]]
 Wrapper = Callable[[str, str, Headers, bytes, Query, Handler], Awaitable[Response]]
+ResourceNamer = Callable[[str, Callable[[str], str], bytes, str, str], str | None]
+"""(IAM action, reader of query parameters, body, region, account) to the ARN that the call is authorised on, None to leave it."""
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -91,6 +93,19 @@ class Adapter:
     def _action_to_check(self, service: str, method: str, path: str, headers: Headers, body: bytes, query: Any) -> str | None:
         action: str | None = self._extract_iam_action(service, method, path, headers, body, query)
         return None if action in self._self_authorised else action
+
+    def name_resources(self, namer: ResourceNamer) -> None:
+        """Ask `namer` which resource a call is authorised on, before ministack, which says `*` for many."""
+        plain = iam_actions.extract_resource_arn
+
+        def named(
+            service: str, method: str, path: str, headers: Headers, body: bytes, query: Mapping[str, Any], region: str, account: str
+        ) -> str:
+            action = self._extract_iam_action(service, method, path, headers, body, query) or ""
+            found = namer(action, lambda name: str(iam_actions._query_param(query, name) or ""), body, region, account)
+            return found or str(plain(service, method, path, headers, body, query, region, account))
+
+        iam_actions.extract_resource_arn = named
 
     def identify(self, method: str, path: str, headers: Headers, body: bytes, query: Query) -> tuple[str, str, str, str]:
         """(service, IAM action name, region, access key) of a request; the action is empty when it cannot be told."""
@@ -180,6 +195,11 @@ class Adapter:
     def resource_tags(self, resource_id: str) -> list[dict[str, str]]:
         """EC2 tags of a resource of the calling account and region."""
         return list(ec2._tags.get(resource_id, []))
+
+    def instance_of_association(self, association_id: str) -> str | None:
+        """The instance of an instance profile association of the calling account and region."""
+        record = ec2._iam_instance_profile_associations.get(association_id)
+        return str(record["InstanceId"]) if record else None
 
     def enrich_instances(self, extra: Callable[[dict[str, Any]], str]) -> None:
         """Append XML to every instance that EC2 answers; `extra` gets ministack's record."""

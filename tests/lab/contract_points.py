@@ -49,6 +49,22 @@ def point_action_extraction() -> None:
     assert iam_actions.extract_iam_action("ssm", "POST", "/", headers, b"{}", {}) == "ssm:SendCommand"
 
 
+def point_resource_extraction() -> None:
+    source = inspect.getsource(engine._dispatch_service_request)
+    assert "            extract_resource_arn,\n" in source, "imported per call"
+    assert "service, method, path, headers, body, routing_params, region, get_account_id()" in source
+    plain = iam_actions.extract_resource_arn
+    subject.name_resources(lambda action, parameter, body, region, account: f"{action} {parameter('Name')} {region} {account}")
+    found = iam_actions.extract_resource_arn("ec2", "POST", "/", {}, b"", {"Action": ["DescribeVpcs"], "Name": ["n"]}, REGION, ACCOUNT)
+    iam_actions.extract_resource_arn = plain
+    assert found == f"ec2:DescribeVpcs n {REGION} {ACCOUNT}", found
+    with subject.within(ACCOUNT, REGION):
+        ec2._iam_instance_profile_associations["iip-assoc-1"] = {"InstanceId": "i-1"}
+        assert subject.instance_of_association("iip-assoc-1") == "i-1"
+        assert subject.instance_of_association("iip-assoc-2") is None
+        ec2._iam_instance_profile_associations.clear()
+
+
 def point_identify() -> None:
     signed = {
         "authorization": f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/{REGION}/ec2/aws4_request, SignedHeaders=host, Signature=0",

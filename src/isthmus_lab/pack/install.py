@@ -7,6 +7,7 @@ from isthmus_lab.pack.iam import Iam
 from isthmus_lab.pack.images import Images
 from isthmus_lab.pack.issuers import Issuers
 from isthmus_lab.pack.providers import Providers
+from isthmus_lab.pack.resources import resource_namer
 from isthmus_lab.pack.webidentity import WebIdentity
 from isthmus_lab.world import Response, Ssm
 
@@ -29,6 +30,7 @@ class Pack:
         adapter.wrap("sts", WebIdentity(adapter, self._issuers, providers))
         adapter.wrap("ec2", Ec2(adapter, self._images))
         adapter.enrich_instances(instance_fields)
+        adapter.name_resources(resource_namer(adapter))
         adapter.set_region_status(CLOSED_REGION, "not-opted-in")
         adapter.resource_type("AWS::IAM::OIDCProvider", OidcProviderType(adapter, providers).handlers())
         adapter.guard_creation("AWS::IAM::Role", refuse_taken_role_name(adapter))
