@@ -74,7 +74,10 @@ class Plane:
         self._open: dict[tuple[str, int], http.client.HTTPSConnection] = {}
 
     def post(self, url: str, body: Mapping[str, Any], *, bearer: str = "", form: bool = False) -> Answer:
-        """POST JSON, or a form, and read the JSON answer. A connection that the server closed meanwhile is replaced once."""
+        """POST JSON, or a form, and read the JSON answer.
+
+        Nothing is ever sent twice: nonces and `jti` are good for one use, so whoever repeats a call makes a new statement.
+        """
         headers = {"Content-Type": "application/x-www-form-urlencoded" if form else "application/json"}
         if bearer:
             headers["Authorization"] = f"Bearer {bearer}"
@@ -87,17 +90,13 @@ class Plane:
 
     def _send(self, method: str, url: str, payload: bytes, headers: dict[str, str]) -> Answer:
         host, port, path = split_url(url)
-        kept = self._open.pop((host, port), None)
-        if kept is not None:
-            try:
-                return self._exchange(kept, (host, port), method, path, payload, headers)
-            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-                kept.close()
-        fresh = http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
+        connection = self._open.pop((host, port), None)
+        if connection is None:
+            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
         try:
-            return self._exchange(fresh, (host, port), method, path, payload, headers)
+            return self._exchange(connection, (host, port), method, path, payload, headers)
         except (OSError, http.client.HTTPException) as error:
-            fresh.close()
+            connection.close()
             raise NetworkError(f"{host}:{port} {reason(error)}") from error
 
     def _exchange(
