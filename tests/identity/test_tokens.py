@@ -178,7 +178,8 @@ def test_a_registered_key_signs_in_once_per_assertion(endpoint: TokenEndpoint, a
     assertion = key_of("good").sign(statement("app", clock))
     assert endpoint.answer(assertion_form("app", assertion))
     assert "used before" in refused(endpoint, assertion_form("app", assertion), oauth.BAD_ASSERTION).description
-    assert endpoint.answer(assertion_form("app", key_of("good").sign(statement("app", clock, jti="2", aud=f"{BASE}/{TENANT}/v2.0"))))
+    for audience in (f"{BASE}/{TENANT}/v2.0", f"{BASE}/common/oauth2/v2.0/token"):
+        assert endpoint.answer(assertion_form("app", key_of("good").sign(statement("app", clock, jti=audience, aud=audience))))
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,15 @@ def test_many_rotations_never_interrupt_verification(ring: KeyRing, clock: Clock
         assert len(ring.records()) == 3
 
 
+def test_a_rotation_is_due_by_age_and_only_when_it_would_succeed(ring: KeyRing, clock: Clock) -> None:
+    assert not ring.is_due(after=0)
+    clock.now += LEAD
+    assert ring.is_due(after=LEAD)
+    assert not ring.is_due(after=LEAD + 1)
+    ring.rotate()
+    assert not ring.is_due(after=LEAD), "the new next key was published just now"
+
+
 def test_a_leak_replaces_every_key_at_once(ring: KeyRing, tmp_path: Path) -> None:
     old = set(_states(ring))
     ring.replace_all()

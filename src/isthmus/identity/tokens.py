@@ -64,6 +64,8 @@ class TokenEndpoint:
         self._public_url = public_url
         self._clock = clock
         self._foreign = foreign
+        addresses = (token_url(public_url, segment) for segment in (tenant, *ALIASES))
+        self._own_audiences = frozenset((issuer.url, *addresses))
 
     def answer(self, form: Mapping[str, str], *, asked: str = "") -> dict[str, Any]:
         """token_type, expires_in, ext_expires_in (seconds) and access_token; OAuthError otherwise.
@@ -212,7 +214,7 @@ class TokenEndpoint:
             keys=keys,
             issuer=client_id,
             subject=client_id,
-            audiences=frozenset({token_url(self._public_url, self._tenant), self._issuer.url}),
+            audiences=self._own_audiences,
             spend=spender(connection, self._clock),
         )
 

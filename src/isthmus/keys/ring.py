@@ -79,6 +79,12 @@ class KeyRing:
         """The current key."""
         return self._fresh().signer
 
+    def is_due(self, *, after: float) -> bool:
+        """Whether the current key is older than `after` seconds and the next one may sign."""
+        now = self._now()
+        born = {record.state: record.created_at for record in self._fresh().records}
+        return now - born["current"] >= after * 1000 and now - born["next"] >= self._lead * 1000
+
     def rotate(self) -> KeyRecord:
         """Let the next key sign, retire the current one, and publish a new next key; the new current key.
 
