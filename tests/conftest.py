@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from isthmus.store import Store
+import structlog
 from tests.support.clock import Clock
 from tests.support.databases import Databases
 from tests.support.postgres import Postgres
+
+from isthmus.store import Store
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgresql: needs PostgreSQL whatever its parameters say")
+    # Plain tracebacks: the default renders every local variable, which costs a second per logged error.
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,11 +50,9 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
     """Maker of fresh, migrated databases."""
-    maker = Databases(tmp_path_factory.mktemp("databases"))
-    yield maker
-    maker.close()
+    return Databases(tmp_path_factory.mktemp("databases"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -62,7 +64,7 @@ def database_url(request: pytest.FixtureRequest, databases: Databases, tmp_path:
     server: Postgres = request.getfixturevalue("postgres")
     url = databases.fresh_postgresql(server)
     yield url
-    server.drop(url)
+    databases.clear(url)
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def postgresql_url(postgres: Postgres, databases: Databases) -> Iterator[str]:
     """A fresh, migrated PostgreSQL database, for tests marked `postgresql`."""
     url = databases.fresh_postgresql(postgres)
     yield url
-    postgres.drop(url)
+    databases.clear(url)
 
 
 @pytest.fixture

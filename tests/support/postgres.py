@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
-from sqlalchemy.engine import make_url
 
 # Durability is not what tests test; a cluster lives for one session.
 _SETTINGS = {
@@ -34,7 +33,7 @@ _ACCOUNT = 65534 if os.geteuid() == 0 else None
 
 
 class Postgres:
-    """One server on a free loopback port, with its data in a temporary folder. `start`, `stop`, `url`, `create`, `drop`."""
+    """One server on a free loopback port, with its data in a temporary folder. `start`, `stop`, `url`, `create`."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -81,14 +80,10 @@ class Postgres:
         """URL of a database on this server, with the password of its superuser."""
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
 
-    def create(self, name: str, *, template: str | None = None) -> str:
-        """Create a database, perhaps as a copy of another, and answer its URL."""
-        self.run(f'create database "{name}"' + (f' template "{template}"' if template else ""))
+    def create(self, name: str) -> str:
+        """Create an empty database and answer its URL."""
+        self.run(f'create database "{name}"')
         return self.url(name)
-
-    def drop(self, url: str) -> None:
-        """Drop the database of this URL, whoever is connected."""
-        self.run(f'drop database if exists "{make_url(url).database}" with (force)')
 
     def run(self, statement: str) -> None:
         """Run one statement as superuser, outside a transaction."""
