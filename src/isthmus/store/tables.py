@@ -156,7 +156,10 @@ registrations = Table(
     Column("enrolled_at", BigInteger),
     Column("expires_at", BigInteger),
     Column("last_heartbeat", BigInteger),
-    Column("state", String(32), nullable=False, comment="pending, enrolled, removed"),
+    Column("silent_since", BigInteger, comment="set while the machine counts as Disconnected"),
+    Column("facts_digest", String(64), comment="SHA-256 of what the machine last said of itself"),
+    Column("window_id", String(64), index=True, comment="the window in which the key may enrol; none for keys that users registered"),
+    Column("state", String(32), nullable=False, comment="pending, enrolled, expired, left, removed"),
     Index("registrations_by_heartbeat", "state", "last_heartbeat"),
 )
 
@@ -164,7 +167,7 @@ challenges = Table(
     "challenges",
     metadata,
     Column("hash", String(64), primary_key=True, comment="SHA-256 of the nonce"),
-    Column("vm_id", String(64), nullable=False),
+    Column("vm_id", String(64), nullable=False, index=True),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
 
@@ -177,6 +180,8 @@ windows = Table(
     Column("state", String(16), nullable=False, comment="open, used, expired"),
     Column("opened_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    UniqueConstraint("instance_key", "generation"),
+    Index("windows_by_end", "state", "expires_at"),
 )
 
 instances = Table(
@@ -193,15 +198,17 @@ instances = Table(
     Column("generation", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("launch_time", String(40), nullable=False),
-    Column("window_id", String(64), nullable=False),
-    Column("command_id", String(64), nullable=False),
-    Column("vm_id", String(64), nullable=False),
-    Column("machine", String(2048), nullable=False, comment="id of the machine resource"),
-    Column("since", BigInteger, nullable=False),
-    Column("next_at", BigInteger, nullable=False),
-    Column("seen_at", BigInteger, nullable=False),
+    Column("batch", String(64), nullable=False, comment="the command that it waits for, by our name; empty when none"),
+    Column("command_id", String(64), nullable=False, comment="the same by the cloud's name; empty until it is known"),
+    Column("sends", Integer, nullable=False, comment="commands that were meant for it so far"),
+    Column("machine", String(2048), nullable=False, comment="key of the machine resource"),
+    Column("since", BigInteger, nullable=False, comment="when state and code became what they are"),
+    Column("next_at", BigInteger, nullable=False, comment="when to look again"),
+    Column("seen_at", BigInteger, nullable=False, comment="when the cloud was last asked about it"),
+    Column("observed", Text, nullable=False, comment="what the cloud said of it, as JSON"),
     Index("instances_by_solution", "solution", "state"),
-    Index("instances_by_place", "account", "region", "next_at"),
+    Index("instances_by_place", "solution", "region", "next_at"),
+    Index("instances_by_machine", "machine"),
 )
 
 instance_events = Table(
