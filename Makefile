@@ -1,0 +1,56 @@
+# Everything a developer runs. Needs python3.11 with venv, make and git; the rest comes with `make setup`.
+PYTHON ?= python3.11
+UV_VERSION = 0.13.8
+BIN = .venv/bin
+STAMP = .venv/.complete
+PACKAGES = -p isthmus -p isthmus_agent -p isthmus_lab
+DEMO = $(if $(ONCE),--once) $(if $(MACHINES),--machines $(MACHINES))
+
+.PHONY: setup demo serve test test-fast check bench models golden reference lock clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml uv.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv sync --quiet --frozen --all-extras --all-groups --inexact
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/isthmus demo $(DEMO)
+
+serve: setup
+	$(BIN)/isthmus serve
+
+check: setup
+	$(BIN)/ruff format --check --quiet src tests bench
+	$(BIN)/ruff check --quiet src tests bench
+	$(BIN)/lint-imports --no-cache | tail -n 12
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/python -m pytest -q tests/house
+
+test: check
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15 tests
+
+test-fast: setup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --sqlite-only -m "not slow and not e2e" tests
+
+bench: setup
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+models: setup
+	$(BIN)/python -m isthmus.clouds.aws.wire.compile
+
+golden: setup
+	$(BIN)/python -m tests.golden.write
+
+reference: setup
+	$(BIN)/python -m isthmus.cli.reference
+
+# The lock names the public index and nothing else, whatever this machine is configured for.
+lock: setup
+	env -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_EXTRA_INDEX_URL -u UV_INDEX_URL -u UV_FIND_LINKS \
+		$(BIN)/uv --no-config lock --default-index https://pypi.org/simple
+
+clean:
+	rm -rf .venv build

@@ -1,0 +1,1 @@
+"""Stand-ins with behaviour of their own, shared by tests."""
