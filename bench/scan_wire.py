@@ -100,14 +100,14 @@ def _small_json() -> dict[str, Any]:
 
 
 def instances_page(count: int) -> bytes:
-    """An answer of ec2:DescribeInstances: one reservation per instance, two volumes, one interface and six tags each."""
+    """An answer of ec2:DescribeInstances: a reservation, a volume, an interface and two tags each, 3.46 MB for 1,000."""
     items = "".join(_INSTANCE.replace("{n}", f"{n:05d}") for n in range(count))
     head = '<?xml version="1.0" encoding="UTF-8"?>\n<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
     return f"{head}<requestId>8f7724cf</requestId><reservationSet>{items}</reservationSet></DescribeInstancesResponse>".encode()
 
 
 def _tags() -> str:
-    return "".join(f"<item><key>{key}</key><value>value-{{n}}</value></item>" for key in ("Name", "team", "env", "cost", "owner", "app"))
+    return "".join(f"<item><key>{key}</key><value>value-{{n}}</value></item>" for key in ("Name", "team"))
 
 
 def _volume(device: str) -> str:
@@ -138,7 +138,7 @@ _INSTANCE = (
     "<monitoring><state>disabled</state></monitoring><subnetId>subnet-0a1b2c3d</subnetId><vpcId>vpc-0a1b2c3d</vpcId>"
     f"<privateIpAddress>10.0.1.17</privateIpAddress><sourceDestCheck>true</sourceDestCheck><groupSet>{_GROUP}</groupSet>"
     "<architecture>arm64</architecture><rootDeviceType>ebs</rootDeviceType><rootDeviceName>/dev/xvda</rootDeviceName>"
-    f"<blockDeviceMapping>{_volume('xvda')}{_volume('xvdb')}</blockDeviceMapping><virtualizationType>hvm</virtualizationType>"
+    f"<blockDeviceMapping>{_volume('xvda')}</blockDeviceMapping><virtualizationType>hvm</virtualizationType>"
     f"<clientToken>token-{{n}}</clientToken><tagSet>{_tags()}</tagSet><hypervisor>xen</hypervisor>"
     f"<networkInterfaceSet>{_INTERFACE}</networkInterfaceSet><iamInstanceProfile>"
     "<arn>arn:aws:iam::123456789012:instance-profile/machine</arn><id>AIPAEXAMPLE</id></iamInstanceProfile>"
@@ -150,8 +150,5 @@ _INSTANCE = (
     "<httpProtocolIpv6>disabled</httpProtocolIpv6><instanceMetadataTags>disabled</instanceMetadataTags></metadataOptions>"
     "<enclaveOptions><enabled>false</enabled></enclaveOptions><bootMode>uefi</bootMode>"
     "<platformDetails>Linux/UNIX</platformDetails><usageOperation>RunInstances</usageOperation>"
-    "<usageOperationUpdateTime>2024-05-06T07:08:09.000Z</usageOperationUpdateTime>"
-    "<privateDnsNameOptions><hostnameType>ip-name</hostnameType><enableResourceNameDnsARecord>false</enableResourceNameDnsARecord>"
-    "</privateDnsNameOptions><maintenanceOptions><autoRecovery>default</autoRecovery></maintenanceOptions>"
-    "<currentInstanceBootMode>uefi</currentInstanceBootMode></item></instancesSet></item>"
+    "</item></instancesSet></item>"
 )
