@@ -1,4 +1,4 @@
-"""May we? Tests the actions that inventory needs, for the API's testPermissions: by IAM's own simulator, else by one cheap call per service."""
+"""May we? Tests the actions that inventory needs: by IAM's own simulator, else by one cheap call per service."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +42,7 @@ class AwsScanner:
         self._sessions = sessions
         self._types = types
 
-    async def scan(self, target: ScanTarget, selection: Selection, done: Collection[Cell] = ()) -> AsyncIterator[Reading]:
+    async def scan(self, target: ScanTarget, selection: Selection, done: Collection[Cell] = ()) -> AsyncGenerator[Reading, None]:
         """Every cell of the selection except those in `done`: its items, then exactly one Listed or Gap for it. Ends early cleanly when
         its reader stops."""
         types = [entry for entry in selected(selection.services) if entry.arm in self._types]
@@ -58,8 +59,9 @@ class AwsScanner:
                 else:
                     cells.append(cell)
         if cells:
-            async for reading in _Run(self._sessions, target, cells, self._types).readings():
-                yield reading
+            async with aclosing(_Run(self._sessions, target, cells, self._types).readings()) as readings:
+                async for reading in readings:
+                    yield reading
 
     async def check(self, target: ScanTarget) -> None:
         """Assume the target's role; raises PermissionError with a remedy when the account does not trust us."""
@@ -148,7 +150,7 @@ class _Run:
                 names[self._answering(job)].add(job.entry.tagging)
         return names
 
-    async def readings(self) -> AsyncIterator[Reading]:
+    async def readings(self) -> AsyncGenerator[Reading, None]:
         """All readings, in the order in which AWS answers."""
         loop = asyncio.get_running_loop()
         self._listed = {(job.entry.arm, job.region): loop.create_future() for job in self._jobs}
