@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,7 +51,7 @@ from isthmus.solutions.inventory import Inventory
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboarding import Onboarding
 from isthmus.store import Store
-from isthmus.work import Arguments, Queue, Work
+from isthmus.work import Arguments, Queue, Timetable, Work
 
 QUEUES = (
     Queue(name="requests", worker_concurrency=4),
@@ -63,7 +63,10 @@ SYSTEM = Actor(id="isthmus", kind="Application", name="Isthmus")
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """A built program: serve `asgi`, then `close`. `authority` made the certificate that clients are to trust."""
+    """A built program. Serving `asgi` launches durable work and closes everything at the end; who does not serve it calls `close`.
+
+    `authority` made the certificate that clients are to trust.
+    """
 
     asgi: Starlette
     engine: Engine
@@ -71,6 +74,7 @@ class Application:
     authority: LocalAuthority
     installation: Installation
     public_url: str
+    close: Callable[[], None]
 
 
 class _Later:
@@ -134,7 +138,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         store,
         jobs=[delete_group(engine, lookup), connectors.test_job(), stock.job(), *joining.jobs()],
         queues=QUEUES,
-        timetables=[connectors.timetable(), *joining.timetables()],
+        timetables=[connectors.timetable(), *joining.timetables(), _rotation(store, (api.ring, aws.ring))],
         clock=time.time,
         keep_days=settings.keep_days,
     )
@@ -155,21 +159,13 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
             ledger=joining.ledger,
         )
     )
-    health = Health(store, lambda: running[0])
-    running = [False]
+    health = Health(store, lambda: work.is_running)
 
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await site.in_thread(work.launch)
-        running[0] = True
-        try:
-            yield
-        finally:
-            running[0] = False
-            await site.in_thread(work.stop)
-            await site.in_thread(lambda: loop.run(wire.close()))
-            await site.in_thread(loop.close)
-            store.close()
+    def close() -> None:
+        work.stop()
+        loop.run(wire.close())
+        loop.close()
+        store.close()
 
     asgi = site.build(
         arm=Arm(registry=table, engine=engine, lookup=lookup, access=access, tenant=ground.tenant, new_guid=new_guid),
@@ -177,9 +173,10 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         agents=Agents(machines, access),
         health=health,
         frame=Frame(public_url=public_url, hosts=_hosts(public_url, port), observe=health.observe),
-        lifespan=lifespan,
+        launch=work.launch,
+        close=close,
     )
-    return Application(asgi=asgi, engine=engine, work=work, authority=authority, installation=ground, public_url=public_url)
+    return Application(asgi=asgi, engine=engine, work=work, authority=authority, installation=ground, public_url=public_url, close=close)
 
 
 def new_guid() -> str:
@@ -227,6 +224,22 @@ def _hosts(public_url: str, port: int) -> frozenset[str]:
 
 def _fetch(url: str) -> bytes:
     """Documents of foreign issuers: no redirects, five seconds."""
-    answer = httpx.get(url, timeout=5.0, follow_redirects=False)
-    answer.raise_for_status()
+    try:
+        answer = httpx.get(url, timeout=5.0, follow_redirects=False)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise OSError(str(error)) from error
     return answer.content
+
+
+def _rotation(store: Store, rings: tuple[KeyRing, ...]) -> Timetable:
+    """Hourly: a signing key that has served for 90 days gives way to the next one."""
+
+    def rotate(_planned: datetime) -> None:
+        for ring in rings:
+            if ring.is_due(after=90 * 86_400):
+                ring.rotate()
+            with store.begin() as connection:
+                record_keys(connection, ring)
+
+    return Timetable(name="signing-keys", cron="0 17 * * * *", run=rotate)

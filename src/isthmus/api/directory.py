@@ -15,8 +15,6 @@ from isthmus.identity.issuer import Issuer
 from isthmus.identity.oauth import OAuthError, bad_request
 from isthmus.identity.tokens import TokenEndpoint
 
-_HOUR = 3600
-
 
 class Directory:
     """Handlers of everything that needs no token. `admin` is the object id of the person behind sign-in links."""
@@ -98,21 +96,7 @@ class Directory:
             if error.status < 500:
                 self._engine.refuse(Actor(id="anonymous", kind="User", correlation=incoming.correlation), "sign-in", "/sign-in", error)
             raise
-        return Reply(body={"access_token": self._person_token(), "token_type": "Bearer", "expires_in": _HOUR})
-
-    def _person_token(self) -> str:
-        claims = {
-            "aud": self._public_url,
-            "sub": self._admin,
-            "oid": self._admin,
-            "tid": self._tenant,
-            "azp": "isthmus-link",
-            "appid": "isthmus-link",
-            "idtyp": "user",
-            "preferred_username": "administrator",
-            "ver": "2.0",
-        }
-        return self._api.mint(claims, _HOUR)
+        return Reply(body=self._tokens.for_person(self._admin, "administrator"))
 
 
 def _form(incoming: Incoming) -> dict[str, str]:

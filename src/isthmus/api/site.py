@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -15,12 +15,28 @@ from isthmus.api.directory import Directory
 from isthmus.api.frame import Frame, Handler
 from isthmus.api.health import Health
 
-Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 _ALL = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS"]
 
 
-def build(*, arm: Arm, directory: Directory, agents: Agents, health: Health, frame: Frame, lifespan: Lifespan) -> Starlette:
-    """All routes. Order does not matter: the fixed paths are none of ARM's."""
+def build(
+    *,
+    arm: Arm,
+    directory: Directory,
+    agents: Agents,
+    health: Health,
+    frame: Frame,
+    launch: Callable[[], None],
+    close: Callable[[], None],
+) -> Starlette:
+    """All routes. Order does not matter: the fixed paths are none of ARM's. `launch` and `close` frame the serving; both may block."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await run_in_threadpool(launch)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(close)
 
     def route(path: str, handler: Handler, methods: list[str]) -> Route:
         return Route(path, frame.endpoint(handler), methods=methods)
@@ -48,8 +64,3 @@ def build(*, arm: Arm, directory: Directory, agents: Agents, health: Health, fra
             route("/{path:path}", arm.answer, _ALL),
         ],
     )
-
-
-async def in_thread(work: Callable[[], None]) -> None:
-    """Run blocking work beside the event loop."""
-    await run_in_threadpool(work)

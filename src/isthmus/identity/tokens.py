@@ -81,10 +81,9 @@ class TokenEndpoint:
             message = "The only grant type here is client_credentials. People sign in to the portal."
             raise OAuthError("unsupported_grant_type", message, code=oauth.UNSUPPORTED_GRANT)
         self._check_resource(form)
-        proven = self._prove(form, _wanted(form, "client_id"))
-        return {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": self._mint(proven)}
+        return self._answered(self._prove(form, _wanted(form, "client_id")))
 
-    def _mint(self, proven: _Proven) -> str:
+    def _answered(self, proven: _Proven) -> dict[str, Any]:
         claims = {
             "aud": self._public_url,
             "sub": proven.object_id,
@@ -96,7 +95,12 @@ class TokenEndpoint:
             "ver": "2.0",
             **proven.more,
         }
-        return self._issuer.mint(claims, LIFETIME, typ="at+jwt")
+        token = self._issuer.mint(claims, LIFETIME, typ="at+jwt")
+        return {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}
+
+    def for_person(self, object_id: str, name: str) -> dict[str, Any]:
+        """The same answer for a person who has signed in by other means (a single-use link)."""
+        return self._answered(_Proven(object_id=object_id, client_id="isthmus-link", kind="user", more={"preferred_username": name}))
 
     def _check_resource(self, form: Mapping[str, str]) -> None:
         """`scope` is `<audience>/.default` (an audience ending in a slash gives two), `resource` the older spelling; neither is ours."""

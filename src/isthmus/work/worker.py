@@ -13,7 +13,7 @@ import structlog
 from dbos import DBOS, EnqueueOptions
 from sqlalchemy import Connection
 
-from isthmus.store import Store
+from isthmus.store import Store, typed_outage
 from isthmus.work import records
 from isthmus.work.attempts import Activity
 from isthmus.work.claims import Claim, FileClaim, SessionClaim, try_lock, unlock
@@ -34,7 +34,8 @@ def _exit_at_once() -> None:
 class Work:
     """The jobs, queues and timetables of this process; one per process at a time.
 
-    `enqueue`, `state`, `list` and `retry` work without `launch`, once the engine's tables exist.
+    `enqueue`, `state`, `list` and `retry` work without `launch`, once the engine's tables exist. When the database is locked or away,
+    every method raises ArmError 503 (`enqueue` leaves that to the caller's `store.begin`).
 
     `executor` names this process (default: one name per SQLite file, a fresh one per process on PostgreSQL). `clock` is epoch seconds.
     `on_lost` is called when this process can no longer prove that it is alive (PostgreSQL); it must end the process, since others may
@@ -109,11 +110,13 @@ class Work:
         Raises ArmError 409 when another process has the SQLite file (or this executor's name). Not to be called on an event loop's thread.
         """
         claim: Claim = FileClaim(self._file) if self._file else SessionClaim(self._store.engine, self.executor, on_lost=self._on_lost)
-        claim.take()
+        with typed_outage():
+            claim.take()
         self._claim = claim
         self._activity = Activity()
         try:
-            self._start()
+            with typed_outage():
+                self._start()
         except BaseException:
             self.stop(timeout_seconds=0)
             raise
@@ -145,6 +148,11 @@ class Work:
         DBOS.apply_schedules(
             [{"schedule_name": table.name, "workflow_fn": workflows[table.name], "schedule": table.cron} for table in self._timetables]
         )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process has launched its work and not stopped it."""
+        return self._claim is not None and not self._activity.stopping.is_set()
 
     def stop(self, *, timeout_seconds: float = 20.0) -> None:
         """Take no more work, let running steps end (at most `timeout_seconds`), give the database back. Safe to repeat.
@@ -185,16 +193,19 @@ class Work:
 
     def state(self, workflow_id: str) -> str | None:
         """The engine's word for the workflow's state, None if there is no such workflow."""
-        found = self._client.list_workflows(workflow_ids=[workflow_id], load_input=False, load_output=False)
+        with typed_outage():
+            found = self._client.list_workflows(workflow_ids=[workflow_id], load_input=False, load_output=False)
         return found[0].status if found else None
 
     def list(self, states: Sequence[str] = records.RUNNING, *, limit: int = 100, offset: int = 0) -> list[JobRecord]:
         """Workflows in these states, newest first. `records.RUNNING` and `records.FAILED` name the usual sets."""
-        return records.list_records(self._client, states, limit=limit, offset=offset)
+        with typed_outage():
+            return records.list_records(self._client, states, limit=limit, offset=offset)
 
     def retry(self, workflow_id: str) -> None:
         """Run a failed workflow again under its id. Raises ArmError 404 when it is unknown, 409 unless it failed."""
-        records.retry_record(self._client, workflow_id)
+        with typed_outage():
+            records.retry_record(self._client, workflow_id)
 
     def delete_old(self, _planned: datetime | None = None) -> None:
         """Delete finished workflows older than `keep_days` (runs of timetables after a day); runs by itself every hour."""
