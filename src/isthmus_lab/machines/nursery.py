@@ -34,7 +34,11 @@ class Child:
         except OSError:
             message = b""
         self._link.close()
-        return int(message[1:]) if message[:1] == b"x" else 128 + signal.SIGKILL
+        if message[:1] == b"x":
+            return int(message[1:])
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)  # the zygote is gone and cannot do it
+        return 128 + signal.SIGKILL
 
     @property
     def running(self) -> bool:

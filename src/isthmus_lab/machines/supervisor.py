@@ -83,6 +83,7 @@ class Machines:
     async def sync(self) -> None:
         """Bring machines in line with EC2: boot, halt, erase, and restart services that ended."""
         async with self._changing:
+            await self.nursery.start()  # nothing to do unless it died
             present = {instance.instance_id: instance for instance in self._world.every_instance()}
             for instance in present.values():
                 machine = self._machines.get(instance.instance_id)
