@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.store import Store
 from isthmus.store.dialect import insert_new, is_sqlite, lock_name, upsert
 from isthmus.store.tables import installation, metadata, resource_tags
+from isthmus.work import Work
 
 
 def value(connection: Connection, name: str) -> str | None:
@@ -133,6 +135,10 @@ def test_a_stopped_server_is_a_503_and_a_restarted_one_is_used_again() -> None:
     with pytest.raises(ArmError) as refused, store.begin():
         pytest.fail("a stopped server took a transaction")
     assert refused.value.status == 503
+    work = Work(store, jobs=[], queues=[], clock=time.time)
+    for call in (work.launch, work.list, lambda: work.state("x"), lambda: work.retry("x")):
+        with pytest.raises(ArmError, match="ServiceUnavailable"):
+            call()
     assert json.dumps(refused.value.body()).count("postgres:") == 0
     server.start()
     with store.begin() as connection:

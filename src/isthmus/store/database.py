@@ -17,7 +17,8 @@ from isthmus.store import dialect
 
 
 @contextmanager
-def _typed_outage() -> Iterator[None]:
+def typed_outage() -> Iterator[None]:
+    """Around any use of the store's engine: raises ArmError 503 when the database is locked, gone or out of connections."""
     try:
         yield
     except PoolExhausted as error:
@@ -50,14 +51,14 @@ class Store:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A write transaction that commits at the end and rolls back on any error. On SQLite it holds the writer lock from its start."""
-        with _typed_outage(), self.engine.begin() as connection:
+        with typed_outage(), self.engine.begin() as connection:
             dialect.start_write(connection)
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading; it never waits for writers."""
-        with _typed_outage(), self.engine.connect() as connection:
+        with typed_outage(), self.engine.connect() as connection:
             yield connection
 
     def close(self) -> None:

@@ -39,7 +39,7 @@ class Queue:
     """A line of jobs. `worker_concurrency` bounds how many run at once in one process (None: no bound).
 
     A partitioned queue runs one job at a time per partition key, over all processes. `polling_seconds` is the longest an idle queue
-    sleeps before it sees a new job.
+    sleeps before it sees a new job: 0.2 where a person waits (about 1 % of a core), 1.0 elsewhere (a fifth of that).
     """
 
     name: str
