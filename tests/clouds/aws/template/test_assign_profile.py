@@ -352,7 +352,7 @@ def deploy(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Any:
     server.received = []  # type: ignore[attr-defined]
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    monkeypatch.setattr(assign_profile.Run.__init__, "__defaults__", (aws.client, *assign_profile.Run.__init__.__defaults__[1:]))
+    monkeypatch.setattr(assign_profile, "client", aws.client)
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
 

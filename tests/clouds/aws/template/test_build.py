@@ -146,10 +146,18 @@ def test_every_permission_has_a_reason_and_every_reason_a_permission(name: str) 
         ({"onboarding": OnboardingAsk(regions=())}, "at least one region"),
         ({"onboarding": OnboardingAsk(regions=("us-east-1,*",))}, "no AWS region"),
         ({"onboarding": OnboardingAsk(filter_tag="nocolon")}, "key:value"),
+        ({"onboarding": OnboardingAsk(filter_tag="a:b\n")}, "key:value"),
+        ({"onboarding": OnboardingAsk(filter_tag="a:${b}")}, "key:value"),
         ({"inventory": None, "onboarding": None}, "at least one solution"),
     ],
 )
 def test_requests_that_cannot_stand_in_a_template_are_refused(change: dict[str, Any], message: str) -> None:
-    fields = {"account": ACCOUNT, "guid": GUID, "issuer_url": ISSUER, "inventory": InventoryAsk(), "onboarding": OnboardingAsk()} | change
+    fields: dict[str, Any] = {
+        "account": ACCOUNT,
+        "guid": GUID,
+        "issuer_url": ISSUER,
+        "inventory": InventoryAsk(),
+        "onboarding": OnboardingAsk(),
+    } | change
     with pytest.raises(ValueError, match=message):
         TemplateRequest(**fields)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import Any
 
 import parliament
 import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 from tests.clouds.aws.template.requests import ACCOUNT, COMBINATIONS, GUID
 
 from isthmus.clouds.aws import names
@@ -145,8 +147,11 @@ def test_global_read_is_read_only_access_minus_everything_customers_store() -> N
     (statement,) = document["Statement"]
     assert statement["Effect"] == "Deny"
     assert {"s3:GetObject", "dynamodb:Scan", "ssm:GetParameter", "secretsmanager:GetSecretValue"} <= set(statement["Action"])
+    reading = json.loads(aws_managed_policies_data)["ReadOnlyAccess"]["Document"]["Statement"]
+    patterns = [pattern.lower() for one in reading for pattern in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])]
     least = {action for one in granted("InventoryRole") for action in one["Action"]}
     assert not least & set(statement["Action"])
+    assert [action for action in least if not any(fnmatchcase(action.lower(), pattern) for pattern in patterns)] == []
     assert len(set(DATA_READS)) == len(DATA_READS)
 
 

@@ -63,7 +63,7 @@ class Run:
         self,
         settings: Mapping[str, str],
         home: str,
-        client: Callable[[str, str], Any] = client,
+        client: Callable[[str, str], Any],
         time_left: Callable[[], float] = lambda: 900_000,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
@@ -335,7 +335,7 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     try:
         if account != os.environ["ACCOUNT"]:
             raise ValueError(f"This template belongs to account {os.environ['ACCOUNT']}, not {account}.")
-        run = Run(os.environ, home, time_left=context.get_remaining_time_in_millis, dry=bool(event.get("dryRun")))
+        run = Run(os.environ, home, client, time_left=context.get_remaining_time_in_millis, dry=bool(event.get("dryRun")))
         if event.get("RequestType") == "Delete":
             run.remove_copies()
         else:

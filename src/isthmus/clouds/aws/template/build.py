@@ -149,7 +149,7 @@ def _add_onboarding(template: dict[str, Any], request: TemplateRequest, ask: Onb
             request,
             machine,
             "Isthmus: lets Systems Manager reach an instance",
-            service_trust("ec2.amazonaws.com" + (".cn" if request.partition == "aws-cn" else "")),
+            service_trust(Arns.of(request).ec2_principal),
             ManagedPolicyArns=[Arns.of(request).managed("AmazonSSMManagedInstanceCore")],
         ),
         "MachineProfile": {

@@ -10,7 +10,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 # AWS tag keys and values without the characters that CloudFormation or a shell would read.
-_TAG = re.compile(r"[\w\s_.:/=+@-]{1,128}:[\w\s_.:/=+@-]{0,256}")
+_TAG = re.compile(r"[\w _.:/=+@-]{1,128}:[\w _.:/=+@-]{0,256}")
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 
 

@@ -15,9 +15,20 @@ from isthmus.clouds.aws.template.request import TemplateRequest
 HOST_MANAGEMENT = "servicesetting/ssm/managed-instance/default-ec2-instance-management-role"
 
 DATA_READS = (
+    "appconfig:GetConfiguration",
+    "aps:QueryMetrics",
     "athena:GetQueryResults",
+    "cassandra:Select",
     "cloudwatch:GetInsightRuleReport",
+    "codeartifact:ReadFromRepository",
+    "codecommit:GetBlob",
     "codecommit:GetFile",
+    "codecommit:GitPull",
+    "cognito-idp:ListUsers",
+    "dax:BatchGetItem",
+    "dax:GetItem",
+    "dax:Query",
+    "dax:Scan",
     "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
     "dynamodb:GetRecords",
@@ -27,22 +38,37 @@ DATA_READS = (
     "ec2:GetConsoleOutput",
     "ec2:GetConsoleScreenshot",
     "ec2:GetPasswordData",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+    "es:ESHttpGet",
+    "glacier:GetJobOutput",
+    "healthlake:ReadResource",
+    "iot:GetThingShadow",
+    "iotanalytics:GetDatasetContent",
     "kinesis:GetRecords",
+    "kinesisvideo:GetMedia",
     "lambda:GetFunction",
     "logs:FilterLogEvents",
     "logs:GetLogEvents",
     "logs:GetQueryResults",
     "logs:StartLiveTail",
     "logs:StartQuery",
+    "mediastore:GetObject",
     "rds:DownloadDBLogFilePortion",
+    "s3-object-lambda:GetObject",
     "s3:GetObject",
+    "s3:GetObjectTorrent",
     "s3:GetObjectVersion",
+    "s3:GetObjectVersionTorrent",
+    "s3express:CreateSession",
+    "sdb:Select",
     "secretsmanager:GetSecretValue",
     "sqs:ReceiveMessage",
     "ssm:GetParameter",
     "ssm:GetParameterHistory",
     "ssm:GetParameters",
     "ssm:GetParametersByPath",
+    "xray:BatchGetTraces",
 )
 """Reads of what customers store in resources, most of which AWS' ReadOnlyAccess would allow. Inventory wants the resources alone."""
 
@@ -89,6 +115,11 @@ class Arns:
             document=f"arn:{request.partition}:ssm:*:{request.account}:document/{names.onboarding_document(request.guid)}",
             machine=names.role_arn(request.account, names.machine_profile(request.guid), request.partition),
         )
+
+    @property
+    def ec2_principal(self) -> str:
+        """EC2 as a principal; China has a name of its own."""
+        return "ec2.amazonaws.com.cn" if self.partition == "aws-cn" else "ec2.amazonaws.com"
 
     def regional(self, service: str, resource: str) -> str:
         """A resource of the account in any region."""
@@ -262,7 +293,7 @@ def writing_statements(arns: Arns) -> list[Statement]:
             sid="PassMachineRole",
             actions=["iam:PassRole"],
             resources=[arns.machine],
-            conditions={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+            conditions={"StringEquals": {"iam:PassedToService": arns.ec2_principal}},
             reason="The only role it can put on an instance is ours.",
         ),
         Statement(
