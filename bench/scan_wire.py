@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from botocore.auth import SigV4Auth
@@ -14,19 +18,21 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from botocore.session import get_session
 
-from isthmus.clouds.aws.wire import Credentials, operation
+from isthmus.clouds.aws.wire import Credentials, Wire, operation
 from isthmus.clouds.aws.wire.answers import Answer, read_answer
 from isthmus.clouds.aws.wire.sign import Signer
 
 INSTANCES = 1000
 PAGE_BUDGET = 80.0  # ms of CPU for a page of 1,000 instances
+CALL_BUDGET = 0.2  # ms of CPU for a whole call with a small answer
+CONCURRENT = 32
 REQUEST_BUDGET = 0.02  # ms of CPU to write and sign one request
 _KEY, _SECRET, _TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI", "t" * 900
 
 
 def measure() -> list[dict[str, Any]]:
     """Rows `{group, name, value, unit, budget, ok, against}`; values are CPU time, medians."""
-    return [_requests(), _page(), _small_json()]
+    return [_requests(), _call(), _page(), _small_json()]
 
 
 def _row(name: str, value: float, budget: float, theirs: float) -> dict[str, Any]:
@@ -72,6 +78,41 @@ def _requests() -> dict[str, Any]:
         request.prepare()
 
     return _row("write and sign a request", _cpu(ours, rounds=9, repeat=500), REQUEST_BUDGET, _cpu(theirs, rounds=5, repeat=100))
+
+
+def _call() -> dict[str, Any]:
+    with subprocess.Popen([sys.executable, str(Path(__file__).with_name("still_server.py"))], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        try:
+            ours = asyncio.run(_wire_calls(url))
+            theirs = _botocore_calls(url)
+        finally:
+            server.kill()
+    return _row(f"one call, plain HTTP, {CONCURRENT} at once", ours, CALL_BUDGET, theirs)
+
+
+async def _wire_calls(url: str) -> float:
+    wire = Wire(environ={"AWS_ENDPOINT_URL": url}, clock=time.time)
+    credentials = Credentials(access_key=_KEY, secret_key=_SECRET, token=_TOKEN, expires_at=0)
+
+    async def some(count: int) -> None:
+        for _ in range(count):
+            await wire.call("ec2:DescribeVpcs", {"MaxResults": 1000}, region="us-east-1", credentials=credentials)
+
+    await asyncio.gather(*(some(2) for _ in range(CONCURRENT)))
+    start = time.process_time()
+    await asyncio.gather(*(some(50) for _ in range(CONCURRENT)))
+    taken = (time.process_time() - start) / (50 * CONCURRENT) * 1000
+    await wire.close()
+    return taken
+
+
+def _botocore_calls(url: str) -> float:
+    client = get_session().create_client(
+        "ec2", region_name="us-east-1", endpoint_url=url, aws_access_key_id=_KEY, aws_secret_access_key=_SECRET, aws_session_token=_TOKEN
+    )
+    return _cpu(lambda: client.describe_vpcs(MaxResults=1000), rounds=5, repeat=60)
 
 
 def _page() -> dict[str, Any]:

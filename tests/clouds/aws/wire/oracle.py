@@ -16,7 +16,6 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from botocore.session import Session, get_session
-from dateutil.parser import isoparse
 
 KEY, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "token//=="
 UNSPOKEN = "smithy-rpc-v2-cbor"
@@ -110,5 +109,4 @@ def assert_same(shape: Shape | None, theirs: Any, ours: Any, where: str = "") ->
 def _instant(text: str) -> datetime:
     if "," in text:
         return datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
-    found: datetime = isoparse(text)
-    return found
+    return datetime.fromisoformat(text)

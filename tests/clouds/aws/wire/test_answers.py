@@ -79,6 +79,11 @@ def test_no_body_brings_down_the_reader(body: bytes, name: str) -> None:
     assert refusal(operation(name), Answer(503, {}, body), region="").status == 503
 
 
+def test_text_that_looks_like_a_namespace_is_text() -> None:
+    body = b'<DescribeVpcsResponse><nextToken>a xmlns="x" b</nextToken><v:vpcSet xmlns:v="urn:v"><item/></v:vpcSet></DescribeVpcsResponse>'
+    assert ours("ec2:DescribeVpcs", body) == {"NextToken": 'a xmlns="x" b', "Vpcs": [{}]}
+
+
 def test_external_entities_are_not_read() -> None:
     body = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><DescribeVpcsResponse><nextToken>&e;</nextToken></DescribeVpcsResponse>'
     assert "root:" not in str(ours("ec2:DescribeVpcs", body))

@@ -114,18 +114,19 @@ def test_the_emulator_reads_the_same_through_both(aws: str) -> None:
 
 def test_pages_and_errors_of_the_emulator(aws: str) -> None:
     async def use() -> None:
+        refusals: list[tuple[str, dict[str, Any], str]] = [
+            ("s3:GetBucketPolicy", {"Bucket": "demo-bucket"}, "NoSuchBucketPolicy"),
+            ("ec2:DescribeVpcs", {"VpcIds": ["vpc-0000"]}, "InvalidVpcID.NotFound"),
+            ("dynamodb:DescribeTable", {"TableName": "none"}, "ResourceNotFoundException"),
+            ("eks:DescribeCluster", {"name": "none"}, "ResourceNotFoundException"),
+            ("iam:GetServerCertificate", {"ServerCertificateName": "none"}, "NoSuchEntity"),
+        ]
         wire = Wire(environ={"AWS_ENDPOINT_URL": aws}, clock=time.time)
         try:
             pages = [page async for page in wire.pages("iam:ListRoles", {"MaxItems": 1}, region=REGION, credentials=CREDENTIALS)]
             assert len(pages) == 3
             assert sorted(role["RoleName"] for page in pages for role in page["Roles"]) == ["demo-0", "demo-1", "demo-2"]
-            for name, params, code in [
-                ("s3:GetBucketPolicy", {"Bucket": "demo-bucket"}, "NoSuchBucketPolicy"),
-                ("ec2:DescribeVpcs", {"VpcIds": ["vpc-0000"]}, "InvalidVpcID.NotFound"),
-                ("dynamodb:DescribeTable", {"TableName": "none"}, "ResourceNotFoundException"),
-                ("eks:DescribeCluster", {"name": "none"}, "ResourceNotFoundException"),
-                ("iam:GetServerCertificate", {"ServerCertificateName": "none"}, "NoSuchEntity"),
-            ]:
+            for name, params, code in refusals:
                 with pytest.raises(AwsError) as caught:
                     await wire.call(name, params, region=REGION, credentials=CREDENTIALS)
                 assert caught.value.code == code

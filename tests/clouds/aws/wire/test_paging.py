@@ -29,7 +29,7 @@ def follow(name: str, params: Mapping[str, Any], pages: list[dict[str, Any]]) ->
 
 
 def test_the_largest_page_is_asked_for() -> None:
-    for name, params, expected in [
+    cases: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         ("ec2:DescribeInstances", {}, {"MaxResults": 1000}),
         ("ec2:DescribeInstances", {"InstanceIds": ["i-1"]}, {"InstanceIds": ["i-1"]}),
         ("ec2:DescribeSnapshots", {"OwnerIds": ["self"]}, {"OwnerIds": ["self"], "MaxResults": 1000}),
@@ -40,7 +40,8 @@ def test_the_largest_page_is_asked_for() -> None:
         ("sns:ListTopics", {}, {}),
         ("kms:DescribeKey", {"KeyId": "k"}, {"KeyId": "k"}),
         ("sqs:ListQueues", {}, {"MaxResults": 1000}),
-    ]:
+    ]
+    for name, params, expected in cases:
         assert follow(name, params, [{}]) == [expected]
 
 
@@ -90,7 +91,7 @@ def test_every_paginator_of_botocore_is_known() -> None:
 
 
 def test_pages_come_from_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = [{"QueueUrls": ["a"], "NextToken": "t"}, {"NextToken": "u"}, {"QueueUrls": ["b"]}]
+    answers: list[dict[str, Any]] = [{"QueueUrls": ["a"], "NextToken": "t"}, {"NextToken": "u"}, {"QueueUrls": ["b"]}]
     asked: list[Mapping[str, Any]] = []
 
     async def call(self: Wire, _operation: str, params: Mapping[str, Any], **_: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from tests.clouds.aws.wire import oracle
 
+from isthmus.clouds.aws import catalog
 from isthmus.clouds.aws.wire import enums, names, operation, service, shape
 from isthmus.clouds.aws.wire.compile.__main__ import PLANS, compile_plans, main
 from isthmus.clouds.aws.wire.compile.operations import operations
@@ -29,6 +30,10 @@ def test_compiling_removes_what_is_no_longer_listed(tmp_path: Any) -> None:
 
 def test_every_listed_operation_is_compiled() -> None:
     assert set(names()) == operations()
+
+
+def test_every_operation_of_the_catalog_is_compiled() -> None:
+    assert set(catalog.operations()) <= set(names()), "add them to wire/compile/operations.py and run `make models`"
 
 
 def test_operations_that_the_wire_cannot_call_are_refused_when_compiling() -> None:

@@ -13,11 +13,12 @@ import botocore.auth
 import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.credentials import Credentials as BotocoreCredentials
 from lxml import etree
 from tests.clouds.aws.wire import oracle, samples
 
-from isthmus.clouds.aws.wire import Credentials, names, operation
+from isthmus.clouds.aws.wire import Credentials, names, operation, service
 from isthmus.clouds.aws.wire.endpoints import Endpoints, addressed
 from isthmus.clouds.aws.wire.sign import Signer, encoded_query
 
@@ -46,7 +47,7 @@ def built(
 
 def body_value(content_type: str, body: bytes | str | None) -> Any:
     """A body as what it means."""
-    raw = (body or b"").encode() if isinstance(body, str) else body or b""
+    raw = body.encode() if isinstance(body, str) else body or b""
     if not raw:
         return None
     if "json" in content_type:
@@ -86,11 +87,11 @@ def test_signature_is_the_one_botocore_makes(name: str, monkeypatch: pytest.Monk
     )
     method, url, headers, body = built(name, "eu-west-1", samples.params(oracle.model(name), full=True))
     ours = headers.pop("authorization")
-    service = operation(name).service
-    region = Endpoints({}).find(service, "eu-west-1").region
+    called = operation(name).service
+    region = Endpoints({}).find(called, "eu-west-1").region
     request = AWSRequest(method=method, url=url, data=body, headers={key: value for key, value in headers.items() if key != "host"})
-    signer = S3SigV4Auth if service.is_s3 else SigV4Auth
-    signer(BotocoreCredentials(oracle.KEY, oracle.SECRET, oracle.TOKEN), service.signs, region).add_auth(request)
+    signer = S3SigV4Auth if called.is_s3 else SigV4Auth
+    signer(BotocoreCredentials(oracle.KEY, oracle.SECRET, oracle.TOKEN), called.signs, region).add_auth(request)
     assert ours == request.headers["Authorization"]
 
 
@@ -129,6 +130,13 @@ def test_custom_endpoints_take_no_prefix_and_buckets_by_path() -> None:
 def test_endpoint_settings_that_would_leak_credentials_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="AWS_ENDPOINT_URL_S3"):
         Endpoints({"AWS_ENDPOINT_URL_S3": url})
+
+
+@pytest.mark.parametrize("name", sorted({name.partition(":")[0] for name in names()}))
+def test_endpoint_settings_carry_the_names_that_botocore_reads(name: str) -> None:
+    setting = f"AWS_ENDPOINT_URL_{service(name).env}"
+    provider = ConfiguredEndpointProvider(full_config={}, scoped_config={}, client_name=name, environ={setting: "https://here.example"})
+    assert provider.provide() == "https://here.example"
 
 
 @pytest.mark.parametrize("region", ["", "evil.example/", "us-east-1.evil", "us-iso-east-1", "US-EAST-1", "us-east-1#"])

@@ -16,8 +16,8 @@ from isthmus.clouds.aws.wire.errors import AwsError
 from isthmus.clouds.aws.wire.faults import parse_xml, read_fault
 from isthmus.clouds.aws.wire.models import Operation
 
-# Namespaces cost a copy of every tag's name; the declaration of the document's own stands in its first element.
-_NAMESPACE = re.compile(rb"\sxmlns=\"[^\"]*\"")
+# Namespaces cost a copy of every tag's name. The root's own is cut out of its start tag, and only there: elsewhere it may be text.
+_NAMESPACE = re.compile(rb'\A((?:<\?[^>]*\?>)?\s*(?:<!--[^>]*-->\s*)?<[A-Za-z][^\s>]*)\sxmlns="[^"]*"')
 _HEAD = 1024
 _LARGE = 64 * 1024
 # Signature checks fail under these names when the caller's clock is wrong; then the answer's Date tells by how much.
@@ -100,7 +100,7 @@ def _xml_body(operation: Operation, body: bytes) -> Any:
     """The element that the result's shape describes; an empty one for an empty body, `_REFUSED` for an error in a success' clothes (S3)."""
     if not body and operation.service.protocol == "rest-xml":
         return _EMPTY
-    root = parse_xml(_NAMESPACE.sub(b"", body[:_HEAD]) + body[_HEAD:])
+    root = parse_xml(_NAMESPACE.sub(rb"\1", body[:_HEAD]) + body[_HEAD:])
     if operation.service.is_s3 and root.tag == "Error":
         return _REFUSED
     if operation.wrapper is None:

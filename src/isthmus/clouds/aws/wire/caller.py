@@ -25,6 +25,8 @@ MAX_BODY = 10 * 1024 * 1024
 PER_HOST = 64
 _CONNECT = 10.0
 _KEEP_ALIVE = 20.0
+_KEEP_ALIVE_BUCKET = 2.0  # every bucket is a host of its own, and a thousand idle connections would use up our file descriptors
+_BUFFER = 1024 * 1024
 _CHUNK = 256 * 1024
 
 
@@ -44,7 +46,8 @@ class Wire:
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(_CONNECT, timeout))
         self._signer = Signer()
         self._ahead = 0.0
-        self._session: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | None = None
+        self._sessions: dict[float, aiohttp.ClientSession] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._fixed = {"user-agent": f"isthmus/{version('isthmus')}", "accept-encoding": "identity"}
 
@@ -75,8 +78,8 @@ class Wire:
 
     async def close(self) -> None:
         """Close all connections. A later call opens new ones."""
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
 
     async def send(self, operation: Operation, params: Mapping[str, Any], *, region: str, credentials: Credentials | None) -> Answer:
@@ -93,13 +96,14 @@ class Wire:
         headers.update(self._fixed)
         query = f"?{encoded_query(draft.query)}" if draft.query else ""
         url = URL(f"{place.scheme}://{host}{path}{query}", encoded=True)
-        slot = self._slots.get(host)
+        slot = self._slots.get(place.host)
         if slot is None:
-            slot = self._slots[host] = asyncio.Semaphore(PER_HOST)
+            slot = self._slots[place.host] = asyncio.Semaphore(PER_HOST)
+        session = self._session(_KEEP_ALIVE if host == place.host else _KEEP_ALIVE_BUCKET)
         async with slot:
             self.calls[service.name, operation.name.partition(":")[2], region] += 1
             try:
-                return (await self._exchange(draft.method, url, headers, draft.body))._replace(signed=now)
+                return (await _exchange(session, draft.method, url, headers, draft.body))._replace(signed=now)
             except _TooLarge:
                 raise AwsTransportError(
                     operation=operation.name, region=region, reason="too-large", detail=f"more than {MAX_BODY} bytes"
@@ -122,23 +126,30 @@ class Wire:
             )
         raise error
 
-    async def _exchange(self, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> Answer:
-        session = self._session or self._open()
-        async with session.request(method, url, headers=headers, data=body or None, allow_redirects=False) as response:
-            length = response.content_length
-            if length is not None and length > MAX_BODY:
-                response.close()
-                raise _TooLarge
-            content = await (response.read() if length is not None else _bounded(response))
-            return Answer(response.status, {key.lower(): value for key, value in response.headers.items()}, content)
+    def _session(self, keep_alive: float) -> aiohttp.ClientSession:
+        session = self._sessions.get(keep_alive)
+        if session is None:
+            if self._context is None:
+                self._context = ssl.create_default_context(cafile=self._bundle)
+            session = self._sessions[keep_alive] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._context, limit=0, keepalive_timeout=keep_alive, ttl_dns_cache=300),
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("Content-Type",),
+                read_bufsize=_BUFFER,
+            )
+        return session
 
-    def _open(self) -> aiohttp.ClientSession:
-        context = ssl.create_default_context(cafile=self._bundle)
-        connector = aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=("Content-Type",)
-        )
-        return self._session
+
+async def _exchange(session: aiohttp.ClientSession, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> Answer:
+    async with session.request(method, url, headers=headers, data=body or None, allow_redirects=False) as response:
+        length = response.content_length
+        if length is not None and length > MAX_BODY:
+            response.close()
+            raise _TooLarge
+        is_bounded = length is not None and "Content-Encoding" not in response.headers
+        content = await (response.read() if is_bounded else _bounded(response))
+        return Answer(response.status, {key.lower(): value for key, value in response.headers.items()}, content)
 
 
 class _TooLarge(Exception):
@@ -146,7 +157,7 @@ class _TooLarge(Exception):
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """A body without a declared length, up to the cap."""
+    """A body whose length is not known beforehand, up to the cap."""
     parts, size = [], 0
     async for part in response.content.iter_chunked(_CHUNK):
         size += len(part)
