@@ -22,8 +22,10 @@ LOOK = 0.1
 class Running:
     """Runs commands. Each invocation is a task of its own, so that a hung machine delays nobody."""
 
-    def __init__(self, world: World, machines: Machines, nodes: Nodes) -> None:
+    def __init__(self, world: World, machines: Machines, nodes: Nodes, *, settle: float) -> None:
+        """`settle`: seconds before delivery begins, at least as long as invocations cannot be read."""
         self._world, self._machines, self._nodes = world, machines, nodes
+        self._settle = settle
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, command: Command) -> None:
@@ -51,6 +53,7 @@ class Running:
 
     async def _invoke(self, command: Command, invocation: Invocation, slots: asyncio.Semaphore) -> None:
         try:
+            await asyncio.sleep(self._settle)
             async with slots:
                 if command.exceeded:
                     invocation.become("Cancelled", "Terminated")

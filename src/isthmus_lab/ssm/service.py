@@ -36,7 +36,7 @@ class SsmService:
         self.documents = DocumentStore(world.clock)
         access = Access(world)
         self._nodes = Nodes(world, self.machines, access, delay=delay)
-        self._running = Running(world, self.machines, self._nodes)
+        self._running = Running(world, self.machines, self._nodes, settle=settle)
         sending = Sending(world, access, self.documents, self._nodes)
         self._commands = CommandCalls(world, access, sending, self._running, settle=settle)
         documents, commands = DocumentCalls(access, self.documents), self._commands
