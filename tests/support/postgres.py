@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 import shutil
@@ -28,6 +29,7 @@ _SETTINGS = {
 }
 _INITDB = ("-U", "postgres", "--auth=password", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
 _PATIENCE = 60.0
+_LIBC = ctypes.CDLL(None)
 # PostgreSQL refuses to run as root; then it runs as the unprivileged account that every system has.
 _ACCOUNT = 65534 if os.geteuid() == 0 else None
 
@@ -57,6 +59,7 @@ class Postgres:
                 cwd=self._folder,
                 user=_ACCOUNT,
                 group=_ACCOUNT,
+                preexec_fn=_end_with_parent,
             )
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
@@ -129,6 +132,11 @@ class Postgres:
         if not copied.exists():
             shutil.copytree(installed, copied, symlinks=True)
         return copied / "bin"
+
+
+def _end_with_parent() -> None:
+    # A session that is killed must not leave its server behind: PR_SET_PDEATHSIG (prctl(2)) asks for a fast shutdown then.
+    _LIBC.prctl(1, signal.SIGINT)
 
 
 def _free_port() -> int:

@@ -1,0 +1,57 @@
+"""The test tools themselves."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+from tests.support.clock import Clock
+from tests.support.databases import Databases
+from tests.support.postgres import Postgres
+
+from isthmus.store import Store
+from isthmus.store.tables import installation
+
+
+@pytest.mark.parametrize("address", [("192.0.2.1", 80), ("example.org", 443)])
+def test_tests_reach_this_machine_only(address: tuple[str, int]) -> None:
+    with socket.socket() as outside, pytest.raises(PermissionError, match=address[0]):
+        outside.connect(address)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as inside:
+        assert inside.getpeername() == server.getsockname()
+
+
+def test_the_clock_moves_when_it_is_told(clock: Clock) -> None:
+    first = clock()
+    time.sleep(0.001)
+    assert clock() == first
+    clock.advance(2.5)
+    assert clock() == first + 2.5
+
+
+@pytest.mark.postgresql
+def test_a_database_that_was_given_back_is_empty(postgres: Postgres, databases: Databases) -> None:
+    url = databases.fresh_postgresql(postgres)
+    store = Store(url)
+    with store.begin() as connection:
+        connection.execute(insert(installation).values(name="left", value="over"))
+    databases.clear(url)
+    assert databases.fresh_postgresql(postgres) == url
+    again = Store(url)
+    with again.read() as connection:
+        assert connection.execute(select(installation)).all() == []
+    again.migrate()
+    again.close()
+    store.close()
+    databases.clear(url)
+
+
+def test_sqlite_databases_are_copies(databases: Databases, tmp_path: Path) -> None:
+    for name in ("a.db", "b.db"):
+        store = Store(databases.fresh_sqlite(tmp_path / name))
+        with store.begin() as connection:
+            connection.execute(insert(installation).values(name="own", value=name))
+        store.close()
