@@ -86,6 +86,20 @@ class Adapter:
 
         engine.SERVICE_HANDLERS[service] = wrapped
 
+    def add_service(self, service: "NewService", handler: Handler) -> None:
+        """Add a service that ministack lacks, under its signing name; ministack signs and authorises for it."""
+        name = service.name
+        if name in engine.SERVICE_HANDLERS:
+            raise AdapterError(f"ministack has a service {name} of its own now: the pack need not add it.")
+        engine.SERVICE_HANDLERS[name] = handler
+        # Without an entry ministack reads every model of botocore, on the event loop, to find out whether the name is a service.
+        router.SERVICE_PATTERNS[name] = {"target_prefixes": [], "host_patterns": []}
+        iam_actions.SERVICE_TO_IAM_NAMESPACE[name] = name
+        iam_actions._BOTOCORE_SERVICE_MAP[name] = [service.botocore]
+        if service.query_namespace:
+            iam_actions._SERVICE_PROTOCOL[name] = "query-xml"
+            iam_actions._QUERY_XML_NS[name] = service.query_namespace
+
     def authorise_later(self, actions: frozenset[str]) -> None:
         """For these actions (`ssm:SendCommand` …) ministack only authenticates; their handler authorises with `denial`."""
         self._self_authorised |= actions
@@ -323,6 +337,15 @@ class Adapter:
             return create(logical_id, properties, stack)
 
         entry["create"] = guarded
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class NewService:
+    """A service to add: signing name (also its IAM prefix), botocore's name, XML namespace where it speaks the query protocol."""
+
+    name: str
+    botocore: str
+    query_namespace: str = ""
 
 
 Attributes = dict[str, Any]

@@ -31,7 +31,7 @@ async def run(port: int) -> None:
 
     async def reset() -> None:
         await adapter.reset()
-        pack.reset()
+        await pack.reset()
         await ssm.reset()
 
     front = Front(adapter, Faults(random.Random()), issuers, ssm, reset)  # noqa: S311 — chance of an injected fault, no secret
@@ -71,6 +71,8 @@ def main() -> None:
     """Run the server in this process."""
     if not is_scrubbed(os.environ):
         sys.exit("The lab needs an environment of its own. Start it with: python -m isthmus_lab")
+    # Worker threads that load moto or run handlers would otherwise hold the event loop up for 5 ms at a time.
+    sys.setswitchinterval(0.0005)
     asyncio.run(run(int(os.environ["GATEWAY_PORT"])))
 
 

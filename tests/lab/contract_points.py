@@ -224,6 +224,16 @@ def point_resource_types() -> None:
     assert 'handler["update"](physical_id, old_props, new_props, stack_name' in source
 
 
+def point_new_services() -> None:
+    assert not {"guardduty", "redshift", "access-analyzer"} & set(engine.SERVICE_HANDLERS)
+    assert "if svc_name in SERVICE_PATTERNS:" in inspect.getsource(router.detect_service)
+    assert {"target_prefixes", "host_patterns"} >= set(router.SERVICE_PATTERNS["ssm"])
+    assert iam_actions._SERVICE_PROTOCOL["iam"] == "query-xml"
+    assert iam_actions._QUERY_XML_NS["iam"].startswith("https://")
+    assert iam_actions._BOTOCORE_SERVICE_MAP["appsync"] == ["appsync"]
+    assert iam_actions.SERVICE_TO_IAM_NAMESPACE["ssm"] == "ssm"
+
+
 def point_reset() -> None:
     with subject.within(ACCOUNT, REGION):
         iam._roles["x"] = {"RoleName": "x"}

@@ -92,3 +92,38 @@ def make_databases(builder: Builder, region: str) -> None:
     )
     for name in ("rdsDBInstances", "rdsDBSnapshots", "rdsDBClusters"):
         builder.count(name, region)
+
+
+def make_warehouse(builder: Builder, region: str) -> None:
+    """A Redshift cluster with a parameter group, a migration instance, a notebook, a detector, a Beanstalk application."""
+    redshift = builder.client("redshift", region)
+    named = pairs(tags("warehouse", "data", "prod"))
+    redshift.create_cluster_parameter_group(
+        ParameterGroupName="harbour", ParameterGroupFamily="redshift-1.0", Description="audit on", Tags=named
+    )
+    redshift.create_cluster(
+        ClusterIdentifier="warehouse", NodeType="ra3.large", MasterUsername="warehouse", MasterUserPassword="Not-a-secret-1", Tags=named
+    )
+    builder.client("dms", region).create_replication_instance(
+        ReplicationInstanceIdentifier="from-datacenter",
+        ReplicationInstanceClass="dms.t3.medium",
+        Tags=pairs(tags("from-datacenter", "data", "staging")),
+    )
+    role = f"arn:aws:iam::{builder.account}:role/nightly-build"
+    builder.client("sagemaker", region).create_notebook_instance(
+        NotebookInstanceName="forecast", InstanceType="ml.t3.medium", RoleArn=role, Tags=pairs(tags("forecast", "data", "staging"))
+    )
+    builder.client("guardduty", region).create_detector(Enable=True, Tags=tags("detector", "platform", "prod"))
+    builder.client("elasticbeanstalk", region).create_application(
+        ApplicationName="intranet", Tags=pairs(tags("intranet", "platform", "prod"))
+    )
+    builder.client("elasticbeanstalk", region).create_environment(ApplicationName="intranet", EnvironmentName="intranet-live")
+    for name in (
+        "redshiftClusters",
+        "redshiftClusterParameterGroups",
+        "databaseMigrationServiceReplicationInstances",
+        "guardDutyDetectors",
+    ):
+        builder.count(name, region)
+    for name in ("sageMakerNotebookInstanceSummaries", "elasticBeanstalkApplications", "elasticBeanstalkEnvironments"):
+        builder.count(name, region)

@@ -58,7 +58,7 @@ def seed(endpoint: str, account: str, machines: int = 24, *, regions: tuple[str,
             (network.make_peering, (builder, nets[home], nets[regions[1]])),
         ]
         jobs += [(make, (builder, home)) for make in platform.HOME_ONLY]
-        jobs += [(make, (builder, home)) for make in (data.make_databases, compute.make_containers)]
+        jobs += [(make, (builder, home)) for make in (data.make_databases, compute.make_containers, data.make_warehouse)]
         for region in regions[:2]:
             jobs += [(make, (builder, region)) for make in (data.make_tables, data.make_secrets, compute.make_functions)]
         for region in regions:

@@ -1,6 +1,7 @@
 """Puts the pack in front of ministack."""
 
 from isthmus_lab.adapter import Adapter, Handler, Headers, Query
+from isthmus_lab.pack.bridge import Bridge
 from isthmus_lab.pack.cloudformation import OidcProviderType, SsmDocumentType, refuse_taken_role_name
 from isthmus_lab.pack.ec2 import Ec2, instance_fields
 from isthmus_lab.pack.iam import Iam
@@ -21,6 +22,7 @@ class Pack:
     def __init__(self, adapter: Adapter, issuers: Issuers, ssm: Ssm) -> None:
         self._adapter, self._issuers, self._ssm = adapter, issuers, ssm
         self._images = Images(adapter.clock)
+        self._bridge = Bridge(adapter)
 
     def install(self) -> None:
         """Wrap services and add resource types; once per process."""
@@ -34,6 +36,7 @@ class Pack:
         adapter.set_region_status(CLOSED_REGION, "not-opted-in")
         adapter.resource_type("AWS::IAM::OIDCProvider", OidcProviderType(adapter, providers).handlers())
         adapter.guard_creation("AWS::IAM::Role", refuse_taken_role_name(adapter))
+        self._bridge.install()
         self._install_ssm(self._ssm)
 
     def _install_ssm(self, ssm: Ssm) -> None:
@@ -45,6 +48,7 @@ class Pack:
         self._adapter.authorise_later(frozenset(f"ssm:{operation}" for operation in ssm.operations))
         self._adapter.resource_type("AWS::SSM::Document", SsmDocumentType(self._adapter, ssm.documents).handlers())
 
-    def reset(self) -> None:
-        """Forget what the pack itself holds. What the lab was told of issuers stays: it is setup, not AWS state."""
+    async def reset(self) -> None:
+        """Forget what the pack itself and moto hold. What the lab was told of issuers stays: it is setup, not AWS state."""
         self._images.clear()
+        await self._bridge.reset()
