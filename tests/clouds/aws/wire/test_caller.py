@@ -270,6 +270,31 @@ def test_tls_trusts_the_bundle_and_nothing_else(tmp_path: Path) -> None:
     assert asyncio.run(attempt({})) == "tls"
 
 
+def test_a_bundle_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="AWS_CA_BUNDLE names no file"):
+        Wire(environ={"AWS_CA_BUNDLE": str(tmp_path / "none.pem")}, clock=lambda: NOW)
+
+
+def test_requests_are_signed_when_they_are_sent() -> None:
+    time, stamps = [NOW], []
+
+    async def slow(request: web.Request, body: bytes) -> web.Response:
+        stamps.append(request.headers["x-amz-date"])
+        await asyncio.sleep(0.01)
+        time[0] = NOW + 3600  # an hour passes while half of the calls wait
+        return await vpcs(request, body)
+
+    async def both() -> None:
+        async with serving(slow) as seen:
+            wire = Wire(environ={"AWS_ENDPOINT_URL": seen.url}, clock=lambda: time[0])
+            await asyncio.gather(*(call(wire) for _ in range(2 * PER_HOST)))
+            await wire.close()
+
+    asyncio.run(both())
+    assert stamps.count("20240506T070809Z") == PER_HOST
+    assert stamps.count("20240506T080809Z") == PER_HOST
+
+
 def test_closing_twice_and_calling_again_are_fine() -> None:
     async def use(wire: Wire, _seen: Seen) -> None:
         await wire.close()

@@ -7,6 +7,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -35,13 +36,15 @@ class Wire:
 
     `environ` gives the standard AWS settings `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` and
     `AWS_CA_BUNDLE`; nothing else of it is read. `clock` is epoch seconds, `timeout` seconds for one exchange, not counting the wait for
-    a free connection. `calls` counts what was sent by (service, operation, region).
+    a free connection. `calls` counts what was sent by (service, operation, region). Settings that cannot be right raise ValueError.
     """
 
     def __init__(self, *, environ: Mapping[str, str], clock: Callable[[], float], timeout: float = 60.0) -> None:
         self.calls: Counter[tuple[str, str, str]] = Counter()
         self._endpoints = Endpoints(environ)
         self._bundle = environ.get("AWS_CA_BUNDLE") or None
+        if self._bundle is not None and not Path(self._bundle).is_file():
+            raise ValueError(f"AWS_CA_BUNDLE names no file: {self._bundle!r}")
         self._clock = clock
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(_CONNECT, timeout))
         self._signer = Signer()
@@ -88,19 +91,19 @@ class Wire:
         service = operation.service
         place = self._endpoints.find(service, region)
         host, path = addressed(place, prefix=draft.prefix, bucket=draft.bucket, path=draft.path)
-        now = 0.0 if credentials is None else self._clock() + self._ahead
-        if credentials is None:
-            headers = {**draft.headers, "host": host}
-        else:
-            headers = self._signer.sign(draft, service, host=host, path=path, region=place.region, credentials=credentials, now=now)
-        headers.update(self._fixed)
         query = f"?{encoded_query(draft.query)}" if draft.query else ""
         url = URL(f"{place.scheme}://{host}{path}{query}", encoded=True)
         slot = self._slots.get(place.host)
         if slot is None:
             slot = self._slots[place.host] = asyncio.Semaphore(PER_HOST)
         session = self._session(_KEEP_ALIVE if host == place.host else _KEEP_ALIVE_BUCKET)
-        async with slot:
+        async with slot:  # signed only now, since a signature lives for minutes and the wait may be long
+            now = 0.0 if credentials is None else self._clock() + self._ahead
+            if credentials is None:
+                headers = {**draft.headers, "host": host}
+            else:
+                headers = self._signer.sign(draft, service, host=host, path=path, region=place.region, credentials=credentials, now=now)
+            headers.update(self._fixed)
             self.calls[service.name, operation.name.partition(":")[2], region] += 1
             try:
                 return (await _exchange(session, draft.method, url, headers, draft.body))._replace(signed=now)
