@@ -55,8 +55,8 @@ from isthmus.work import Arguments, Queue, Timetable, Work
 
 QUEUES = (
     Queue(name="requests", worker_concurrency=4),
-    Queue(name="scans", worker_concurrency=4, partitioned=True),
-    Queue(name="ticks", worker_concurrency=4),
+    Queue(name="scans", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
+    Queue(name="ticks", worker_concurrency=4, polling_seconds=0.5),
 )
 SYSTEM = Actor(id="isthmus", kind="Application", name="Isthmus")
 

@@ -13,6 +13,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.ids import ResourceId, group_id
 from isthmus.arm.types import Actor
+from isthmus.clouds.aws.catalog import TYPES
 from isthmus.clouds.contract import Cell, Gap, Item, Listed, Reading
 from isthmus.engine import Engine, lookup
 from isthmus.solutions import ledger, places
@@ -91,7 +92,7 @@ class Projector:
             "awsAccountId": item.cell.account,
             "awsProperties": item.properties,
             "awsRegion": item.region,
-            "awsSourceSchema": f"AWS::{item.cell.type}",
+            "awsSourceSchema": TYPES[item.cell.type].cfn or TYPES[item.cell.type].list,
             "awsTags": dict(item.tags),
             "publicCloudConnectorsResourceId": str(self._subject.connector.id),
             "publicCloudResourceName": item.name,
