@@ -1,0 +1,1 @@
+"""The parts of onboarding: codes, rows, the state machine, commands, registration."""

@@ -1,0 +1,134 @@
+"""How a solution's onboarding stands, in ARM's words: its status with a sentence, and one inventory entry per instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from isthmus.arm.envelope import instant
+from isthmus.clouds.contract import Gap, Listed
+from isthmus.engine import Engine
+from isthmus.solutions import ledger, subject
+from isthmus.solutions.onboard import rows
+from isthmus.solutions.onboard.codes import CODES
+from isthmus.solutions.onboard.registering import ACTOR
+from isthmus.solutions.onboard.rows import NEVER, InstanceRow
+from isthmus.store import Store
+from isthmus.store.tables import scopes
+
+_WORDS = (
+    ((rows.CONNECTED,), "connected"),
+    ((rows.DISCONNECTED,), "disconnected"),
+    ((*sorted(rows.IN_FLIGHT), rows.DISCOVERED), "in progress"),
+    ((rows.SSM_WAIT,), "waiting for Systems Manager"),
+    ((rows.STOPPED,), "stopped"),
+    ((rows.BLOCKED, rows.QUARANTINED), "blocked"),
+    ((rows.EXCLUDED,), "excluded"),
+    ((rows.OFFBOARDING, rows.REMOVED), "gone"),
+)
+_STATUS = {
+    rows.CONNECTED: "Completed",
+    rows.DISCONNECTED: "Completed",
+    rows.EXCLUDED: "Excluded",
+    rows.BLOCKED: "Failed",
+    rows.QUARANTINED: "Failed",
+    rows.DISCOVERED: "New",
+    rows.REMOVED: "Removed",
+    rows.OFFBOARDING: "Removed",
+}
+_TYPE = "microsoft.hybridconnectivity/solutionconfigurations/inventory"
+
+
+def close_regions(connection: Connection, solution: str, scan: str, ends: Iterable[Listed | Gap], now: int) -> None:
+    """Note which regions could be read, and forget those that are not looked at any more."""
+    ended = list(ends)
+    ledger.close(connection, solution, scan, [(end, []) for end in ended], now)
+    kept = [end.cell.region for end in ended]
+    connection.execute(delete(scopes).where(scopes.c.solution == solution, scopes.c.region.not_in(kept)))
+
+
+def standing(connection: Connection, solution: str) -> tuple[str, str]:
+    """Status and sentence of a solution by its rows and regions."""
+    found = rows.counts(connection, solution)
+    gaps = list(
+        connection.execute(
+            select(scopes.c.region, scopes.c.reason)
+            .where(scopes.c.solution == solution, scopes.c.outcome != "complete")
+            .order_by(scopes.c.region)
+        )
+    )
+    total = sum(found.values())
+    parts = [f"{number} {word}" for states, word in _WORDS if (number := sum(n for (state, _), n in found.items() if state in states))]
+    text = f"{total} instance{'' if total == 1 else 's'}" + (f": {', '.join(parts)}." if parts else ".")
+    blocked: dict[str, int] = {}
+    for (state, code), number in found.items():
+        if state in (rows.BLOCKED, rows.QUARANTINED):
+            blocked[code] = blocked.get(code, 0) + number
+    if blocked:
+        text += f" Blocked: {', '.join(f'{number} {code}' for code, number in sorted(blocked.items()))}."
+    if gaps:
+        text += f" Regions that could not be read: {'; '.join(f'{gap.region} ({gap.reason[:200]})' for gap in gaps)}."
+    working = any(state in rows.IN_FLIGHT or state == rows.DISCOVERED for state, _ in found)
+    status = subject.IN_PROGRESS if working else subject.WITH_GAPS if gaps else subject.COMPLETED
+    return status, text
+
+
+def say(engine: Engine, lookup_solution: Mapping[str, Any], solution: str, *, synced: bool = False) -> tuple[str, str]:
+    """Set the solution's status where it changed; `lookup_solution` are its properties as they were read."""
+    with engine.store.read() as connection:
+        status, text = standing(connection, solution.lower())
+    if synced or (lookup_solution.get("status"), lookup_solution.get("statusDetails")) != (status, text):
+        subject.report(engine, solution, ACTOR, status, text, synced=synced)
+    return status, text
+
+
+def inventory_items(store: Store, solution: str) -> Iterator[dict[str, Any]]:
+    """The instances of a solution as `solutionConfigurations/inventory` resources, in the order of their names."""
+    with store.read() as connection:
+        found = rows.of_solution(connection, solution.lower())
+    for row in found:
+        yield _item(row, solution)
+
+
+def _item(row: InstanceRow, solution: str) -> dict[str, Any]:
+    code = CODES.get(row.code)
+    details = code.sentence({"instance": row.instance_id, **row.evidence}) if code else _progress(row)
+    properties: dict[str, Any] = {
+        "cloudNativeType": "ec2",
+        "cloudNativeResourceId": f"arn:{_partition(row.region)}:ec2:{row.region}:{row.account}:instance/{row.instance_id}",
+        "azureResourceId": "",
+        "status": _STATUS.get(row.state, "InProgress"),
+        "statusDetails": details,
+        "provisioningState": "Succeeded",
+        "state": row.state,
+        "code": row.code,
+        "codeClass": code.kind if code else "",
+        "evidence": dict(row.evidence),
+        "region": row.region,
+        "generation": row.generation,
+        "attempts": row.attempts,
+        "since": instant(row.since),
+        "nextRetry": None if row.next_at >= NEVER else instant(row.next_at),
+    }
+    return {
+        "id": f"{solution}/inventory/{row.instance_id}",
+        "name": row.instance_id,
+        "type": _TYPE,
+        "properties": properties,
+    }
+
+
+def _progress(row: InstanceRow) -> str:
+    return {
+        rows.DISCOVERED: "Found; onboarding begins.",
+        rows.KEYGEN: "The instance makes its key pair.",
+        rows.CONNECTING: "The machine is registered; its agent connects.",
+        rows.VERIFYING: "The agent has connected; its proof is awaited.",
+        rows.CONNECTED: "Connected.",
+    }.get(row.state, row.state)
+
+
+def _partition(region: str) -> str:
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
