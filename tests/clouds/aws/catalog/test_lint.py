@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.clouds.aws.catalog.lint import problems
 
 from isthmus.clouds.aws.catalog import TYPES, AwsType, Detail, Parent
 from isthmus.clouds.aws.catalog.databases import TABLES
 from isthmus.clouds.aws.catalog.iam import USER_DETAILS, USERS
+from tests.clouds.aws.catalog.lint import problems
 
 GOOD = AwsType(
     arm="ec2Volumes", service="ec2", cfn="AWS::EC2::Volume", list="ec2:DescribeVolumes", items="Volumes[]", id="VolumeId",

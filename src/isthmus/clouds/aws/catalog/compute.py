@@ -1,4 +1,4 @@
-"""AWS Lambda, API Gateway, AppSync, Auto Scaling and CodeBuild."""
+"""AWS Lambda, API Gateway, AppSync, Auto Scaling, CodeBuild, Elastic Beanstalk and SageMaker."""
 
 from __future__ import annotations
 
@@ -117,5 +117,44 @@ TYPES = (
         keep="name arn description source secondarySources sourceVersion artifacts secondaryArtifacts cache environment serviceRole"
         " timeoutInMinutes queuedTimeoutInMinutes encryptionKey tags vpcConfig logsConfig fileSystemLocations concurrentBuildLimit"
         " resourceAccessRole",
+    ),
+    AwsType(
+        arm="elasticBeanstalkApplications",
+        service="elasticbeanstalk",
+        cfn="AWS::ElasticBeanstalk::Application",
+        list="elasticbeanstalk:DescribeApplications",
+        items="Applications[]",
+        id="ApplicationName",
+        arn="ApplicationArn",
+        name="ApplicationName",
+        tags=TAGGING,
+        tagging="elasticbeanstalk:application",
+        keep="ApplicationName Description ResourceLifecycleConfig",
+    ),
+    AwsType(
+        arm="elasticBeanstalkEnvironments",
+        service="elasticbeanstalk",
+        cfn="AWS::ElasticBeanstalk::Environment",
+        list="elasticbeanstalk:DescribeEnvironments",
+        params={"IncludeDeleted": False},
+        items="Environments[]",
+        id="EnvironmentName",
+        arn="EnvironmentArn",
+        name="EnvironmentName",
+        tags=TAGGING,
+        tagging="elasticbeanstalk:environment",
+        keep="EnvironmentName ApplicationName VersionLabel SolutionStackName PlatformArn TemplateName Description EndpointURL Tier"
+        " OperationsRole Tags",
+    ),
+    AwsType(
+        arm="sageMakerNotebookInstanceSummaries",
+        service="sagemaker",
+        list="sagemaker:ListNotebookInstances",
+        items="NotebookInstances[]",
+        id="NotebookInstanceName",
+        arn="NotebookInstanceArn",
+        name="NotebookInstanceName",
+        tags=TAGGING,
+        tagging="sagemaker:notebook-instance",
     ),
 )

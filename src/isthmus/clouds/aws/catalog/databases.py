@@ -1,4 +1,4 @@
-"""Amazon RDS, DynamoDB and OpenSearch. RDS answers Neptune and DocumentDB as well; those are other services' and left out."""
+"""Amazon RDS, DynamoDB, OpenSearch and Redshift. RDS answers Neptune and DocumentDB as well; those are other services' and left out."""
 
 from __future__ import annotations
 
@@ -147,5 +147,36 @@ TYPES = (
         name="DomainName",
         tags=TAGGING,
         tagging="es:domain",
+    ),
+    AwsType(
+        arm="redshiftClusters",
+        service="redshift",
+        cfn="AWS::Redshift::Cluster",
+        list="redshift:DescribeClusters",
+        items="Clusters[]",
+        id="ClusterIdentifier",
+        arn="arn:{partition}:redshift:{region}:{account}:cluster:{ClusterIdentifier}",
+        name="ClusterIdentifier",
+        tags="Tags",
+        keep="ClusterIdentifier NodeType MasterUsername DBName Endpoint AutomatedSnapshotRetentionPeriod ManualSnapshotRetentionPeriod"
+        " ClusterSubnetGroupName AvailabilityZone PreferredMaintenanceWindow ClusterVersion AllowVersionUpgrade NumberOfNodes"
+        " PubliclyAccessible Encrypted Tags KmsKeyId EnhancedVpcRouting IamRoles MaintenanceTrackName MultiAZ",
+        renamed={
+            "vpcSecurityGroupIds": "VpcSecurityGroups[].VpcSecurityGroupId",
+            "port": "Endpoint.Port",
+            "clusterParameterGroupName": "ClusterParameterGroups[0].ParameterGroupName",
+        },
+    ),
+    AwsType(
+        arm="redshiftClusterParameterGroups",
+        service="redshift",
+        cfn="AWS::Redshift::ClusterParameterGroup",
+        list="redshift:DescribeClusterParameterGroups",
+        items="ParameterGroups[]",
+        id="ParameterGroupName",
+        arn="arn:{partition}:redshift:{region}:{account}:parametergroup:{ParameterGroupName}",
+        name="ParameterGroupName",
+        tags="Tags",
+        keep="ParameterGroupName ParameterGroupFamily Description Tags",
     ),
 )

@@ -1,10 +1,10 @@
-"""Elastic Load Balancing v2, Route 53 and CloudFront."""
+"""Elastic Load Balancing v2, Route 53, CloudFront and Network Firewall."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from isthmus.clouds.aws.catalog.types import HOME, TAGGING, AwsType, Parent
+from isthmus.clouds.aws.catalog.types import HOME, TAGGING, AwsType, Detail, Parent
 
 
 def _bare_zone(row: dict[str, Any]) -> dict[str, Any]:
@@ -110,5 +110,26 @@ TYPES = (
             "distributionConfig": "{Aliases: Aliases.Items, Comment: Comment, Enabled: Enabled, HttpVersion: HttpVersion,"
             f" PriceClass: PriceClass, WebACLId: WebACLId, IPV6Enabled: IsIPV6Enabled, Origins: {_ORIGINS}}}",
         },
+    ),
+    AwsType(
+        arm="networkFirewallFirewalls",
+        service="networkfirewall",
+        cfn="AWS::NetworkFirewall::Firewall",
+        list="network-firewall:ListFirewalls",
+        items="Firewalls[]",
+        details=(
+            Detail(
+                operation="network-firewall:DescribeFirewall",
+                params="{FirewallArn: FirewallArn}",
+                items="Firewall",
+                none=frozenset({"ResourceNotFoundException"}),
+            ),
+        ),
+        id="FirewallArn",
+        arn="FirewallArn",
+        name="FirewallName",
+        tags="Tags",
+        keep="FirewallName FirewallArn FirewallPolicyArn VpcId SubnetMappings DeleteProtection SubnetChangeProtection"
+        " FirewallPolicyChangeProtection Description FirewallId Tags",
     ),
 )

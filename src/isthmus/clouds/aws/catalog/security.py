@@ -48,4 +48,17 @@ TYPES = (
         keep="ResourcePolicy",
         renamed={"secretId": "Parent.SecretId"},
     ),
+    AwsType(
+        arm="guardDutyDetectors",
+        service="guardduty",
+        cfn="AWS::GuardDuty::Detector",
+        list="guardduty:ListDetectors",
+        items="DetectorIds[].{DetectorId: @}",
+        details=(Detail(operation="guardduty:GetDetector", params="{DetectorId: DetectorId}"),),
+        id="DetectorId",
+        arn="arn:{partition}:guardduty:{region}:{account}:detector/{DetectorId}",
+        tags="Tags",
+        keep="FindingPublishingFrequency DataSources Features Tags",
+        renamed={"id": "DetectorId", "enable": "Status=='ENABLED'"},
+    ),
 )
