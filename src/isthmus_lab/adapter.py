@@ -38,6 +38,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 access_key_of_call: contextvars.ContextVar[str] = contextvars.ContextVar("access_key_of_call", default="")
 """Access key of the call in progress, set by the front before ministack runs."""
 
+action_of_call: contextvars.ContextVar[str] = contextvars.ContextVar("action_of_call", default="")
+"""IAM action name of the call in progress (`DescribeVpcs`), set by the front."""
+
 SESSION_KEYS = "IsthmusConditionKeys"
 """Our member of ministack's session records: condition keys that every later call of the session carries."""
 

@@ -10,8 +10,9 @@ from urllib.parse import parse_qs
 
 from pydantic import ValidationError
 
-from isthmus_lab.adapter import Adapter, Headers, Query, Receive, Scope, Send, access_key_of_call
+from isthmus_lab.adapter import Adapter, Headers, Query, Receive, Scope, Send, access_key_of_call, action_of_call
 from isthmus_lab.faults import FaultRule, Faults
+from isthmus_lab.pack.fixtures import Fixture, Fixtures
 from isthmus_lab.pack.install import CLOSED_REGION
 from isthmus_lab.pack.issuers import Issuer, Issuers
 from isthmus_lab.process import ADMIN_HEADER
@@ -36,8 +37,11 @@ class Request:
 class Front:
     """The lab's ASGI application."""
 
-    def __init__(self, adapter: Adapter, faults: Faults, issuers: Issuers, ssm: Ssm, reset: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, adapter: Adapter, faults: Faults, issuers: Issuers, fixtures: Fixtures, ssm: Ssm, reset: Callable[[], Awaitable[None]]
+    ) -> None:
         self._adapter, self._faults, self._issuers, self._ssm, self._reset = adapter, faults, issuers, ssm, reset
+        self._fixtures = fixtures
         self.calls: Counter[tuple[str, str, str]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,6 +75,7 @@ class Front:
             await _answer(send, self._adapter.error(service, "UnrecognizedClientException", message, 403, request.headers))
             return
         access_key_of_call.set(key)
+        action_of_call.set(action)
         await self._adapter.serve(scope, _replay(request.body, receive), send)
 
     async def _admin(self, request: Request) -> Response:
@@ -103,6 +108,10 @@ class Front:
         self._issuers.add(Issuer.model_validate_json(body))
         return self._issuers.hosts()
 
+    async def _set_fixture(self, body: bytes) -> object:
+        self._fixtures.put(Fixture.model_validate_json(body))
+        return {}
+
     async def _list_calls(self, body: bytes) -> object:
         rows = [{"service": s, "action": a, "region": r, "count": n} for (s, a, r), n in sorted(self.calls.items())]
         return {"total": self.calls.total(), "calls": rows}
@@ -123,6 +132,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Front, bytes], Awaitable[object]]] = {
     ("POST", "/_lab/faults"): Front._add_fault,
     ("DELETE", "/_lab/faults"): Front._clear_faults,
     ("POST", "/_lab/issuers"): Front._add_issuer,
+    ("POST", "/_lab/fixtures"): Front._set_fixture,
     ("GET", "/_lab/calls"): Front._list_calls,
     ("DELETE", "/_lab/calls"): Front._clear_calls,
     ("POST", "/_lab/reset"): Front._reset_all,

@@ -34,7 +34,7 @@ async def run(port: int) -> None:
         await pack.reset()
         await ssm.reset()
 
-    front = Front(adapter, Faults(random.Random()), issuers, ssm, reset)  # noqa: S311 — chance of an injected fault, no secret
+    front = Front(adapter, Faults(random.Random()), issuers, pack.fixtures, ssm, reset)  # noqa: S311 — chance of an injected fault, no secret
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

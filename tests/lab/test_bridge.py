@@ -17,7 +17,6 @@ LISTS = {
     "dms": ("describe_replication_instances", "ReplicationInstances"),
     "network-firewall": ("list_firewalls", "Firewalls"),
     "sagemaker": ("list_notebook_instances", "NotebookInstances"),
-    "route53domains": ("list_domains", "Domains"),
 }
 
 
@@ -54,5 +53,5 @@ def test_policies_hold_for_bridged_services(service: str, code: str, client: Cal
 
 def test_operation_that_moto_lacks_is_an_error_an_sdk_can_read(client: Callable[..., Any]) -> None:
     with pytest.raises(ClientError) as caught:
-        client("sagemaker").list_devices()
+        client("sagemaker").list_projects()
     assert caught.value.response["Error"]["Code"] not in ("", "400", "500", "Unknown")

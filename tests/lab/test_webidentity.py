@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from botocore import UNSIGNED
 from botocore.exceptions import ClientError
-from tests.lab.issuer import FakeIssuer, encode
 
 from isthmus_lab.process import LabProcess
+from tests.lab.issuer import FakeIssuer, encode
 
 SESSION = "ConnectorPrimaryIdentifier_0f0f0f0f-1111-2222-3333-444444444444"
 

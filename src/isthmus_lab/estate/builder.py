@@ -10,6 +10,7 @@ import botocore.session
 from botocore.config import Config
 
 from isthmus_lab.environment import root_credentials
+from isthmus_lab.process import admin_call
 
 TEAMS = ("shop", "billing", "data", "platform")
 
@@ -18,11 +19,12 @@ class Builder:
     """Makes boto3 clients of one account's root and counts what is made. Thread-safe.
 
     `made` counts created resources by (type name of the inventory, region); resources that every new account has, such as the
-    default VPC, are not in it.
+    default VPC, are not in it. `fixtures` names the types whose answers were put into the lab instead of being made through AWS's API.
     """
 
     def __init__(self, endpoint: str, account: str) -> None:
         self.account = account
+        self.fixtures: set[str] = set()
         self.made: Counter[tuple[str, str]] = Counter()
         self._endpoint = endpoint
         self._lock = threading.RLock()
@@ -48,6 +50,16 @@ class Builder:
     def _without_host_prefix(self, request: Any, **_: object) -> None:
         # s3control puts the account into the host name whatever the configuration says.
         request.url = request.url.replace(f"://{self.account}.", "://", 1)
+
+    def put(self, type_name: str, region: str, service: str, **answers: dict[str, Any]) -> None:
+        """Set fixture answers by operation, for a type that no emulator makes; counts one resource in the region."""
+        signed = "us-east-1" if region == "global" else region
+        for action, answer in answers.items():
+            body = {"account": self.account, "region": signed, "service": service, "action": action, "answer": answer}
+            admin_call(self._endpoint, "POST", "/_lab/fixtures", body)
+        with self._lock:
+            self.fixtures.add(type_name)
+        self.count(type_name, region)
 
     def count(self, type_name: str, region: str, number: int = 1) -> None:
         """Record created resources."""

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 
 from isthmus_lab.estate.builder import TEAMS, Builder, pairs, specification, tags
@@ -27,70 +28,81 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """One instance to start."""
+    """One instance to start; instances with equal plans are started together."""
 
     name: str
     env: str
     team: str
-    arc: str
-    stopped: bool
-    windows: bool
-    profile: str | None
+    arc: str = "yes"
+    stopped: bool = False
+    windows: bool = False
+    profile: str | None = None
+
+
+OTHERS = (
+    Plan(name="shop-web", env="staging", team="shop", stopped=True),
+    Plan(name="billing-app", env="staging", team="billing", stopped=True, profile=MANAGED_PROFILE),
+    Plan(name="data-app", env="prod", team="data", arc="no"),
+    Plan(name="billing-win", env="prod", team="billing", arc="no", windows=True),
+    Plan(name="data-batch", env="prod", team="data", arc="no", profile=FOREIGN_PROFILE),
+    Plan(name="platform-app", env="staging", team="platform", arc="no", profile=MANAGED_PROFILE),
+    Plan(name="platform-app", env="staging", team="platform", arc="no", stopped=True),
+    Plan(name="shop-web", env="prod", team="shop", arc="no"),
+)
+"""Machines that are not to be onboarded: stopped, or kept out by their owners, among them one with Windows and one whose profile's
+role knows nothing of Systems Manager."""
 
 
 def plan_machines(count: int) -> list[Plan]:
-    """What the estate's machines are, by their number: every seventh is stopped, every fourth without the tag `arc: yes`, some have
-    a profile already. One of a dozen runs Windows, one has a profile whose role knows nothing of Systems Manager."""
+    """`count` machines that run Linux, carry `arc: yes` and have no profile or one that Systems Manager can use, and `OTHERS`.
+
+    The first three stand in different regions, and so on: what differs between machines goes by threes.
+    """
     planned = []
     for number in range(count):
-        team = TEAMS[number % len(TEAMS)]
-        windows, foreign = number % 12 == 11, number % 24 == 6
-        profile = FOREIGN_PROFILE if foreign else MANAGED_PROFILE if number % 8 == 0 else None
+        row = number // 3
+        team = TEAMS[row % len(TEAMS)]
         planned.append(
             Plan(
-                name=f"{team}-{'win' if windows else 'web' if team == 'shop' else 'app'}-{number + 1:02}",
-                env=("prod", "prod", "staging")[number % 3],
+                name=f"{team}-{'web' if team == 'shop' else 'app'}",
+                env=("prod", "prod", "staging")[row % 3],
                 team=team,
-                arc="no" if number % 4 == 3 else "yes",
-                stopped=number % 7 == 5,
-                windows=windows,
-                profile=profile,
+                profile=MANAGED_PROFILE if row % 8 == 0 else None,
             )
         )
-    return planned
+    return [*planned, *OTHERS]
 
 
 def make_machines(builder: Builder, network: Network, plans: list[Plan]) -> list[Machine]:
-    """Start the planned machines in a network; stop those that are planned so."""
+    """Start the planned machines in a network, equal ones with one call; stop those that are planned so."""
     ec2 = builder.client("ec2", network.region)
     machines: list[Machine] = []
-    for plan in plans:
+    for number, (plan, count) in enumerate(Counter(plans).items()):
         named = tags(plan.name, plan.team, plan.env, arc=plan.arc)
         profile = {"IamInstanceProfile": {"Name": plan.profile}} if plan.profile else {}
         started = ec2.run_instances(
             ImageId=WINDOWS_IMAGE if plan.windows else LINUX_IMAGE,
             InstanceType="t3.large" if plan.windows else "t3.micro",
-            MinCount=1,
-            MaxCount=1,
-            SubnetId=network.subnets[len(machines) % 2],
+            MinCount=count,
+            MaxCount=count,
+            SubnetId=network.subnets[number % 2],
             SecurityGroupIds=[network.group],
             KeyName="operators",
             TagSpecifications=specification("instance", named),
             **profile,
         )
-        identity = started["Instances"][0]["InstanceId"]
-        platform, state = ("windows" if plan.windows else "linux"), ("stopped" if plan.stopped else "running")
-        machines.append(
+        machines += [
             Machine(
                 region=network.region,
-                instance_id=identity,
+                instance_id=instance["InstanceId"],
                 name=plan.name,
-                state=state,
-                platform=platform,
+                state="stopped" if plan.stopped else "running",
+                platform="windows" if plan.windows else "linux",
                 tags=named,
                 profile=plan.profile,
             )
-        )
+            for instance in started["Instances"]
+        ]
     stopped = [machine.instance_id for machine in machines if machine.state == "stopped"]
     if stopped:
         ec2.stop_instances(InstanceIds=stopped)

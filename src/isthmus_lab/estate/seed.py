@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from isthmus_lab.estate import compute, data, identity, network, platform
+from isthmus_lab.estate import compute, data, identity, network, platform, rest
 from isthmus_lab.estate.builder import Builder
 
 REGIONS = ("eu-central-1", "us-east-1", "eu-west-1", "ap-southeast-2")
@@ -15,12 +15,14 @@ REGIONS = ("eu-central-1", "us-east-1", "eu-west-1", "ap-southeast-2")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """What was made. `made` counts by (inventory type, region or `global`), without what every new account has; `seconds` is wall time."""
+    """What was made. `made` counts by (inventory type, region or `global`), without what every new account has; `fixtures` are
+    the types among them whose answers are fixtures (see docs/lab.md); `seconds` is wall time."""
 
     account: str
     regions: tuple[str, ...]
     machines: tuple[compute.Machine, ...]
     made: Mapping[tuple[str, str], int]
+    fixtures: tuple[str, ...]
     seconds: float = field(compare=False)
 
     @property
@@ -51,6 +53,7 @@ def seed(endpoint: str, account: str, machines: int = 24, *, regions: tuple[str,
         identity.make_profiles(builder)
         jobs: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
             (identity.make_people, (builder,)),
+            (rest.put_rest, (builder, home)),
             (network.make_edges, (builder, home)),
             (data.make_buckets, (builder, regions)),
             (data.make_files, (builder, home, nets[home].subnets[0])),
@@ -68,7 +71,14 @@ def seed(endpoint: str, account: str, machines: int = 24, *, regions: tuple[str,
         made = [machine for one in started for machine in one.result()]
         for other in others:
             other.result()
-    return Summary(account=account, regions=regions, machines=tuple(made), made=dict(builder.made), seconds=time.perf_counter() - began)
+    return Summary(
+        account=account,
+        regions=regions,
+        machines=tuple(made),
+        made=dict(builder.made),
+        fixtures=tuple(sorted(builder.fixtures)),
+        seconds=time.perf_counter() - began,
+    )
 
 
 def _make_region(builder: Builder, place: network.Network, plans: list[compute.Plan], is_home: bool) -> list[compute.Machine]:

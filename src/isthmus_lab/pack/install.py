@@ -4,6 +4,7 @@ from isthmus_lab.adapter import Adapter, Handler, Headers, Query
 from isthmus_lab.pack.bridge import Bridge
 from isthmus_lab.pack.cloudformation import OidcProviderType, SsmDocumentType, refuse_taken_role_name
 from isthmus_lab.pack.ec2 import Ec2, instance_fields
+from isthmus_lab.pack.fixtures import Fixtures
 from isthmus_lab.pack.iam import Iam
 from isthmus_lab.pack.images import Images
 from isthmus_lab.pack.issuers import Issuers
@@ -23,6 +24,7 @@ class Pack:
         self._adapter, self._issuers, self._ssm = adapter, issuers, ssm
         self._images = Images(adapter.clock)
         self._bridge = Bridge(adapter)
+        self.fixtures = Fixtures(adapter)
 
     def install(self) -> None:
         """Wrap services and add resource types; once per process."""
@@ -37,6 +39,7 @@ class Pack:
         adapter.resource_type("AWS::IAM::OIDCProvider", OidcProviderType(adapter, providers).handlers())
         adapter.guard_creation("AWS::IAM::Role", refuse_taken_role_name(adapter))
         self._bridge.install()
+        self.fixtures.install()
         self._install_ssm(self._ssm)
 
     def _install_ssm(self, ssm: Ssm) -> None:
@@ -51,4 +54,5 @@ class Pack:
     async def reset(self) -> None:
         """Forget what the pack itself and moto hold. What the lab was told of issuers stays: it is setup, not AWS state."""
         self._images.clear()
+        self.fixtures.clear()
         await self._bridge.reset()
