@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,7 @@ class Log:
             files.make_folder(self._path.parent)
             if self._path.exists() and self._path.stat().st_size > LIMIT:
                 self._path.replace(self._path.with_name(self._path.name + ".1"))
-            with self._path.open("a", encoding="utf-8") as stream:
+            with open(self._path, "a", encoding="utf-8", opener=_private) as stream:
                 stream.write(" ".join(parts) + "\n")
         except OSError:
             return  # a full disk or a read-only folder must not stop the verb itself
@@ -48,6 +49,10 @@ class Log:
 def rfc3339(epoch: float) -> str:
     """Epoch seconds as UTC text of RFC 3339, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, files.PRIVATE)
 
 
 def _quote(text: str) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.agent.fake_plane import TlsPlane
 
 from isthmus_agent.paths import Paths
 from isthmus_agent.store import Store
+from tests.agent.fake_plane import TlsPlane
 
 
 @pytest.fixture

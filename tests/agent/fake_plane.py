@@ -141,6 +141,8 @@ class FakePlane:
         assert body["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
         assert body["scope"] == f"{self.endpoint}/.default"
         for vm_id, machine in self.machines.items():
+            if machine.client_id != body["client_id"]:
+                continue
             for public in filter(None, (machine.public, machine.next_public)):
                 try:
                     claims = self._verify(str(body["client_assertion"]), public, "JWT", f"{self.endpoint}/{TENANT}/oauth2/v2.0/token")

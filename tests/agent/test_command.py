@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.agent.fake_plane import CONNECT, RESOURCE_ID, VM_ID, TlsPlane
 
 from isthmus_agent import connect
 from isthmus_agent.command import main
 from isthmus_agent.paths import Paths
 from isthmus_agent.store import Store
+from tests.agent.fake_plane import CONNECT, RESOURCE_ID, VM_ID, TlsPlane
 
 Capture = pytest.CaptureFixture[str]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.agent.fake_plane import CONNECT, VM_ID, TlsPlane
 
 from isthmus_agent.keys import Key
 from isthmus_agent.paths import Paths
 from isthmus_agent.store import Store
+from tests.agent.fake_plane import CONNECT, VM_ID, TlsPlane
 
 
 def traces(pem: bytes) -> list[bytes]:

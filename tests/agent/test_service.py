@@ -9,15 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-from tests.agent.fake_plane import CONNECT, VM_ID, DirectCaller, FakePlane, TlsPlane
-from tests.agent.test_tokens import KEYS, enrolled
-
 from isthmus_agent.command import main
 from isthmus_agent.logs import Log
 from isthmus_agent.paths import Paths
 from isthmus_agent.plane import NetworkError
 from isthmus_agent.service import IDLE, Service
 from isthmus_agent.store import Store
+from tests.agent.fake_plane import CONNECT, VM_ID, DirectCaller, FakePlane, TlsPlane
+from tests.agent.test_tokens import KEYS, enrolled
 
 
 class Loaded:

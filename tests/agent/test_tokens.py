@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.agent.fake_plane import RESOURCE_ID, SUBSCRIPTION, TENANT, VM_ID, DirectCaller, FakePlane
 
 from isthmus_agent.keys import Key
 from isthmus_agent.paths import Paths
 from isthmus_agent.plane import NetworkError
 from isthmus_agent.store import Connection, Store
 from isthmus_agent.tokens import Refused, Tokens
+from tests.agent.fake_plane import RESOURCE_ID, SUBSCRIPTION, TENANT, VM_ID, DirectCaller, FakePlane
 
 KEYS = [Key.generate() for _ in range(6)]
 

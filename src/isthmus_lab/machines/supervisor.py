@@ -22,6 +22,8 @@ PARALLEL = 6
 """Scripts that run at the same time on all machines together; the lab shares a few cores with everything else."""
 PERIOD = 0.25
 """Seconds between two looks at EC2, at least."""
+MOST = 1000
+"""Machines that are booted unasked; further ones boot when a script is sent to them. A service takes about 5 MB."""
 RESTART = 2.0
 """Seconds before a service that ended by itself is started again."""
 
@@ -88,7 +90,7 @@ class Machines:
             for instance in present.values():
                 machine = self._machines.get(instance.instance_id)
                 if machine is None:
-                    if self._manageable.of(instance):
+                    if len(self._machines) < MOST and self._manageable.of(instance):
                         await self._boot(instance)
                 elif instance.state in ("stopping", "stopped"):
                     del self._machines[instance.instance_id]
@@ -105,8 +107,8 @@ class Machines:
         root = self._folder / instance.instance_id
         roots.prepare(root, instance, self.nursery.folder)
         machine = Machine(instance=instance, root=root, booted_at=self._world.clock())
-        self._machines[instance.instance_id] = machine
         await machine.start_service(self.nursery)
+        self._machines[instance.instance_id] = machine
         return machine
 
     async def _keep_service(self, machine: Machine) -> None:

@@ -58,12 +58,13 @@ class Nodes:
             manageable = self._machines.manageable(instance)
             if node is None and not manageable:
                 continue
+            machine = self._machines.machine(instance.instance_id)
             if node is None:
-                node = self._nodes[instance.instance_id] = Node(instance=instance, seen_at=now)
+                began = machine.booted_at if machine else now
+                node = self._nodes[instance.instance_id] = Node(instance=instance, seen_at=began)
             if node.stopped:  # it boots again, and its agent reports again
                 node.seen_at, node.stopped = now, False
             node.instance = instance
-            machine = self._machines.machine(instance.instance_id)
             alive = manageable and not (machine and machine.vanished)
             node.lost_at = 0.0 if alive else (node.lost_at or now)
             if now >= node.seen_at + self._delay:
