@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,7 @@ from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.aws.session import Sessions
 from isthmus.clouds.aws.shell import AwsShell
 from isthmus.clouds.aws.wire import Wire
-from isthmus.engine import Engine, Lookup
+from isthmus.engine import Engine, Lookup, Removal
 from isthmus.engine.installation import Installation, settle
 from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.clients import register_operator
@@ -49,6 +49,7 @@ from isthmus.solutions import inventory, onboarding
 from isthmus.solutions.connectors import Connectors
 from isthmus.solutions.inventory import Inventory
 from isthmus.solutions.loop import Loop
+from isthmus.solutions.onboard.report import inventory_items
 from isthmus.solutions.onboarding import Onboarding
 from isthmus.store import Store
 from isthmus.work import Arguments, Queue, Timetable, Work
@@ -56,7 +57,7 @@ from isthmus.work import Arguments, Queue, Timetable, Work
 QUEUES = (
     Queue(name="requests", worker_concurrency=4),
     Queue(name="scans", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
-    Queue(name="ticks", worker_concurrency=4, polling_seconds=0.5),
+    Queue(name="ticks", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
 )
 SYSTEM = Actor(id="isthmus", kind="Application", name="Isthmus")
 
@@ -117,9 +118,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
     sessions = Sessions(wire, AccountTokens(aws), Pacer(time.monotonic), time.time)
     scanner, shell = AwsScanner(sessions), AwsShell(sessions)
     solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
-    machines = Machines(
-        engine=engine, lookup=lookup, public_url=public_url, tenant=ground.tenant, heartbeat_seconds=settings.heartbeat_seconds
-    )
+    machines = Machines(engine=engine, tenant=ground.tenant, public_url=public_url)
     connectors = Connectors(engine=engine, lookup=lookup, scanner=scanner, loop=loop, solutions=solutions)
     stock = Inventory(engine=engine, lookup=lookup, scanner=scanner, loop=loop)
     joining = Onboarding(
@@ -129,11 +128,9 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         shell=shell,
         loop=loop,
         machines=machines,
-        endpoint=public_url,
-        ca_pem=authority.ca_pem.decode(),
-        tenant=ground.tenant,
+        ca=authority.ca_pem.decode(),
     )
-    engine.removals |= {"microsoft.hybridconnectivity/solutionconfigurations": inventory.forget_solutions, **joining.removals}
+    engine.removals = _together(stock.removals, joining.removals)
     work = Work(
         store,
         jobs=[delete_group(engine, lookup), connectors.test_job(), stock.job(), *joining.jobs()],
@@ -156,7 +153,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
             public_url=public_url,
             issuer_url=settings.issuer_url,
             solutions=solutions,
-            ledger=joining.ledger,
+            ledger=lambda solution: inventory_items(store, solution),
         )
     )
     health = Health(store, lambda: work.is_running)
@@ -177,6 +174,20 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         close=close,
     )
     return Application(asgi=asgi, engine=engine, work=work, authority=authority, installation=ground, public_url=public_url, close=close)
+
+
+def _together(*parts: Mapping[str, Removal]) -> dict[str, Removal]:
+    """What ends with a resource, from every part that keeps something about it."""
+    kinds = {kind for part in parts for kind in part}
+
+    def chain(removals: list[Removal]) -> Removal:
+        def remove(connection: Connection, keys: Sequence[str]) -> None:
+            for removal in removals:
+                removal(connection, keys)
+
+        return remove
+
+    return {kind: chain([part[kind] for part in parts if kind in part]) for kind in kinds}
 
 
 def new_guid() -> str:

@@ -35,7 +35,6 @@ class Settings(BaseSettings):
     subscription_id: Annotated[str, Field(pattern=_GUID)] | None = Field(
         default=None, description="Id of the default subscription. Unset: minted at first start."
     )
-    heartbeat_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(default=300, description="Seconds between two heartbeats of a machine.")
     database_wait_seconds: Annotated[float, Field(gt=0, le=300)] = Field(
         default=15.0, description="How long a write waits for a locked database before it is refused with 503."
     )

@@ -15,7 +15,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.arm.ids import ResourceId, parse_resource
 from isthmus.clouds.aws.catalog import service_keys
 from isthmus.clouds.contract import Scanner, Selection
-from isthmus.engine import Engine, Lookup
+from isthmus.engine import Engine, Lookup, Removal
 from isthmus.solutions import ledger, places, subject
 from isthmus.solutions.contract import ALL_REGIONS, PERIOD, PERIODIC_SYNC, REGION_LIST, Setting, SolutionType, words
 from isthmus.solutions.loop import Loop
@@ -94,6 +94,11 @@ class Inventory:
     def job(self) -> Job:
         """The durable job: arguments `solution` (id), `scan` (id), and optionally `operation` and `confirm` (accept a mass deletion)."""
         return Job(name=SYNC, queue="scans", run=self.sync, failed=self.failed, attempts=4, interval_seconds=5)
+
+    @property
+    def removals(self) -> Mapping[str, Removal]:
+        """What ends with solution configurations: their ledger and their scans."""
+        return {subject.CONFIGURATIONS.lower(): _forget}
 
     def sync(self, arguments: Arguments) -> Mapping[str, Any] | None:
         """Check that the account trusts us, scan it, settle deletions, say how it went."""
@@ -210,10 +215,6 @@ def _gone(solution: str) -> ArmError:
     )
 
 
-def forget_solutions(connection: Connection, keys: Collection[str]) -> None:
-    """What ends with solution configurations: their ledger and their scans."""
+def _forget(connection: Connection, keys: Collection[str]) -> None:
     for table in (scopes, scans):
         connection.execute(table.delete().where(table.c.solution.in_(keys)))
-
-
-__all__ = ["SOLUTION", "SYNC", "TYPE", "Inventory", "forget_solutions", "selection"]
