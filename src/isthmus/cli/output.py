@@ -1,0 +1,153 @@
+"""What commands print: tables for people, JSON for programs, progress while something runs, and errors with their remedy."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from isthmus.arm.errors import ArmError
+
+Column = str | Callable[[Mapping[str, Any]], object]
+_WIDE = 10_000
+_QUIET_SECONDS = 15.0
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+REMEDIES: Mapping[str, str] = {
+    "AuthorizationFailed": "Ask an owner for a role: isthmus role assign --principal … --role … --scope …",
+    "AuthorizationPending": "Deploy the account's template: isthmus connector template NAME --output-file template.json",
+    "ResourceGroupNotFound": "List the groups with 'isthmus group list', or make one: isthmus group create NAME --location eastus",
+    "SubscriptionNotFound": "List the subscriptions: isthmus subscription list",
+    "InvalidSolutionType": "The short names are: inventory, onboarding.",
+    "AuthenticationFailed": "Sign in again: isthmus login",
+    "InvalidClient": "Check ISTHMUS_CLIENT_ID and what proves it, or unset it to use the data folder's key.",
+}
+"""What to do about an error whose own text cannot know the command line."""
+
+
+def console(*, errors: bool = False) -> Console:
+    """A console on standard output or error; wide where nobody looks, so that nothing is cut."""
+    stream = sys.stderr if errors else sys.stdout
+    return Console(file=stream, markup=False, highlight=False, emoji=False, width=None if stream.isatty() else _WIDE)
+
+
+def clean(value: object) -> str:
+    """A value as one printable line: what came from elsewhere cannot move the cursor."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def pick(item: Mapping[str, Any], column: Column) -> object:
+    """A column of an item: a dotted path (missing parts give nothing), or a function."""
+    if not isinstance(column, str):
+        return column(item)
+    found: Any = item
+    for part in column.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def print_list(items: Iterable[Mapping[str, Any]], columns: Mapping[str, Column], output: Output) -> None:
+    """Items as a table with a header, or as one JSON array."""
+    if output is Output.JSON:
+        print_json(list(items))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in columns:
+        table.add_column(title, overflow="fold")
+    for item in items:
+        table.add_row(*(Text(clean(pick(item, column))) for column in columns.values()))
+    if table.row_count:
+        console().print(table)
+    else:
+        console(errors=True).print("Nothing found.")
+
+
+def print_item(item: Mapping[str, Any], output: Output) -> None:
+    """One item as lines of path and value, or as a JSON object."""
+    if output is Output.JSON:
+        print_json(item)
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for path, value in flat(item):
+        table.add_row(Text(path), Text(clean(value)))
+    console().print(table)
+
+
+def print_json(value: object) -> None:
+    """JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def flat(item: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, object]]:
+    """Members with their dotted paths; `properties` needs no mention, lists stay whole."""
+    for name, value in item.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, "" if path == "properties" else f"{path}.")
+        else:
+            yield path, value
+
+
+def print_error(error: ArmError) -> None:
+    """One line that says what happened, a line per detail, and what to do where that is known."""
+    shown = console(errors=True)
+    shown.print(Text.assemble(("error: ", "bold red"), f"{clean(error.message)} [{clean(error.code)}]"), soft_wrap=True)
+    for detail in error.details:
+        if detail.message not in error.message:
+            shown.print(f"  {clean(detail.target or detail.code)}: {clean(detail.message)}", soft_wrap=True)
+    if error.code in REMEDIES:
+        shown.print(f"  {REMEDIES[error.code]}", soft_wrap=True)
+
+
+class Progress:
+    """A line that changes while something runs: alive on a terminal, elsewhere a plain line now and then. On standard error."""
+
+    def __init__(self, text: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console(errors=True)
+        self._clock = clock
+        self._said = ""
+        self._next = 0.0
+        self._status: Status | None = None
+        if self._console.is_terminal:
+            self._status = self._console.status(Text(text))
+        self.say(text)
+
+    def __enter__(self) -> Progress:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def say(self, text: str) -> None:
+        """What is going on now."""
+        if self._status is not None:
+            self._status.update(Text(clean(text)))
+        elif text != self._said and self._clock() >= self._next:
+            self._console.print(clean(text), soft_wrap=True)
+            self._next = self._clock() + _QUIET_SECONDS
+        self._said = text

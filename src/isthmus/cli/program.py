@@ -1,0 +1,109 @@
+"""The whole command line: nouns, verbs, and the commands that other packages add (entry points `isthmus.commands`)."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from isthmus.cli import audit, client, connector, container, inventory, issuer, machine, operation, role, solution
+from isthmus.cli.login import login, logout
+from isthmus.cli.scan import scan
+from isthmus.cli.serve import serve
+from isthmus.cli.session import remember, verb
+from isthmus.cli.settings import settings
+from isthmus.cli.version import version
+
+PLUGINS = "isthmus.commands"
+
+
+class Program(TyperGroup):
+    """Our own commands first, then those of other packages; they are loaded when they are asked for, and listed when they load."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name."""
+        return super().get_command(ctx, cmd_name) or _plugin(cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all commands."""
+        return [*super().list_commands(ctx), *(point.name for point in _points() if _load(point) is not None)]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As always, with one more sentence for a command whose package is not complete."""
+        if args and super().get_command(ctx, args[0]) is None:
+            point = next((point for point in _points() if point.name == args[0]), None)
+            if point is not None and _load(point) is None:
+                ctx.fail(f"'{point.name}' needs packages that are not installed. Run: pip install 'isthmus[lab]'")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    name="isthmus",
+    cls=Program,
+    help="Isthmus: AWS estates on an Azure-style control plane.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.callback()(remember)
+
+for name, function in (
+    ("serve", serve),
+    ("login", login),
+    ("logout", logout),
+    ("scan", scan),
+    ("settings", settings),
+    ("version", version),
+):
+    verb(app, name)(function)
+
+for noun, commands in (
+    ("connector", connector.app),
+    ("solution", solution.app),
+    ("inventory", inventory.app),
+    ("machine", machine.app),
+    ("operation", operation.app),
+    ("role", role.app),
+    ("client", client.app),
+    ("issuer", issuer.app),
+    ("subscription", container.subscriptions),
+    ("group", container.groups),
+    ("audit", audit.app),
+):
+    app.add_typer(commands, name=noun)
+
+
+def main() -> None:
+    """Run a command line; the process ends with its exit code."""
+    try:
+        app()
+    except BrokenPipeError:
+        # Whoever read the output has heard enough.
+        sys.stderr.close()
+        raise SystemExit(1) from None
+
+
+def _points() -> list[EntryPoint]:
+    return sorted(entry_points(group=PLUGINS), key=lambda point: point.name)
+
+
+def _load(point: EntryPoint) -> Any:
+    """The function behind an entry point; None when a package that it needs is missing."""
+    try:
+        return point.load()
+    except ModuleNotFoundError:
+        return None
+
+
+def _plugin(name: str) -> Any:
+    found = next((point for point in _points() if point.name == name), None)
+    function = _load(found) if found else None
+    if function is None:
+        return None
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    single.command(name)(function)
+    return typer.main.get_command(single)

@@ -1,0 +1,75 @@
+"""`isthmus role`: who may do what, and where."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+import typer
+
+from isthmus.arm.errors import ArmError
+from isthmus.cli.nouns import new_app
+from isthmus.cli.output import print_item, print_list
+from isthmus.cli.session import Session, verb
+
+app = new_app("Roles: Owner, Contributor, Reader, given at a scope and effective below it.")
+
+ASSIGNMENTS = "providers/Microsoft.Authorization/roleAssignments"
+ROLES = {
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
+    "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
+}
+Scope = Annotated[str, typer.Option("--scope", help="Full id of the scope, / for the tenant. Empty: the subscription.")]
+
+COLUMNS = {
+    "PRINCIPAL": "properties.principalId",
+    "ROLE": lambda item: ROLES.get(item["properties"]["roleDefinitionId"].rpartition("/")[2].lower(), "?"),
+    "SCOPE": "properties.scope",
+    "ID": "id",
+}
+
+
+@verb(app, "assign")
+def assign(
+    session: Session,
+    *,
+    principal: Annotated[str, typer.Option("--principal", help="Object id, or the id of a client.")],
+    role: Annotated[str, typer.Option("--role", help="Owner, Contributor or Reader.")],
+    scope: Scope = "",
+) -> None:
+    """Give a role."""
+    properties = {"principalId": _object_id(session, principal), "roleDefinitionId": role}
+    path = f"{_scope(session, scope)}/{ASSIGNMENTS}/{uuid.uuid4()}"
+    print_item(session.client.put(path, {"properties": properties}).body, session.output)
+
+
+@verb(app, "list")
+def listing(
+    session: Session, *, scope: Scope = "", principal: Annotated[str, typer.Option("--principal", help="Only of this one.")] = ""
+) -> None:
+    """List the assignments at, above and below a scope."""
+    query = {"$filter": f"principalId eq '{_object_id(session, principal)}'"} if principal else None
+    print_list(session.client.list(f"{_scope(session, scope)}/{ASSIGNMENTS}", query=query), COLUMNS, session.output)
+
+
+@verb(app, "remove")
+def remove(session: Session, id: Annotated[str, typer.Argument(help="Full id of the assignment, as 'role list' shows it.")]) -> None:
+    """Take a role back."""
+    if ASSIGNMENTS.lower() not in id.lower():
+        raise ArmError("InvalidResourceId", f"'{id}' is not the id of a role assignment. List them: isthmus role list --scope /")
+    answer = session.client.delete(id)
+    session.say("There was nothing to remove." if answer.status == 204 else f"Removed {id}.")
+
+
+def _scope(session: Session, given: str) -> str:
+    return session.root if not given else given.rstrip("/")
+
+
+def _object_id(session: Session, principal: str) -> str:
+    """An object id as it is; otherwise that of the client with this id."""
+    try:
+        return str(uuid.UUID(principal))
+    except ValueError:
+        found = session.client.get(f"/providers/Isthmus.Identity/clients/{principal}")
+        return str(found["properties"]["objectId"])

@@ -1,0 +1,163 @@
+"""The running server: bind, build, say where it is, serve until told to stop."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+import structlog
+import typer
+import uvicorn
+
+from isthmus import app, client
+from isthmus.arm.errors import ArmError
+from isthmus.cli import logs
+from isthmus.cli.output import console
+from isthmus.client import Client, Note
+from isthmus.settings import Settings
+
+GRACE = 5
+_LOCK = ".serving"
+
+
+def run(settings: Settings, *, exact_port: bool, log_file: Path | None) -> None:
+    """Serve until SIGTERM or SIGINT; the process then ends with code 0. ArmError when port or data folder are not to be had."""
+    stop = _Stop()
+    data = settings.data_folder
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(data):
+        listener = bind(settings.host, settings.port, exact=exact_port)
+        port = listener.getsockname()[1]
+        logs.configure(settings.log_level, log_file)
+        built = app.build(settings, port=port)
+        certificate = built.authority.server_file([name for name in (settings.host, urlsplit(built.public_url).hostname) if name])
+        config = uvicorn.Config(
+            built.asgi,
+            ssl_certfile=certificate,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+        server = uvicorn.Server(config)
+        note = Note(
+            url=built.public_url,
+            pid=os.getpid(),
+            ca=str(built.authority.ca_path),
+            issuer=settings.issuer_url,
+            subscription=built.installation.subscription,
+        )
+        with stop.ends(server):
+            announcing = threading.Thread(target=_announce, args=(server, built, note, data, port != settings.port), daemon=True)
+            announcing.start()
+            try:
+                server.run(sockets=[listener])
+            finally:
+                client.remove_note(data)
+        if not server.started:
+            raise ArmError("ServerNotStarted", "The server could not start; the log says why.", status=500)
+        structlog.get_logger("isthmus").info("stopped")
+
+
+def bind(host: str, port: int, *, exact: bool = False) -> socket.socket:
+    """A listening socket on the port, or on a free one when it is taken and `exact` is off; ArmError `PortTaken` otherwise."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for wanted in (port, 0):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Restarting must not wait for connections of the last run to time out; a port somebody listens on stays taken.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, wanted))
+            listener.listen(2048)
+        except OSError as error:
+            listener.close()
+            if exact or wanted == 0 or not _is_taken(error):
+                raise ArmError(
+                    "PortTaken",
+                    f"Cannot listen on {host}:{wanted}: {error.strerror}. Choose another with --port or ISTHMUS_PORT.",
+                    target=f"{host}:{wanted}",
+                ) from error
+        else:
+            return listener
+    raise AssertionError("a free port or an error")
+
+
+def _is_taken(error: OSError) -> bool:
+    return error.errno in (98, 13)  # EADDRINUSE, EACCES (a port below 1024)
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """One server per data folder: its keys and its note are one server's."""
+    descriptor = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note = client.read_note(data)
+            where = f" at {note.url} (process {note.pid})" if note else ""
+            raise ArmError(
+                "AlreadyServing", f"A server runs on '{data}' already{where}. Stop it first, or choose another folder with --data."
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class _Stop:
+    """SIGTERM and SIGINT: before the server listens they end the process, while it listens they let it finish; both with code 0."""
+
+    def __init__(self) -> None:
+        self._server: uvicorn.Server | None = None
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(kind, self._told)
+
+    @contextmanager
+    def ends(self, server: uvicorn.Server) -> Iterator[None]:
+        """While inside, a signal stops this server. uvicorn raises it once more when it is done; then there is nothing left to do."""
+        self._server = server
+        yield
+
+    def _told(self, _kind: int, _frame: FrameType | None) -> None:
+        if self._server is None:
+            raise SystemExit(0)
+        self._server.should_exit = True
+
+
+def _announce(server: uvicorn.Server, built: app.Application, note: Note, data: Path, moved: bool) -> None:
+    """When it listens: leave the note, say where it is, and at the first start on a terminal show the first sign-in link."""
+    while not server.started:
+        if server.should_exit:
+            return
+        time.sleep(0.02)
+    note.write(data)
+    structlog.get_logger("isthmus").info("started", url=note.url, pid=note.pid, tenant=built.installation.tenant)
+    shown = console(errors=True)
+    if moved:
+        shown.print("The port was taken, so a free one is used.", soft_wrap=True)
+    shown.print(f"Isthmus serves {note.url}", soft_wrap=True)
+    shown.print(f"Certificates come from its own CA: {note.ca} (give it to clients as REQUESTS_CA_BUNDLE)", soft_wrap=True)
+    if not (built.installation.is_new and sys.stderr.isatty()):
+        shown.print("Sign in: the owner of the data folder just runs 'isthmus …'; for others make a link with 'isthmus login --link'.")
+        return
+    shown.print("Sign in with this link, once, within 10 minutes. It is shown this once and written nowhere:")
+    place = client.find_server(data, "", {})
+    try:
+        with Client(place.url, client.choose_token(place, {"HOME": str(data)}, time.time), verify=place.ca) as caller:
+            typer.echo(caller.post("/providers/Isthmus.Identity/signInLinks").body["url"], err=True)
+    except ArmError:
+        shown.print("(No link could be made: run 'isthmus login --link'.)")

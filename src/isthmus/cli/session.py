@@ -1,0 +1,177 @@
+"""What every command has: the options that hold everywhere, a client that is signed in, and one border for errors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import typer
+from pydantic import ValidationError
+
+from isthmus.arm.errors import ArmError
+from isthmus.cli.output import Output, Progress, console, print_error
+from isthmus.client import Client, Place, choose_token, find_server
+from isthmus.settings import Settings
+
+P = ParamSpec("P")
+Verb = Callable[Concatenate["Session", P], None]
+
+_PANEL = "Options of every command"
+_GLOBAL: dict[str, Any] = {
+    "output": Annotated[Output | None, typer.Option("--output", "-o", help="How results are printed.", rich_help_panel=_PANEL)],
+    "subscription": Annotated[
+        str | None,
+        typer.Option("--subscription", help="Subscription, by id or name.", envvar="ISTHMUS_SUBSCRIPTION_ID", rich_help_panel=_PANEL),
+    ],
+    "data": Annotated[
+        Path | None, typer.Option("--data", help="Data folder of the server.", envvar="ISTHMUS_DATA", rich_help_panel=_PANEL)
+    ],
+    "url": Annotated[
+        str | None,
+        typer.Option(
+            "--url", help="Server elsewhere; its CA is named by REQUESTS_CA_BUNDLE.", envvar="ISTHMUS_URL", rich_help_panel=_PANEL
+        ),
+    ],
+    "debug": Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=_PANEL)],
+}
+
+
+@dataclass(kw_only=True)
+class Session:
+    """One run of one command."""
+
+    output: Output = Output.TABLE
+    asked_subscription: str = ""
+    data: Path = Path()
+    url: str = ""
+    debug: bool = False
+    arguments: tuple[str, ...] = ()
+
+    @cached_property
+    def place(self) -> Place:
+        """The server that this run talks to."""
+        return find_server(self.data, self.url, os.environ)
+
+    @cached_property
+    def client(self) -> Client:
+        """Signed in to the server."""
+        return Client(self.place.url, choose_token(self.place, os.environ, time.time), verify=self.place.ca)
+
+    @cached_property
+    def subscription(self) -> str:
+        """Id of the subscription that is meant: the named one, else the server's default, else the only one."""
+        found = list(self.client.list("/subscriptions"))
+        wanted = (self.asked_subscription or self.place.subscription).lower()
+        matching = [one for one in found if not wanted or wanted in (one["subscriptionId"].lower(), one["displayName"].lower())]
+        if len(matching) == 1:
+            return str(matching[0]["subscriptionId"])
+        names = ", ".join(f"{one['displayName']} ({one['subscriptionId']})" for one in found) or "none that you may see"
+        problem = f"'{self.asked_subscription}' is not one subscription" if wanted else "It is not clear which subscription is meant"
+        raise ArmError("SubscriptionNotFound", f"{problem}. There are: {names}. Name one with --subscription.", status=404)
+
+    @property
+    def root(self) -> str:
+        """`/subscriptions/{id}`."""
+        return f"/subscriptions/{self.subscription}"
+
+    def say(self, text: str) -> None:
+        """A remark beside the result, on standard error."""
+        console(errors=True).print(text, soft_wrap=True)
+
+    def progress(self, text: str) -> Progress:
+        """A line that lives while something runs."""
+        return Progress(text)
+
+
+def verb(app: typer.Typer, name: str, *, more_arguments: bool = False) -> Callable[[Callable[Concatenate[Session, P], None]], Any]:
+    """Register a function as a command. It gets a Session first; the options of every command are added, errors become one line.
+
+    Exit codes: 1 for what failed, 2 for wrong usage.
+    """
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True} if more_arguments else None
+
+    def register(function: Callable[Concatenate[Session, P], None]) -> Any:
+        @functools.wraps(function)
+        def run(ctx: typer.Context, **given: Any) -> None:
+            mine = {option: given.pop(option) for option in _GLOBAL}
+            session = None
+            try:
+                session = session_of(ctx, mine)
+                function(session, **given)  # type: ignore[call-arg]
+            except ArmError as error:
+                _fail(error, debug=session.debug if session else mine["debug"])
+            except OSError as error:
+                where = f" '{error.filename}'" if error.filename else ""
+                _fail(ArmError("SystemError", f"{error.strerror or error}{where}."), debug=session.debug if session else mine["debug"])
+            finally:
+                if session is not None and "client" in vars(session):
+                    session.client.close()
+
+        own = [parameter for parameter in inspect.signature(function, eval_str=True).parameters.values() if parameter.name != "session"]
+        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        shared = [
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=False if option == "debug" else None, annotation=kind)
+            for option, kind in _GLOBAL.items()
+        ]
+        keyworded = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        run.__signature__ = inspect.Signature([context, *keyworded, *shared])  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in (context, *own, *shared)}
+        del run.__wrapped__  # type: ignore[attr-defined]
+        app.command(name, context_settings=settings)(run)
+        return function
+
+    return register
+
+
+def session_of(ctx: typer.Context, mine: dict[str, Any]) -> Session:
+    """The session from the options before and after the command; those after it win."""
+    given = {**(ctx.find_root().obj or {}), **{option: value for option, value in mine.items() if value not in (None, False)}}
+    data = given.get("data") or settings_in_effect().data
+    return Session(
+        output=given.get("output") or Output.TABLE,
+        asked_subscription=given.get("subscription") or "",
+        data=Path(data).expanduser().absolute(),
+        url=given.get("url") or "",
+        debug=bool(given.get("debug")),
+        arguments=tuple(ctx.args),
+    )
+
+
+def settings_in_effect() -> Settings:
+    """The settings of this environment; ArmError `InvalidSetting` that names the variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [f"ISTHMUS_{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors(include_input=False)]
+        raise ArmError("InvalidSetting", f"{'; '.join(problems)}. Run 'isthmus settings' for what is allowed.") from error
+
+
+def remember(ctx: typer.Context, **options: Any) -> None:
+    """The options that stand before the command."""
+    ctx.obj = {name: value for name, value in options.items() if value not in (None, False)}
+
+
+remember.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [
+        inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        *(
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=False if option == "debug" else None, annotation=kind)
+            for option, kind in _GLOBAL.items()
+        ),
+    ]
+)
+remember.__annotations__ = {"ctx": typer.Context, **_GLOBAL}
+
+
+def _fail(error: ArmError, *, debug: bool) -> None:
+    if debug:
+        console(errors=True).print_exception()
+    print_error(error)
+    raise typer.Exit(1)

@@ -1,0 +1,81 @@
+"""Where a server is: named by URL, or found by the note that `isthmus serve` leaves in its data folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from isthmus.arm.errors import ArmError
+
+_NOTE = "server.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A server. `ca` is a file with CA certificates to trust, `keys` the key folder of this very server if its data folder is here.
+
+    `issuer` is the URL under which AWS knows its issuer, `subscription` the default one; both empty when unknown.
+    """
+
+    url: str
+    ca: Path | None = None
+    keys: Path | None = None
+    issuer: str = ""
+    subscription: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """What `<data>/server.json` says about the server that runs on a data folder. Nothing in it is secret."""
+
+    url: str
+    pid: int
+    ca: str
+    issuer: str
+    subscription: str
+
+    def write(self, data: Path) -> None:
+        """Leave the note, replacing an older one."""
+        partial = data / f"{_NOTE}.partial"
+        partial.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        partial.replace(data / _NOTE)
+
+
+def remove_note(data: Path) -> None:
+    """Take the note away: the server has ended."""
+    (data / _NOTE).unlink(missing_ok=True)
+
+
+def read_note(data: Path) -> Note | None:
+    """The note of a data folder, None when there is none that can be read."""
+    try:
+        found = json.loads((data / _NOTE).read_text())
+        texts = {name: str(found[name]) for name in ("url", "ca", "issuer", "subscription")}
+        return Note(pid=int(found["pid"]), **texts)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def find_server(data: Path, url: str, environ: Mapping[str, str]) -> Place:
+    """The server at `url`, or the one of the data folder when `url` is empty; ArmError `NoServer` when neither is known.
+
+    The operator's key is offered only to the server that left its note in the same folder.
+    """
+    note = read_note(data)
+    named = environ.get("REQUESTS_CA_BUNDLE", "")
+    url = url.rstrip("/")
+    if note is not None and url in ("", note.url):
+        ca = Path(named or note.ca)
+        return Place(url=note.url, ca=ca, keys=data / "keys", issuer=note.issuer, subscription=note.subscription)
+    if not url:
+        raise ArmError(
+            "NoServer",
+            f"No server is running on the data folder '{data}'. Start one with 'isthmus serve', name its folder with --data, "
+            "or name a server elsewhere with --url.",
+            status=503,
+            target=str(data),
+        )
+    local = data / "keys" / "ca.pem"
+    return Place(url=url, ca=Path(named) if named else local if local.is_file() else None)
