@@ -1,0 +1,1 @@
+"""Tests of the house rules: they read the tree, they run nothing of it."""
