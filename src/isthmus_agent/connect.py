@@ -105,16 +105,15 @@ def connect(
     """
     with store.locked():
         present = store.connection()
-        if present and not present.same_machine(wanted.resource_id, wanted.vm_id):
-            raise AgentError(
-                Exit.ALREADY_CONNECTED,
-                f"This machine is already connected to {present.resource_id} (VM ID {present.vm_id}). Disconnect it there first.",
-            )
+        _refuse_other(present, wanted, destination)
         saved = store.saved_key()
-        if present and (saved is None or saved[1] == present.generation):
+        same = present is not None and present.vm_id.casefold() == wanted.vm_id.casefold()
+        if present and same and (saved is None or saved[1] == present.generation):
             store.drop_saved_key()
             store.sweep()
             return present
+        if saved is None and present and present.generation == destination.generation:
+            saved = (store.key(present.identity_key), present.generation)  # what genkey printed for this generation
         if saved is None:
             raise AgentError(Exit.READ_PRIVATE_KEY, "There is no saved key; run genkey first and register its public key.")
         if not destination.endpoint:
@@ -128,6 +127,22 @@ def connect(
         store.sweep()
     poke.send(store.paths)
     return connection
+
+
+def _refuse_other(present: Connection | None, wanted: Wanted, destination: Destination) -> None:
+    """Refuse to overwrite another connection.
+
+    The same resource of the same control plane under a new vmId is not another one: a resource's vmId never changes, so the resource
+    was removed and registered anew, and the old identity is worth nothing. It is replaced once the new enrolment succeeded.
+    """
+    if present is None or present.same_machine(wanted.resource_id, wanted.vm_id):
+        return
+    if present.same_machine(wanted.resource_id, present.vm_id) and present.endpoint == destination.endpoint:
+        return
+    raise AgentError(
+        Exit.ALREADY_CONNECTED,
+        f"This machine is already connected to {present.resource_id} (VM ID {present.vm_id}). Disconnect it there first.",
+    )
 
 
 def _enrol(

@@ -16,6 +16,8 @@ from typing import Any
 
 from isthmus_agent import VERSION
 
+LONGEST, MOST = 256, 64
+"""Characters of a text and rows of a list; a control plane takes no more."""
 _SIOCGIFADDR = 0x8915
 _CLOUDS = {"amazon ec2": "AWS", "google": "GCP", "microsoft corporation": "Azure"}
 
@@ -48,7 +50,7 @@ def gather(root: Path) -> dict[str, Any]:
         "displayName": name.split(".")[0],
         "agentVersion": VERSION,
         "vmUuid": _text(root / "sys/class/dmi/id/product_uuid"),
-        "detectedProperties": {key: value for key, value in detected.items() if value},
+        "detectedProperties": {key: value[:LONGEST] for key, value in detected.items() if value},
         "hardwareProfile": hardware,
         "networkProfile": {"networkInterfaces": _interfaces(root)},
     }
@@ -83,13 +85,13 @@ def _hardware(root: Path) -> dict[str, Any]:
     for line in [*_own_or_host(root, "proc/cpuinfo").splitlines(), ""]:
         key, _, value = line.partition(":")
         if key.strip() == "model name":
-            model = value.strip()
+            model = value.strip()[:LONGEST]
         elif key.strip() == "physical id":
             package = value.strip()
         elif not line.strip() and model:
             sockets.setdefault(package, {"name": model, "numberOfCores": 0})["numberOfCores"] += 1
             model, package = "", "0"
-    processors = list(sockets.values()) or [{"name": platform.machine(), "numberOfCores": os.cpu_count() or 1}]
+    processors = list(sockets.values())[:MOST] or [{"name": platform.machine(), "numberOfCores": os.cpu_count() or 1}]
     return {"totalPhysicalMemoryInBytes": memory, "numberOfCpuSockets": len(processors), "processors": processors}
 
 
@@ -105,7 +107,7 @@ def _interfaces(root: Path) -> list[dict[str, Any]]:
         if address:
             row["ipAddresses"] = [{"address": address, "ipAddressVersion": "IPv4"}]
         rows.append(row)
-    return rows
+    return rows[:MOST]
 
 
 def _address(name: str) -> str:

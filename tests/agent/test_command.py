@@ -107,6 +107,30 @@ def test_another_connection_is_never_overwritten(environ: dict[str, str], tls: T
     assert (root / "var/opt/azcmagent/agentconfig.json").read_bytes() == before
 
 
+def test_a_resource_that_was_registered_anew_replaces_its_old_self_only(
+    environ: dict[str, str], tls: TlsPlane, capsys: Capture, root: Path
+) -> None:
+    connected(environ, tls, capsys)
+    fresh = "bbbbbbbb-0000-4000-8000-000000000003"
+    again = [fresh if argument == VM_ID else argument for argument in CONNECT]
+    second = environ | {"ISTHMUS_GENERATION": "2"}
+    public = genkey(second, capsys)
+    assert main(again, second | {"ISTHMUS_ENDPOINT": "https://127.0.0.1:1"}) == 67  # another control plane's idea of it
+    assert main(again, second) == 62  # not registered: the old identity stays
+    present = Store(Paths(root=root)).connection()
+    assert present
+    assert present.vm_id == VM_ID
+    tls.plane.register(public, fresh)
+    assert main(again, second) == 0
+    replaced = Store(Paths(root=root)).connection()
+    assert replaced
+    assert replaced.vm_id == fresh
+    third = "cccccccc-0000-4000-8000-000000000003"
+    tls.plane.register(genkey(second, capsys), third)  # the generation did not change: the key in use is offered again
+    assert main([third if argument == VM_ID else argument for argument in CONNECT], second) == 0
+    assert len(list((root / "var/opt/azcmagent/certs").iterdir())) == 1
+
+
 def test_a_new_generation_enrols_again(environ: dict[str, str], tls: TlsPlane, capsys: Capture, root: Path) -> None:
     first = connected(environ, tls, capsys)
     second_environ = environ | {"ISTHMUS_GENERATION": "2"}
