@@ -51,7 +51,7 @@ class Front:
         request = await _read(scope, receive)
         if request.path.startswith("/_lab/"):
             await _answer(send, await self._admin(request))
-        elif request.path.startswith(_GUARDED) and ADMIN_HEADER not in request.headers:
+        elif request.path.startswith(_GUARDED) and not _may_administer(request):
             await _answer(send, _forbidden())
         elif request.path.startswith(_UNCOUNTED):
             await self._adapter.serve(scope, _replay(request.body, receive), send)
@@ -79,8 +79,7 @@ class Front:
         await self._adapter.serve(scope, _replay(request.body, receive), send)
 
     async def _admin(self, request: Request) -> Response:
-        # Browsers cannot send this header to another origin without a preflight, and the lab answers none for these paths.
-        if ADMIN_HEADER not in request.headers:
+        if not _may_administer(request):
             return _forbidden()
         if request.path.startswith("/_lab/machines"):
             answer = await self._ssm.admin(request.method, request.path, request.body)
@@ -139,6 +138,13 @@ _ROUTES: dict[tuple[str, str], Callable[[Front, bytes], Awaitable[object]]] = {
 }
 
 
+def _may_administer(request: Request) -> bool:
+    """Browsers cannot send the header to another origin without a preflight, which the lab does not answer for these paths; a name that
+    was pointed at loopback (DNS rebinding) shows in the Host header."""
+    host = request.headers.get("host", "").rpartition(":")[0]
+    return ADMIN_HEADER in request.headers and host in ("127.0.0.1", "localhost")
+
+
 async def _read(scope: Scope, receive: Receive) -> Request:
     headers: Headers = {}
     for name, value in scope["headers"]:
@@ -183,4 +189,4 @@ def _json(status: int, value: object) -> Response:
 
 
 def _forbidden() -> Response:
-    return _json(403, {"error": f"Admin paths need the header {ADMIN_HEADER}: 1"})
+    return _json(403, {"error": f"Admin paths need the header {ADMIN_HEADER}: 1 and a loopback host"})

@@ -98,6 +98,13 @@ def test_web_pages_cannot_reach_admin_paths(lab: LabProcess, client: Callable[..
     assert client("sqs").list_queues()["QueueUrls"]
 
 
+def test_name_that_was_pointed_at_loopback_cannot_reach_admin_paths(lab: LabProcess) -> None:
+    headers = {"x-isthmus-lab": "1", "host": "rebound.example:4566"}
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(lab.url + "/_lab/reset", b"{}", headers))
+    assert caught.value.code == 403
+
+
 def test_unknown_admin_path(lab: LabProcess) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         lab.admin("GET", "/_lab/nothing")

@@ -42,7 +42,8 @@ class Summary:
 
 
 def seed(endpoint: str, account: str, machines: int = 24, *, regions: tuple[str, ...] = REGIONS) -> Summary:
-    """Fill the account through the lab's API as its root. Fails on an account that was filled before."""
+    """Fill the account through the lab's API as its root: `machines` that can be onboarded, and `compute.OTHERS`. Fails on an account that
+    was filled before."""
     began = time.perf_counter()
     builder = Builder(endpoint, account)
     home, plans = regions[0], compute.plan_machines(machines)
