@@ -25,7 +25,15 @@ pytestmark = pytest.mark.slow
 
 TARGET = ScanTarget(account=ACCOUNT, guid="5f2b7c1e-0000-4000-8000-000000000000", solution="Microsoft.AssetManagement")
 REGIONS = ("eu-west-1", "us-east-1")
-UNKNOWN_TO_MOTO = {"ssmInstanceInformations"}
+UNKNOWN_TO_MOTO = {
+    "accessAnalyzerAnalyzers",
+    "lightsailBuckets",
+    "lightsailInstances",
+    "macieAllowLists",
+    "networkFirewallFirewallPolicies",
+    "networkFirewallRuleGroups",
+    "ssmInstanceInformations",
+}
 
 
 @pytest.fixture(scope="module")

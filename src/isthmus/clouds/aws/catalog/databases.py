@@ -179,4 +179,18 @@ TYPES = (
         tags="Tags",
         keep="ParameterGroupName ParameterGroupFamily Description Tags",
     ),
+    AwsType(
+        arm="rdsEventSubscriptions",
+        service="rds",
+        cfn="AWS::RDS::EventSubscription",
+        list="rds:DescribeEventSubscriptions",
+        items="EventSubscriptionsList[]",
+        id="CustSubscriptionId",
+        arn="EventSubscriptionArn",
+        name="CustSubscriptionId",
+        tags=TAGGING,
+        tagging="rds:es",
+        keep="SnsTopicArn SourceType Enabled Tags",
+        renamed={"subscriptionName": "CustSubscriptionId", "eventCategories": "EventCategoriesList", "sourceIds": "SourceIdsList"},
+    ),
 )

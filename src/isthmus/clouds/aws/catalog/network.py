@@ -132,4 +132,47 @@ TYPES = (
         keep="FirewallName FirewallArn FirewallPolicyArn VpcId SubnetMappings DeleteProtection SubnetChangeProtection"
         " FirewallPolicyChangeProtection Description FirewallId Tags",
     ),
+    AwsType(
+        arm="networkFirewallFirewallPolicies",
+        service="networkfirewall",
+        cfn="AWS::NetworkFirewall::FirewallPolicy",
+        list="network-firewall:ListFirewallPolicies",
+        items="FirewallPolicies[]",
+        details=(
+            Detail(
+                operation="network-firewall:DescribeFirewallPolicy",
+                params="{FirewallPolicyArn: Arn}",
+                items="merge(FirewallPolicyResponse, {FirewallPolicy: FirewallPolicy})",
+                none=frozenset({"ResourceNotFoundException"}),
+            ),
+        ),
+        id="Arn",
+        arn="Arn",
+        name="Name",
+        tags="Tags",
+        keep="FirewallPolicyArn FirewallPolicyId Description FirewallPolicy Tags",
+        renamed={"firewallPolicyName": "Name"},
+    ),
+    AwsType(
+        arm="networkFirewallRuleGroups",
+        service="networkfirewall",
+        cfn="AWS::NetworkFirewall::RuleGroup",
+        list="network-firewall:ListRuleGroups",
+        params={"Scope": "ACCOUNT"},
+        items="RuleGroups[]",
+        details=(
+            Detail(
+                operation="network-firewall:DescribeRuleGroup",
+                params="{RuleGroupArn: Arn}",
+                items="merge(RuleGroupResponse, {RuleGroup: RuleGroup})",
+                none=frozenset({"ResourceNotFoundException"}),
+            ),
+        ),
+        id="Arn",
+        arn="Arn",
+        name="Name",
+        tags="Tags",
+        keep="RuleGroupArn RuleGroupId Description Type Capacity RuleGroup Tags",
+        renamed={"ruleGroupName": "Name"},
+    ),
 )
