@@ -40,7 +40,8 @@ def run(settings: Settings, *, exact_port: bool, log_file: Path | None) -> None:
         port = listener.getsockname()[1]
         logs.configure(settings.log_level, log_file)
         built = app.build(settings, port=port)
-        certificate = built.authority.server_file([name for name in (settings.host, urlsplit(built.public_url).hostname) if name])
+        named = (settings.host, urlsplit(built.public_url).hostname, urlsplit(settings.issuer_url).hostname)
+        certificate = built.authority.server_file([name for name in named if name])
         config = uvicorn.Config(
             built.asgi,
             ssl_certfile=certificate,
@@ -62,7 +63,7 @@ def run(settings: Settings, *, exact_port: bool, log_file: Path | None) -> None:
             subscription=built.installation.subscription,
         )
         with stop.ends(server):
-            announcing = threading.Thread(target=_announce, args=(server, built, note, data, port != settings.port), daemon=True)
+            announcing = threading.Thread(target=_announce, args=(server, built, note, data, settings.port not in (0, port)), daemon=True)
             announcing.start()
             try:
                 server.run(sockets=[listener])
