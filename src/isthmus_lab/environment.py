@@ -47,6 +47,7 @@ def scrubbed(environ: Mapping[str, str], *, port: int, state_dir: Path) -> dict[
         "MINISTACK_WORKER_THREADS": "64",
         "MINISTACK_IMDS_V2_REQUIRED": "1",
         "LAMBDA_EXECUTOR": "local",
+        "MOTO_ALLOW_NONEXISTENT_REGION": "true",  # ministack has regions that moto does not know for every service
         "STATE_DIR": str(state_dir / "ministack"),
         "S3_DATA_DIR": str(state_dir / "s3"),
         "PYTHONUNBUFFERED": "1",
