@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.clock import Clock
 
 from isthmus.clouds.aws.pacing import Pacer, Rate
+from tests.support.clock import Clock
 
 ACCOUNT, REGION, VPCS, SUBNETS = "1", "eu-west-1", "ec2:DescribeVpcs", "ec2:DescribeSubnets"
 RATES = {"ec2": Rate(per_second=20, burst=100), "route53": Rate(per_second=5, burst=5, shared=True)}

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from tests.clouds.aws.fake_aws import TARGET, FakeAws, refuse, sessions_of
-
 from isthmus.clouds.aws.catalog import actions_for
 from isthmus.clouds.aws.permissions import Verdict
 from isthmus.clouds.aws.permissions import test_permissions as run
 from isthmus.clouds.aws.regions import enabled_regions
+from tests.clouds.aws.fake_aws import TARGET, FakeAws, refuse, sessions_of
 
 SERVICES = ["sqs", "ec2", "lambda"]
 

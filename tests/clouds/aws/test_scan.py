@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.clouds.aws.estate import BUCKETS, CLUSTERS, QUEUES, REGIONS, SERVICES, TABLES, USERS, answers, truth
-from tests.clouds.aws.fake_aws import ACCOUNT, TARGET, FakeAws, refuse, sessions_of, unreachable
 
 from isthmus.clouds.aws.catalog import TYPES, selected
 from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.contract import Cell, Gap, Item, Listed, Reading, Selection
+from tests.clouds.aws.estate import BUCKETS, CLUSTERS, QUEUES, REGIONS, SERVICES, TABLES, USERS, answers, truth
+from tests.clouds.aws.fake_aws import ACCOUNT, TARGET, FakeAws, refuse, sessions_of, unreachable
 
 ALL = Selection(services=SERVICES, regions=REGIONS)
 

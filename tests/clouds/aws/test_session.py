@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.clouds.aws.fake_aws import ACCOUNT, NOW, TARGET, FakeAws, Tokens, paged, refuse, sessions_of, unreachable
-from tests.support.clock import Clock
 
 from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.session import AHEAD, Sessions
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError
+from tests.clouds.aws.fake_aws import ACCOUNT, NOW, TARGET, FakeAws, Tokens, paged, refuse, sessions_of, unreachable
+from tests.support.clock import Clock
 
 ASSUME = "sts:AssumeRoleWithWebIdentity"
 REGION = "eu-west-1"
