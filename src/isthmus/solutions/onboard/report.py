@@ -88,17 +88,18 @@ def inventory_items(store: Store, solution: str) -> Iterator[dict[str, Any]]:
     """The instances of a solution as `solutionConfigurations/inventory` resources, in the order of their names."""
     with store.read() as connection:
         found = rows.of_solution(connection, solution.lower())
+        machines = rows.machine_ids(connection, solution.lower())
     for row in found:
-        yield _item(row, solution)
+        yield _item(row, solution, machines.get(row.machine, ""))
 
 
-def _item(row: InstanceRow, solution: str) -> dict[str, Any]:
+def _item(row: InstanceRow, solution: str, machine: str) -> dict[str, Any]:
     code = CODES.get(row.code)
     details = code.sentence({"instance": row.instance_id, **row.evidence}) if code else _progress(row)
     properties: dict[str, Any] = {
         "cloudNativeType": "ec2",
         "cloudNativeResourceId": f"arn:{_partition(row.region)}:ec2:{row.region}:{row.account}:instance/{row.instance_id}",
-        "azureResourceId": "",
+        "azureResourceId": machine,
         "status": _STATUS.get(row.state, "InProgress"),
         "statusDetails": details,
         "provisioningState": "Succeeded",

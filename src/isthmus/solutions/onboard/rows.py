@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from isthmus.machines import windows
 from isthmus.store import dialect
-from isthmus.store.tables import instance_events, instances
+from isthmus.store.tables import instance_events, instances, resources
 
 DISCOVERED = "DISCOVERED"
 EXCLUDED = "EXCLUDED"
@@ -137,6 +137,12 @@ def next_due(connection: Connection, solution: str, region: str) -> int | None:
     wanted = (instances.c.solution == solution, instances.c.region == region, instances.c.next_at < NEVER)
     found = connection.execute(select(func.min(instances.c.next_at)).where(*wanted)).scalar()
     return None if found is None else int(found)
+
+
+def machine_ids(connection: Connection, solution: str) -> dict[str, str]:
+    """The ids of the machine resources that exist for a solution's rows, by key."""
+    joined = select(resources.c.key, resources.c.id).join(instances, instances.c.machine == resources.c.key)
+    return {row.key: row.id for row in connection.execute(joined.where(instances.c.solution == solution))}
 
 
 def regions_of(connection: Connection, solution: str) -> set[str]:

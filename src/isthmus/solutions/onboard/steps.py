@@ -221,7 +221,7 @@ def _connecting(row: InstanceRow, observed: Observed, now: int) -> Step | None:
         return pending or Step(row=moved(row, rows.VERIFYING, "", now + 1_000, now))
     if now - row.since > VERIFY_LIMIT:
         return Step(row=failed(row, Failure(code="VERIFY_TIMEOUT"), now))
-    return Step(row=replace(row, next_at=_patient(row.since, now, 1_000)))
+    return Step(row=replace(row, next_at=_patient(row.since, now, 1_000, 15_000)))
 
 
 def _command(row: InstanceRow, observed: Observed, now: int, action: str) -> Step | None:
@@ -231,7 +231,7 @@ def _command(row: InstanceRow, observed: Observed, now: int, action: str) -> Ste
         if age > UNSENT_LIMIT:
             return Step(row=failed(row, Failure(code=row.code or "AWS_ERROR", evidence=row.evidence), now))
         return Step(row=row)
-    waiting = Step(row=replace(row, next_at=_patient(row.since, now, 1_000)))
+    waiting = Step(row=replace(row, next_at=_patient(row.since, now, 1_000, 15_000)))
     if not observed.polled:
         return waiting
     if observed.invocation is None:
@@ -287,9 +287,9 @@ def _begin(row: InstanceRow, observed: Observed, now: int) -> Step:
     return Step(row=begun, act="connect" if act == "connect" else "genkey")
 
 
-def _patient(since: int, now: int, shortest: int) -> int:
-    """When to look again: soon at first, then ever more rarely, at least every five minutes."""
-    return now + min(max((now - since) // 5, shortest), SLOW_LOOK)
+def _patient(since: int, now: int, shortest: int, longest: int = SLOW_LOOK) -> int:
+    """When to look again: soon at first, then ever more rarely."""
+    return now + min(max((now - since) // 5, shortest), longest)
 
 
 _RULES: tuple[Rule, ...] = (
