@@ -10,7 +10,6 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.lab.issuer import FakeIssuer
 
 from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.session import Sessions
@@ -20,6 +19,7 @@ from isthmus.clouds.aws.wire import AwsError, Wire
 from isthmus.clouds.contract import Invocation, ScanTarget
 from isthmus.machines.publickey import parse_public_key
 from isthmus_lab.process import LabProcess
+from tests.lab.issuer import FakeIssuer
 
 pytestmark = pytest.mark.e2e
 

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.clouds.aws.template.fake_aws import ACCOUNT, OURS, FakeAws, Region, refusal
-from tests.clouds.aws.template.requests import COMBINATIONS
 
 from isthmus.clouds.aws.template import assign_profile, reasons
 from isthmus.clouds.aws.template.assign_profile import Run, lambda_handler, perform
+from tests.clouds.aws.template.fake_aws import ACCOUNT, OURS, FakeAws, Region, refusal
+from tests.clouds.aws.template.requests import COMBINATIONS
 
 HOME = "us-east-1"
 DOCUMENT = "Isthmus-Onboarding-3f2504e0"

@@ -9,7 +9,6 @@ from typing import Any
 import cfnlint.api
 import pytest
 from cfnlint.config import ManualArgs
-from tests.clouds.aws.template.requests import ACCOUNT, COMBINATIONS, GOLDEN_ACTIONS, GUID, ISSUER, request
 
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.template import (
@@ -22,6 +21,7 @@ from isthmus.clouds.aws.template import (
     template_text,
 )
 from isthmus.clouds.aws.template.build import MAX_INLINE_POLICY
+from tests.clouds.aws.template.requests import ACCOUNT, COMBINATIONS, GOLDEN_ACTIONS, GUID, ISSUER, request
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "template"
 EVERYTHING = COMBINATIONS["inventory-least-onboarding-two-regions-tagged"]

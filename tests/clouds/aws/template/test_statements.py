@@ -9,11 +9,11 @@ from typing import Any
 import parliament
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
-from tests.clouds.aws.template.requests import ACCOUNT, COMBINATIONS, GUID
 
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.template import TemplateRequest, authentication_template
 from isthmus.clouds.aws.template.statements import DATA_READS
+from tests.clouds.aws.template.requests import ACCOUNT, COMBINATIONS, GUID
 
 SEVERE = ("MEDIUM", "HIGH", "CRITICAL")
 SERVICES = {"ec2.amazonaws.com", "ec2.amazonaws.com.cn", "lambda.amazonaws.com"}

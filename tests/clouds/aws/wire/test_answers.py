@@ -10,11 +10,11 @@ from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.clouds.aws.wire import oracle, samples
 
 from isthmus.clouds.aws.wire import AwsError, names, operation
 from isthmus.clouds.aws.wire.answers import Answer, read_answer, refusal, true_time
 from isthmus.clouds.aws.wire.read import iso
+from tests.clouds.aws.wire import oracle, samples
 
 
 def botocore_reads(name: str, body: bytes, headers: dict[str, str], status: int = 200) -> dict[str, Any]:

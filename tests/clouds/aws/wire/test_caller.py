@@ -17,10 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.clouds.aws.wire.server import Responder, Seen, serving
 
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError, Credentials, Wire, classify
 from isthmus.clouds.aws.wire.caller import MAX_BODY, PER_HOST
+from tests.clouds.aws.wire.server import Responder, Seen, serving
 
 NOW = 1714979289.0  # Mon, 06 May 2024 07:08:09 GMT
 CREDENTIALS = Credentials(access_key="AKID", secret_key="secret", token="token", expires_at=NOW + 3600)

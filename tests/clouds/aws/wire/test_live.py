@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
-from tests.clouds.aws.wire import oracle
 
 from isthmus.clouds.aws.wire import AwsError, Credentials, Wire, classify
+from tests.clouds.aws.wire import oracle
 
 REGION = "eu-west-1"
 CREDENTIALS = Credentials(access_key="testing", secret_key="testing", token=None, expires_at=0)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.clouds.aws.wire import oracle
 
 from isthmus.clouds.aws.wire import AwsError, Credentials, Wire, names, operation
 from isthmus.clouds.aws.wire.paging import Cursor
+from tests.clouds.aws.wire import oracle
 
 CREDENTIALS = Credentials(access_key="a", secret_key="s", token=None, expires_at=0)
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
-from tests.clouds.aws.wire import oracle
 
 from isthmus.clouds.aws import catalog
 from isthmus.clouds.aws.wire import enums, names, operation, service, shape
 from isthmus.clouds.aws.wire.compile.__main__ import PLANS, compile_plans, main
 from isthmus.clouds.aws.wire.compile.operations import operations
 from isthmus.clouds.aws.wire.compile.services import plan
+from tests.clouds.aws.wire import oracle
 
 
 def test_plans_are_fresh() -> None:

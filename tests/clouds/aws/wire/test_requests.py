@@ -16,11 +16,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.credentials import Credentials as BotocoreCredentials
 from lxml import etree
-from tests.clouds.aws.wire import oracle, samples
 
 from isthmus.clouds.aws.wire import Credentials, names, operation, service
 from isthmus.clouds.aws.wire.endpoints import Endpoints, addressed
 from isthmus.clouds.aws.wire.sign import Signer, encoded_query
+from tests.clouds.aws.wire import oracle, samples
 
 NOW = 1714979289.0
 CREDENTIALS = Credentials(access_key=oracle.KEY, secret_key=oracle.SECRET, token=oracle.TOKEN, expires_at=NOW + 3600)
