@@ -45,7 +45,8 @@ class FakeAccount:
         if place in self.broken:
             return [Gap(cell=cell, outcome=self.broken[place], reason=f"{self.broken[place]} on purpose", action="x:List")]
         found = [item(cell, id, properties) for id, properties in self.cells[place].items()]
-        return [*found, Listed(cell=cell, rows=len(found))]
+        shortfalls = tuple(f"no detail of {one.id}" for one in found if one.partial)
+        return [*found, Listed(cell=cell, rows=len(found), shortfalls=shortfalls)]
 
 
 def item(cell: Cell, id: str, properties: dict[str, Any]) -> Item:
@@ -59,5 +60,6 @@ def item(cell: Cell, id: str, properties: dict[str, Any]) -> Item:
         region=cell.region,
         tags=tags,
         properties=properties,
+        partial=bool(properties.get("partial")),
         digest=hashlib.sha256(repr(sorted(properties.items())).encode()).hexdigest(),
     )

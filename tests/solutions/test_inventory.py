@@ -91,6 +91,20 @@ def test_a_change_keeps_the_users_tags(bench: Bench) -> None:
     assert changed.properties["awsProperties"]["encrypted"] is True
 
 
+def test_a_failed_detail_keeps_what_was_known_and_says_so(bench: Bench) -> None:
+    bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(1, encrypted=True)}
+    bench.sync()
+    bench.account.cells = {("us-east-1", "ec2Volumes"): {"vol-00000000": {"size": 9, "partial": True}}}
+    bench.sync()
+    changed = bench.lookup.find(PROJECTIONS.extension("Microsoft.AwsConnector/ec2Volumes", "vol-00000000"))
+    assert changed is not None
+    assert changed.properties["awsProperties"]["encrypted"] is True
+    assert changed.properties["awsProperties"]["size"] == 9
+    with bench.engine.store.read() as connection:
+        reason = connection.execute(select(scopes.c.reason).where(scopes.c.type == "ec2Volumes")).scalar()
+    assert "no detail of vol-00000000" in (reason or "")
+
+
 @pytest.mark.parametrize("outcome", ["denied", "scp", "throttled", "error", "unsupported", "not-opted-in"])
 def test_a_gap_deletes_nothing_and_is_said(bench: Bench, outcome: Any) -> None:
     bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(5), ("us-east-1", "sqsQueues"): {"q": {}}}

@@ -36,7 +36,8 @@ def close(connection: Connection, solution: str, scan: str, ends: Iterable[tuple
             "vanished": json.dumps(list(vanished)) if vanished else "",
         }
         if isinstance(end, Listed):
-            listed.append(row | {"outcome": "complete", "reason": "", "rows": end.rows, "complete_at": now})
+            reason = f"Details of some resources are missing: {'; '.join(end.shortfalls)}"[:2000] if end.shortfalls else ""
+            listed.append(row | {"outcome": "complete", "reason": reason, "rows": end.rows, "complete_at": now})
         else:
             reason = f"{end.reason} (missing: {end.action})" if end.action and end.action not in end.reason else end.reason
             gaps.append(row | {"outcome": end.outcome, "reason": reason[:2000], "rows": 0, "complete_at": None})

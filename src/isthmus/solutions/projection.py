@@ -87,10 +87,11 @@ class Projector:
     def _resource(self, connection: Connection, id: ResourceId, item: Item, digest: str, *, fresh: bool) -> Resource:
         stands_alone = places.hosted_on(item, self._subscription) is None
         old = None if fresh else lookup.find(connection, id.key)
+        stored = old.properties["awsProperties"] if old and item.partial else {}
         properties: dict[str, Any] = {
             "arn": item.arn,
             "awsAccountId": item.cell.account,
-            "awsProperties": item.properties,
+            "awsProperties": {**stored, **item.properties},
             "awsRegion": item.region,
             "awsSourceSchema": TYPES[item.cell.type].cfn or TYPES[item.cell.type].list,
             "awsTags": dict(item.tags),
