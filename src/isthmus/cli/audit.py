@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from isthmus.cli.nouns import new_app, rows_of
-from isthmus.cli.output import print_item, print_list
+from isthmus.cli.output import Column, print_item, print_list
 from isthmus.cli.session import Session, verb
 
 app = new_app("What was accepted or refused, in one chain.")
 
 RECORDS = "/providers/Isthmus.Audit/records"
-COLUMNS = {
+COLUMNS: dict[str, Column] = {
     "NUMBER": lambda item: int(item["name"]),
     "AT": "properties.at",
     "ACTOR": "properties.actor",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli.nouns import CONNECTOR, Group, Location, Name, NewGroup, Tags, app_of, ensure_group, find, tags_of
+from isthmus.cli.nouns import CONNECTOR, Group, Location, Name, NewGroup, Tags, app_of, find, in_group, tags_of
 from isthmus.cli.output import Output, print_item, print_json, print_list
 from isthmus.cli.session import Session, verb
 
@@ -27,10 +27,11 @@ def create(
 ) -> None:
     """Connect an AWS account."""
     name = name or f"aws-{account}"
-    ensure_group(session, group, location)
     properties = {"hostType": "AWS", "awsCloudProfile": {"accountId": account}}
     path = f"{session.root}/resourceGroups/{group}/providers/{CONNECTOR.type}/{name}"
-    made = session.client.put(path, {"location": location, "tags": tags_of(tag), "properties": properties}).body
+    body = {"location": location, "tags": tags_of(tag), "properties": properties}
+    with in_group(session, group, location):
+        made = session.client.put(path, body).body
     print_item(made, session.output)
     session.say(
         f"Next: 'isthmus solution create --connector {name} --type inventory', then deploy what "

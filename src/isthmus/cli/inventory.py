@@ -10,7 +10,7 @@ import typer
 
 from isthmus.arm.errors import ArmError
 from isthmus.cli.nouns import Group, group_of, new_app, pair, rows_of
-from isthmus.cli.output import print_item, print_list
+from isthmus.cli.output import Column, print_item, print_list
 from isthmus.cli.session import Session, verb
 
 app = new_app("AWS resources, as they were last seen.")
@@ -19,7 +19,7 @@ NAMESPACE = "Microsoft.AwsConnector"
 Account = Annotated[str, typer.Option("--account", help="AWS account id. Empty: every account.")]
 Type = Annotated[str, typer.Option("--type", "-t", help="Resource type, as 'isthmus inventory types' names it.")]
 
-COLUMNS = {
+COLUMNS: dict[str, Column] = {
     "NAME": "name",
     "TYPE": lambda item: item["type"].rpartition("/")[2],
     "ACCOUNT": lambda item: group_of(item).removeprefix("aws_"),

@@ -77,8 +77,8 @@ def configure(level: str, file: Path | None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(wanted)
-    # What they say at INFO is each request and its URL: too much, and not theirs to tell.
-    for chatty in ("httpx", "httpcore", "uvicorn.access", "aiohttp.access"):
+    # What they say at INFO is every migration, or each request with its URL: too much, and not theirs to tell.
+    for chatty in ("httpx", "httpcore", "uvicorn", "aiohttp", "alembic", "dbos"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

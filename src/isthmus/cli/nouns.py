@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -152,10 +153,10 @@ def _add_create(app: typer.Typer, noun: Noun) -> None:
         file: Annotated[Path | None, typer.Option("--file", help="JSON file with the properties.")] = None,
     ) -> None:
         """Create or replace one from a file with its properties."""
-        ensure_group(session, group, location)
         body = {"location": location, "tags": tags_of(tag), "properties": read_json(file) if file else {}}
-        answer = session.client.put(f"{session.root}/resourceGroups/{group}/providers/{noun.type}/{name}", body)
-        session.client.wait(answer)
+        with in_group(session, group, location):
+            answer = session.client.put(f"{session.root}/resourceGroups/{group}/providers/{noun.type}/{name}", body)
+            session.client.wait(answer)
         print_item(answer.body, session.output)
 
 
@@ -206,15 +207,25 @@ def _deletes_with_204(id: str) -> bool:
     return parse_resource(id).type.lower() == MACHINE.type.lower()
 
 
-def ensure_group(session: Session, group: str, location: str) -> None:
-    """Make the resource group if it is missing, and say so."""
+@contextmanager
+def in_group(session: Session, group: str, location: str) -> Iterator[None]:
+    """Make the resource group if it is missing, and say so; a group made for something that then fails is removed again."""
     path = f"{session.root}/resourceGroups/{group}"
+    made = False
     try:
         session.client.get(path)
     except ArmError as error:
         if error.code != "ResourceGroupNotFound":
             raise
         session.client.put(path, {"location": location})
+        made = True
+    try:
+        yield
+    except ArmError:
+        if made:
+            session.client.delete(path)
+        raise
+    if made:
         session.say(f"Made resource group '{group}' in {location}.")
 
 

@@ -14,7 +14,7 @@ from isthmus.cli.session import Session, verb
 
 app = new_app("Work that was started and may still run.")
 
-TYPE = "Isthmus.Operations/operations"
+TYPE = "Isthmus.Operations/longRunningOperations"
 Id = Annotated[str, typer.Argument(help="Id of the operation.")]
 COLUMNS = {
     "ID": "name",

@@ -9,7 +9,7 @@ import typer
 
 from isthmus.arm.errors import ArmError
 from isthmus.cli.nouns import new_app
-from isthmus.cli.output import print_item, print_list
+from isthmus.cli.output import Column, print_item, print_list
 from isthmus.cli.session import Session, verb
 
 app = new_app("Roles: Owner, Contributor, Reader, given at a scope and effective below it.")
@@ -22,7 +22,7 @@ ROLES = {
 }
 Scope = Annotated[str, typer.Option("--scope", help="Full id of the scope, / for the tenant. Empty: the subscription.")]
 
-COLUMNS = {
+COLUMNS: dict[str, Column] = {
     "PRINCIPAL": "properties.principalId",
     "ROLE": lambda item: ROLES.get(item["properties"]["roleDefinitionId"].rpartition("/")[2].lower(), "?"),
     "SCOPE": "properties.scope",

@@ -123,7 +123,7 @@ def verb(app: typer.Typer, name: str, *, more_arguments: bool = False) -> Callab
         keyworded = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
         run.__signature__ = inspect.Signature([context, *keyworded, *shared])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in (context, *own, *shared)}
-        del run.__wrapped__  # type: ignore[attr-defined]
+        del run.__wrapped__
         app.command(name, context_settings=settings)(run)
         return function
 

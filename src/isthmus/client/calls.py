@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,8 @@ class Answer:
 class Client:
     """Calls a server as the owner of a token.
 
-    `token` is asked before each request and keeps its own cache. `transport` replaces the network (in-process use); `verify` is a file
-    with the CA certificates to trust besides the system's. Paths are ARM ids or absolute URLs of the same server; a call without an
+    `token` is asked before each request and keeps its own cache. `transport` replaces the network (in-process use); `verify` are
+    files with CA certificates to trust besides the system's. Paths are ARM ids or absolute URLs of the same server; a call without an
     `api-version` uses the newest one this program knows. Reads and repeatable writes are repeated when the server is busy (429, 503).
     """
 
@@ -64,7 +64,7 @@ class Client:
         token: Callable[[], str],
         *,
         transport: httpx.BaseTransport | None = None,
-        verify: Path | None = None,
+        verify: Sequence[Path] = (),
         timeout: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -208,20 +208,20 @@ class Client:
         return f"{found.path}?{found.query}" if found.query else found.path
 
 
-def http_client(base_url: str, *, transport: httpx.BaseTransport | None, verify: Path | None, timeout: float = 60.0) -> httpx.Client:
+def http_client(base_url: str, *, transport: httpx.BaseTransport | None, verify: Sequence[Path], timeout: float = 60.0) -> httpx.Client:
     """An HTTP client for a server: no redirects, no proxy for loopback, the system's CAs and those of `verify`."""
     host = urlsplit(base_url).hostname or ""
     local = host == "localhost" or host.startswith("127.") or host == "::1"
     if transport is None and urlsplit(base_url).scheme != "https":
         raise ArmError("InsecureUrl", f"'{base_url}' is not an https URL; tokens travel encrypted only. Use https.", target="url")
     context = ssl.create_default_context()
-    if verify is not None and transport is None:
+    for file in verify if transport is None else ():
         try:
-            context.load_verify_locations(verify)
+            context.load_verify_locations(file)
         except (OSError, ssl.SSLError) as error:
             raise ArmError(
                 "UnreadableCertificate",
-                f"The CA file '{verify}' cannot be read: {error}. Name another with REQUESTS_CA_BUNDLE.",
+                f"The CA file '{file}' cannot be read: {error}. Name another with REQUESTS_CA_BUNDLE.",
                 target="ca",
             ) from error
     return httpx.Client(

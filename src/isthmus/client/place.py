@@ -14,13 +14,13 @@ _NOTE = "server.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """A server. `ca` is a file with CA certificates to trust, `keys` the key folder of this very server if its data folder is here.
+    """A server. `ca` are files with CA certificates to trust, `keys` the key folder of this very server if its data folder is here.
 
     `issuer` is the URL under which AWS knows its issuer, `subscription` the default one; both empty when unknown.
     """
 
     url: str
-    ca: Path | None = None
+    ca: tuple[Path, ...] = ()
     keys: Path | None = None
     issuer: str = ""
     subscription: str = ""
@@ -43,9 +43,11 @@ class Note:
         partial.replace(data / _NOTE)
 
 
-def remove_note(data: Path) -> None:
-    """Take the note away: the server has ended."""
-    (data / _NOTE).unlink(missing_ok=True)
+def remove_note(data: Path, pid: int) -> None:
+    """Take the note of a server that has ended away; another server's note stays."""
+    present = read_note(data)
+    if present is not None and present.pid == pid:
+        (data / _NOTE).unlink(missing_ok=True)
 
 
 def read_note(data: Path) -> Note | None:
@@ -64,11 +66,10 @@ def find_server(data: Path, url: str, environ: Mapping[str, str]) -> Place:
     The operator's key is offered only to the server that left its note in the same folder.
     """
     note = read_note(data)
-    named = environ.get("REQUESTS_CA_BUNDLE", "")
+    named = tuple(Path(file) for file in [environ.get("REQUESTS_CA_BUNDLE", "")] if file)
     url = url.rstrip("/")
     if note is not None and url in ("", note.url):
-        ca = Path(named or note.ca)
-        return Place(url=note.url, ca=ca, keys=data / "keys", issuer=note.issuer, subscription=note.subscription)
+        return Place(url=note.url, ca=(Path(note.ca), *named), keys=data / "keys", issuer=note.issuer, subscription=note.subscription)
     if not url:
         raise ArmError(
             "NoServer",
@@ -78,4 +79,4 @@ def find_server(data: Path, url: str, environ: Mapping[str, str]) -> Place:
             target=str(data),
         )
     local = data / "keys" / "ca.pem"
-    return Place(url=url, ca=Path(named) if named else local if local.is_file() else None)
+    return Place(url=url, ca=(*named, *([local] if local.is_file() else [])))

@@ -1,4 +1,4 @@
-"""Our own namespaces: Isthmus.Identity (clients, sign-in links), Isthmus.Inventory (scans, scopes), Isthmus.Audit (records)."""
+"""Our own namespaces: Isthmus.Identity (clients, sign-in links), Isthmus.Inventory (scans, scopes), Isthmus.Operations, Isthmus.Audit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource, instant
@@ -18,10 +18,11 @@ from isthmus.engine import Engine
 from isthmus.identity import clients, federation, links, secrets
 from isthmus.providers.bodies import Body, read
 from isthmus.solutions.subject import CONFIGURATIONS
-from isthmus.store.tables import audit_records, scans, scopes
+from isthmus.store.tables import audit_records, operations, scans, scopes
 
 VERSIONS = ("2026-11-01",)
 CLIENTS = "Isthmus.Identity/clients"
+OPERATIONS = "Isthmus.Operations/longRunningOperations"
 _TENANT = frozenset({Scope.TENANT})
 
 
@@ -57,7 +58,7 @@ class Named(Body):
 def rows(engine: Engine, public_url: str) -> tuple[ResourceType, ...]:
     """The rows of these namespaces."""
     directory = Directory(engine=engine, public_url=public_url)
-    return (*directory.rows(), *_ledger(engine), _audit(engine))
+    return (*directory.rows(), *_ledger(engine), _operations(engine), _audit(engine))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +246,43 @@ def _ledger(engine: Engine) -> tuple[ResourceType, ...]:
         )
         for kind, listed in (("scans", scan_list), ("scopes", scope_list))
     )
+
+
+def _operations(engine: Engine) -> ResourceType:
+    """Long-running operations of a subscription, for whoever may read all of it; the URL a client polls needs no such right."""
+
+    def body(row: Row[Any], subscription: str) -> dict[str, Any]:
+        return {
+            "id": f"/subscriptions/{subscription}/providers/{OPERATIONS}/{row.id}",
+            "name": row.id,
+            "type": OPERATIONS,
+            "properties": {
+                "kind": row.kind,
+                "resourceId": row.resource,
+                "status": row.status,
+                "startTime": instant(row.started_at),
+                "endTime": instant(row.ended_at) if row.ended_at is not None else None,
+                "percentComplete": row.percent,
+                "result": json.loads(row.result) if row.result is not None else None,
+                "error": json.loads(row.error) if row.error is not None else None,
+            },
+        }
+
+    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
+        after = ask.query.get("$after", "").rpartition("/")[2]
+        wanted = (operations.c.subscription == ask.id.subscription.lower(), operations.c.id > after)
+        with engine.store.read() as connection:
+            found = connection.execute(select(operations).where(*wanted).order_by(operations.c.id).limit(1001)).all()
+        return (body(row, ask.id.subscription) for row in found)
+
+    def one(ask: Ask) -> Mapping[str, Any] | None:
+        wanted = (operations.c.subscription == ask.id.subscription.lower(), operations.c.id == ask.id.name.lower())
+        with engine.store.read() as connection:
+            row = connection.execute(select(operations).where(*wanted)).first()
+        return body(row, ask.id.subscription) if row is not None else None
+
+    here = frozenset({Scope.SUBSCRIPTION})
+    return ResourceType(name=OPERATIONS, scopes=here, lists=here, versions=VERSIONS, enumerate=listed, read=one)
 
 
 def _audit(engine: Engine) -> ResourceType:

@@ -1,0 +1,216 @@
+"""Writes `docs/reference/`: settings, commands, error codes and types, each derived from where it is declared.
+
+`python -m isthmus.cli.reference [folder]`; a test holds the committed pages to what this would write.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+import isthmus
+from isthmus.arm.types import Registry, ResourceType
+from isthmus.cli.program import app
+from isthmus.clouds.aws.catalog import TYPES
+from isthmus.engine import Engine, Lookup
+from isthmus.providers import Ground, registry
+from isthmus.settings import Settings
+from isthmus.solutions import inventory, onboarding
+from isthmus.store import Store
+
+SOURCE = Path(isthmus.__file__).parent
+FOLDER = SOURCE.parents[1] / "docs" / "reference"
+# Functions of `arm.errors` that make an error, with the code they give unless told another.
+_MAKERS = {
+    "invalid": "InvalidRequestContent",
+    "not_found": "ResourceNotFound",
+    "conflict": "Conflict",
+    "precondition_failed": "PreconditionFailed",
+    "unavailable": "ServiceUnavailable",
+}
+_HEAD = "<!-- Written by `make reference` from the source. Do not edit. -->\n"
+
+
+def pages() -> dict[str, str]:
+    """Every page by its file name."""
+    return {"settings.md": settings_page(), "cli.md": commands_page(), "errors.md": errors_page(), "types.md": types_page()}
+
+
+def settings_page() -> str:
+    """Every setting."""
+    rows = [
+        (f"`ISTHMUS_{name.upper()}`", f"`{field.default}`" if field.default not in (None, "") else "", field.description)
+        for name, field in Settings.model_fields.items()
+    ]
+    intro = (
+        "Environment variables of `isthmus serve`. AWS is reached by AWS's own variables (`AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`).\n"
+        "The command line also knows `ISTHMUS_URL`, `ISTHMUS_SUBSCRIPTION_ID`, `ISTHMUS_CLIENT_ID`, `ISTHMUS_CLIENT_SECRET`,\n"
+        "`ISTHMUS_FEDERATED_TOKEN_FILE` and `REQUESTS_CA_BUNDLE`.\n"
+    )
+    return f"{_HEAD}\n# Settings\n\n{intro}\n{_table(('Variable', 'Default', 'Meaning'), rows)}"
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    root = typer.main.get_command(app)
+    shared = {option.opts[0] for option in root.params}
+    lines = [_HEAD, "# Commands", "", "Options of every command, before or after it:", ""]
+    lines += [*_options(root, set()), ""]
+    for path, command in _leaves(root, "isthmus"):
+        arguments = " ".join(_argument(parameter) for parameter in command.params if parameter.param_type_name == "argument")
+        lines += [f"## `{' '.join(filter(None, (path, arguments)))}`", "", _text(command.help), ""]
+        options = _options(command, shared)
+        lines += [*options, ""] if options else []
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def errors_page() -> str:
+    """Every error code with the HTTP status it is usually given and the modules that raise it."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        module = ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        for code, status in error_codes(ast.parse(file.read_text())):
+            statuses, modules = found.setdefault(code, (set(), set()))
+            statuses.add(status)
+            modules.add(module)
+    rows = [
+        (f"`{code}`", ", ".join(sorted(found[code][0])), ", ".join(f"`{module}`" for module in sorted(found[code][1])))
+        for code in sorted(found)
+    ]
+    intro = (
+        "Answers carry `error.code`, `error.message` and often `error.target` and `error.details`. The message says what to do.\n"
+        "The token endpoint answers with OAuth's own errors (RFC 6749).\n"
+    )
+    return f"{_HEAD}\n# Error codes\n\n{intro}\n{_table(('Code', 'Status', 'Raised in'), rows)}"
+
+
+def error_codes(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Code and status of every error that a module makes with a literal code."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        if name == "ArmError" and node.args:
+            for code in _literals(node.args[0]):
+                yield code, _status(keywords.get("status"))
+        elif name in _MAKERS:
+            code_node = keywords.get("code")
+            status = {"invalid": "400", "not_found": "404", "conflict": "409", "precondition_failed": "412", "unavailable": "503"}[name]
+            for code in [_MAKERS[name]] if code_node is None else _literals(code_node):
+                yield code, status
+        elif "code" in keywords:
+            # Functions of our own that take the code of the error they raise.
+            for code in _literals(keywords["code"]):
+                yield code, "varies"
+
+
+def types_page() -> str:
+    """Every resource type with its api-versions, and every AWS type with what it takes to read it."""
+    rows = [
+        (f"`{row.name}`", ", ".join(sorted(scope.value for scope in row.scopes)), _verbs(row), _versions(row))
+        for row in sorted(table().rows.values(), key=lambda row: row.name.lower())
+        if not row.name.startswith("Microsoft.AwsConnector/") and not row.name.endswith("/register")
+    ]
+    aws = [
+        (f"`{entry.arm}`", f"`{entry.cfn}`" if entry.cfn else "", f"`{entry.service}`", ", ".join(f"`{name}`" for name in entry.operations))
+        for entry in sorted(TYPES.values(), key=lambda entry: entry.arm.lower())
+    ]
+    projected = table().rows[f"microsoft.awsconnector/{next(iter(TYPES)).lower()}"]
+    return (
+        f"{_HEAD}\n# Types\n\n## Resource types\n\n{_table(('Type', 'Lies in', 'Verbs', 'api-versions'), rows)}"
+        f"\n## AWS types\n\nProjections are `Microsoft.AwsConnector/<type>`, api-versions {_versions(projected)}.\n\n"
+        f"{_table(('Type', 'CloudFormation', 'Service key', 'Operations'), aws)}"
+    )
+
+
+def table() -> Registry:
+    """The rows of the product over an empty store that is never asked."""
+    store = Store(f"sqlite:///{Path(tempfile.gettempdir()) / 'isthmus-reference-never-opened.db'}")
+    lookup = Lookup(store)
+    engine = Engine(store, _Nothing(), clock=time.time, new_guid=lambda: "")
+    solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
+    ground = Ground(engine=engine, lookup=lookup, tenant="", public_url="", issuer_url="", solutions=solutions, ledger=lambda _solution: ())
+    return registry(ground)
+
+
+class _Nothing:
+    """Takes no jobs."""
+
+    def enqueue(self, *_: Any, **__: Any) -> None:
+        """Never called."""
+
+
+def _verbs(row: ResourceType) -> str:
+    verbs = ["GET"] if row.read or row.put or row.patch or row.show else []
+    verbs += ["list"] * bool(row.lists or row.enumerate)
+    verbs += [verb for verb, hook in (("PUT", row.put), ("PATCH", row.patch), ("DELETE", row.delete)) if hook]
+    return ", ".join(verbs + [f"POST `{action.name}`" for action in row.actions])
+
+
+def _versions(row: ResourceType) -> str:
+    return ", ".join(row.versions) or "any"
+
+
+def _status(node: ast.expr | None) -> str:
+    return "400" if node is None else str(node.value) if isinstance(node, ast.Constant) else "varies"
+
+
+def _literals(node: ast.expr) -> list[str]:
+    """The codes that an expression can give: a literal, or either side of a choice between literals."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    return [*_literals(node.body), *_literals(node.orelse)] if isinstance(node, ast.IfExp) else []
+
+
+def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with the words that lead to it; commands of other packages are not ours to document."""
+    inner: Mapping[str, Any] = getattr(command, "commands", {})
+    if not inner:
+        yield path, command
+    for name, child in inner.items():
+        yield from _leaves(child, f"{path} {name}")
+
+
+def _options(command: Any, without: set[str]) -> list[str]:
+    lines = []
+    for option in command.params:
+        if option.param_type_name != "option" or option.opts[0] in without or option.opts[0] == "--help":
+            continue
+        names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+        lines.append(f"- {names}: {_text(option.help)}")
+    return lines
+
+
+def _argument(parameter: Any) -> str:
+    name = str(parameter.name).upper()
+    return name if parameter.required else f"[{name}]"
+
+
+def _text(given: str | None) -> str:
+    return " ".join((given or "").split())
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    lines = [tuple(head)]
+    lines += [tuple("-" * 3 for _ in lines[0])]
+    lines += [tuple(str(cell).replace("|", "\\|") for cell in row) for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write(folder: Path) -> None:
+    """Write every page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
