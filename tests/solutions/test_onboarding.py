@@ -79,6 +79,7 @@ def test_two_hundred_machines_cost_few_calls(world: World, estate: Estate, monke
     world.sync()
     world.run(until=10)
     assert sum(estate.calls.values()) < 200 * 0.25
+    assert {item["state"] for item in world.items().values()} == {"CONNECTED", "BLOCKED"}
 
 
 def test_the_ledger_speaks_azure(world: World, estate: Estate) -> None:
@@ -287,7 +288,7 @@ def test_an_expired_machine_gets_a_new_key_by_itself(world: World, estate: Estat
         assert "EXPIRED" in connection.execute(select(instance_events.c.code)).scalars().all()
 
 
-def test_what_a_person_ended_is_not_brought_back_unasked(world: World, estate: Estate) -> None:
+def test_what_a_person_ended_is_not_brought_back_unasked(world: World, estate: Estate, clock: Clock) -> None:
     left, deleted = estate.host(1), estate.host(2)
     world.sync()
     world.run(until=10)
@@ -295,7 +296,9 @@ def test_what_a_person_ended_is_not_brought_back_unasked(world: World, estate: E
     estate.machines.disconnect(principal(world, left.vm_id, left.id))
     world.engine.apply(Change(deletes=(world.machine(deleted).id,)), TESTER, "test/delete", "machine")  # type: ignore[union-attr]
     world.sync("2")
-    world.run(until=30_000)
+    for _ in range(4):
+        clock.advance(7 * 3600)
+        world.run(until=60)
     assert (world.item(left)["code"], world.item(deleted)["code"]) == ("AGENT_DISCONNECTED", "MACHINE_REMOVED")
     world.sync("3", operation="op")
     world.run(until=30)
@@ -400,3 +403,15 @@ def test_a_deleted_solution_ends_its_rows_and_ticks(world: World, estate: Estate
     with world.store.read() as connection:
         assert connection.execute(select(func.count()).select_from(instances)).scalar() == 0
         assert connection.execute(select(func.count()).select_from(registrations)).scalar() == 0
+
+
+def test_a_tick_that_fails_for_good_is_said_until_one_succeeds(world: World, estate: Estate) -> None:
+    estate.host(1)
+    world.sync()
+    tick = next(job for job in world.app.jobs() if job.name == onboarding.TICK)
+    assert tick.failed is not None
+    tick.failed({"solution": str(world.solution), "region": REGION, "slot": 1}, ArmError("InternalError", "It broke.", status=500))
+    assert world.status()[0] == "Failed"
+    assert REGION in world.status()[1]
+    world.run(until=10)
+    assert world.status()[0] == "Completed"

@@ -98,7 +98,7 @@ class Onboarding:
         """The sync, which discovers, and the tick, which onboards. Queues: `scans` and `ticks`, both partitioned."""
         return (
             Job(name=SYNC, queue="scans", run=self.sync, failed=self.failed, attempts=4, interval_seconds=5),
-            Job(name=TICK, queue="ticks", run=self.ticks.tick, attempts=3, interval_seconds=2),
+            Job(name=TICK, queue="ticks", run=self.ticks.tick, failed=self.tick_failed, attempts=3, interval_seconds=2),
         )
 
     @property
@@ -160,6 +160,11 @@ class Onboarding:
         """Discovery could not be finished: said on the solution and to whoever waits."""
         subject.report(self.engine, arguments["solution"], ACTOR, subject.FAILED, error.message)
         self._finish(arguments, error=error)
+
+    def tick_failed(self, arguments: Arguments, error: ArmError) -> None:
+        """A region could not be worked on: said on the solution until a later tick succeeds; the timetable orders one."""
+        text = f"Onboarding in {arguments['region']} failed and is tried again: {error.message}"
+        subject.report(self.engine, arguments["solution"], ACTOR, subject.FAILED, text)
 
     def _discover(self, found: Subject, arguments: Arguments) -> list[Listed | Gap] | None:
         """Look at every region at once, store what was seen, order the ticks; None when the solution is gone."""

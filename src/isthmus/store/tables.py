@@ -216,7 +216,7 @@ instance_events = Table(
     metadata,
     Column("id", String(64), primary_key=True),
     Column("instance_key", String(256), nullable=False, index=True),
-    Column("at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
     Column("state", String(32), nullable=False),
     Column("code", String(64), nullable=False),
     Column("evidence", Text, nullable=False),

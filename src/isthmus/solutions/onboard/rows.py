@@ -194,7 +194,8 @@ def save(connection: Connection, changed: Iterable[InstanceRow], before: Mapping
 
 
 def delete_old(connection: Connection, solution: str, before: int) -> None:
-    """Forget removed instances and history from before an instant."""
+    """Forget removed instances of a solution, and everybody's history, from before an instant."""
+    connection.execute(delete(instance_events).where(instance_events.c.at < before))
     gone = select(instances.c.key).where(instances.c.solution == solution, instances.c.state == REMOVED, instances.c.since < before)
     connection.execute(delete(instance_events).where(instance_events.c.instance_key.in_(gone)))
     connection.execute(delete(instances).where(instances.c.key.in_(gone)))

@@ -33,6 +33,7 @@ _FRESH_AFTER_SCAN = 30_000
 _LATE = 45_000
 _SOON = 60_000
 _RESEND = 15_000
+_FIRST_POLL = 400
 
 
 class Gone(Exception):
@@ -144,7 +145,7 @@ class Ticks:
         after: list[InstanceRow] = []
         for row in waiting:
             if row.instance_id in sent.commands:
-                after.append(replace(row, command_id=sent.commands[row.instance_id], code="", evidence={}, next_at=now + 1_000))
+                after.append(replace(row, command_id=sent.commands[row.instance_id], code="", evidence={}, next_at=now + _FIRST_POLL))
             elif row.instance_id in sent.refused:
                 after.append(failed(row, sent.refused[row.instance_id], now))
             else:
