@@ -1,0 +1,1 @@
+"""`isthmus demo`: the main path on an embedded AWS, start to end, through the public API and nothing else."""
