@@ -61,9 +61,10 @@ class Arm:
             return verbs.list_resources(self._with_parent(ask, id), row, incoming, self.lookup)
         if incoming.method in ("GET", "HEAD"):
             return verbs.get(ask, row, incoming, self.lookup)
-        change = {"PUT": verbs.put, "PATCH": verbs.patch, "DELETE": verbs.delete}[incoming.method]
-        if incoming.method != "DELETE":
-            self._require_scope(id)
+        if incoming.method == "DELETE":
+            return verbs.delete(self._with_parent(ask, id), row, incoming, self.engine, self.lookup)
+        self._require_scope(id)
+        change = verbs.put if incoming.method == "PUT" else verbs.patch
         return change(self._with_parent(ask, id), row, incoming, self.engine)
 
     def _post(self, incoming: Incoming, caller: Principal, id: ResourceId) -> Reply:

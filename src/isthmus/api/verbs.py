@@ -115,14 +115,16 @@ def patch(ask: Ask, row: ResourceType, incoming: Incoming, engine: Engine) -> Re
     return _written(new, row, ask, incoming, seen[-1], 200)
 
 
-def delete(ask: Ask, row: ResourceType, incoming: Incoming, engine: Engine) -> Reply:
-    """DELETE: 204 when there was nothing; otherwise what the row says, at once or as an operation."""
+def delete(ask: Ask, row: ResourceType, incoming: Incoming, engine: Engine, lookup: Lookup) -> Reply:
+    """DELETE: 204 (or 404) when there was nothing; otherwise what the row says, at once or as an operation."""
     if row.delete is None:
         raise _refused("DELETE", row, ask.id)
     decide = row.delete
     seen: list[Change] = []
 
     def decision(old: Resource | None) -> Change:
+        if old is None and row.must_exist:
+            raise _missing(ask.id, row, lookup)
         seen.append(Change() if old is None else decide(old, ask))
         return seen[-1]
 

@@ -87,7 +87,7 @@ class ResourceId:
         path = "".join(f"/{part}" for pair in zip(self.types, self.names, strict=False) for part in pair)
         if self.is_collection:
             path += f"/{self.types[-1]}"
-        plain = self.namespace == RESOURCES and (self.scope is None or self._is("resourcegroups") or self.types[0].lower() in _PLAIN)
+        plain = self.namespace == RESOURCES and self.types[0].lower() in _PLAIN
         return above + path if plain else f"{above}/providers/{self.namespace}{path}"
 
     def child(self, kind: str, name: str) -> ResourceId:

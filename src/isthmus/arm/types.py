@@ -81,7 +81,8 @@ class ResourceType:
     """One resource type. Verbs whose hook is None answer 405; `versions` empty accepts any date.
 
     `read` and `enumerate` serve types that are not stored; `show` shapes a stored resource for an api-version.
-    `created` and `updated` are the status codes of PUT, `removal` of DELETE (202 goes with a `Location`).
+    `created` and `updated` are the status codes of PUT, `removal` of DELETE (202 goes with a `Location`); deleting what is not there
+    answers 204, or 404 where clients accept no 204 (`must_exist`).
     An `aspect` has no row of its own: reads and writes go to the resource that it extends (tags).
     """
 
@@ -105,6 +106,7 @@ class ResourceType:
     created: int = 201
     updated: int = 200
     removal: int = 200
+    must_exist: bool = False
     extends: tuple[str, ...] = field(default=())
     aspect: bool = False
 

@@ -15,7 +15,7 @@ from isthmus.arm.types import Ask, Registry, ResourceType, Scope
 from isthmus.engine import Lookup
 from isthmus.identity.roles import ROLES, covers, definition, role_named
 from isthmus.providers.bodies import Body, read
-from isthmus.providers.hybridconnectivity import operations
+from isthmus.providers.operations import operations
 
 ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 _EVERYWHERE = frozenset({Scope.TENANT, Scope.SUBSCRIPTION, Scope.GROUP, Scope.EXTENSION})

@@ -91,7 +91,7 @@ class HybridConnectivity:
 
     def rows(self) -> tuple[ResourceType, ...]:
         """Every type of the namespace."""
-        return (self._connectors(), self._configurations(), self._inventory(), self._solution_types(), self._template(), self._operations())
+        return (self._connectors(), self._configurations(), self._inventory(), self._solution_types(), self._template())
 
     def _connectors(self) -> ResourceType:
         return ResourceType(
@@ -206,22 +206,25 @@ class HybridConnectivity:
         )
 
     def _solution_types(self) -> ResourceType:
-        def body(kind: SolutionType) -> Mapping[str, Any]:
+        def body(kind: SolutionType, version: str) -> Mapping[str, Any]:
+            hosts = {"hostTypes": ["AWS"]} if version >= WITH_KIND else {}
             return {
                 "name": kind.id,
                 "properties": {
                     "solutionType": kind.id,
                     "description": kind.description,
                     "supportedAzureRegions": list(kind.locations),
-                    "solutionSettings": [setting.body() for setting in kind.settings],
+                    **hosts,
+                    "solutionSettings": [{**setting.body(), **hosts} for setting in kind.settings],
                 },
             }
 
-        def listed(_ask: Ask) -> Iterable[Mapping[str, Any]]:
-            return (body(kind) for kind in sorted(self.solutions.values(), key=lambda kind: kind.id.lower()))
+        def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
+            return (body(kind, ask.version) for kind in sorted(self.solutions.values(), key=lambda kind: kind.id.lower()))
 
         def one(ask: Ask) -> Mapping[str, Any] | None:
-            return next((body(kind) for kind in self.solutions.values() if kind.id.lower() == ask.id.name.lower()), None)
+            found = (body(kind, ask.version) for kind in self.solutions.values() if kind.id.lower() == ask.id.name.lower())
+            return next(found, None)
 
         anywhere = frozenset({Scope.GROUP, Scope.SUBSCRIPTION})
         return ResourceType(
@@ -269,12 +272,6 @@ class HybridConnectivity:
                 "ResourceNotFound", f"There is no connector '{given[:200]}' (name its full id).", status=404, target="connectorId"
             )
         return found
-
-    def _operations(self) -> ResourceType:
-        def listed(_ask: Ask) -> Iterable[Mapping[str, Any]]:
-            return operations(self.rows())
-
-        return ResourceType(name=f"{NAMESPACE}/operations", scopes=frozenset({Scope.TENANT}), versions=VERSIONS, enumerate=listed)
 
 
 def put_connector(old: Resource | None, ask: Ask) -> Change:
@@ -389,23 +386,3 @@ def template_request(connector: Resource, chosen: Mapping[str, Mapping[str, str]
         )
     except ValueError as error:
         raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
-
-
-def operations(rows: Iterable[ResourceType]) -> Iterable[Mapping[str, Any]]:
-    """The manifest of operations, derived from rows, in the order of their names."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        verbs = (
-            [("read", "Read")] + [("write", "Create or update")] * (row.put is not None) + [("delete", "Delete")] * (row.delete is not None)
-        )
-        names = [(f"{row.name}/{verb}", words) for verb, words in verbs]
-        names += [(f"{row.name}/{action.name}/action", "Run") for action in row.actions]
-        for name, words in names:
-            display = {
-                "provider": row.namespace,
-                "resource": row.kind,
-                "operation": f"{words} {row.kind}",
-                "description": f"{words} {row.kind}.",
-            }
-            found[name.lower()] = {"name": name, "isDataAction": False, "display": display, "origin": "user,system"}
-    return (found[name] for name in sorted(found))

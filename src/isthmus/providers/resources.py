@@ -67,6 +67,7 @@ def _containers(lookup: Lookup, tenant: str) -> tuple[ResourceType, ...]:
             patch=_patch_group,
             delete=_delete_group,
             removal=202,
+            must_exist=True,
         ),
         ResourceType(
             name="Microsoft.Resources/tags",
@@ -77,6 +78,7 @@ def _containers(lookup: Lookup, tenant: str) -> tuple[ResourceType, ...]:
             put=_replace_tags,
             patch=_merge_tags,
             delete=lambda old, ask: Change(puts=(replace(_existing(old, ask), tags={}),)),
+            must_exist=True,
         ),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
-from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, resources
+from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, operations, resources
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.solutions.contract import SolutionType
 
@@ -42,7 +42,10 @@ def registry(ground: Ground) -> Registry:
         *awsconnector.rows(),
         *isthmus.rows(ground.engine, ground.public_url),
     ]
-    namespaces = sorted({row.namespace for row in rows})
-    rows += [resources.register(table, namespace) for namespace in namespaces]
+    versions = {row.namespace: row.versions for row in reversed(rows)}
+    for namespace in sorted(versions):
+        rows.append(resources.register(table, namespace))
+        if not any(row.name == f"{namespace}/operations" for row in rows):
+            rows.append(operations.listing(table, namespace, versions[namespace]))
     built.append(Registry(rows))
     return built[0]
