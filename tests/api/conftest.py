@@ -1,9 +1,11 @@
-"""The real application in process, on both databases: no cloud behind it, jobs that are only remembered, tokens from the token endpoint."""
+"""The real application in process, on both databases: no cloud behind it, jobs that run when a test says so, tokens from the endpoint."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +79,18 @@ class Api:
         form = {"grant_type": "client_credentials", "client_id": id, "client_secret": secret, "scope": f"{self.app.public_url}/.default"}
         return str(self.http.post(self.token_url, data=form).json()["access_token"])
 
+    def finish(self, poll: str) -> httpx.Response:
+        """Let ordered jobs run until the operation behind a poll URL has ended; its last answer."""
+        self.app.work.launch()
+        try:
+            until = time.monotonic() + 60
+            while (answer := self.call("GET", poll, version="")).status_code == 202:
+                assert time.monotonic() < until, "the operation does not end"
+                time.sleep(0.05)
+            return answer
+        finally:
+            self.app.work.stop()
+
     def group(self, name: str = "") -> str:
         """The id of a new resource group."""
         id = f"/subscriptions/{self.subscription}/resourceGroups/{name or f'rg{next(self._names)}'}"
@@ -109,9 +123,18 @@ class _Bridge(httpx.BaseTransport):
         return httpx.Response(status, headers=headers, content=content, request=request)
 
 
+@pytest.fixture(scope="session")
+def made_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys as a first start makes them, to be copied: RSA keys take most of a start."""
+    data = tmp_path_factory.mktemp("keys") / "data"
+    build(Settings(data=data), port=PORT, environ={}).close()
+    return data / "keys"
+
+
 @pytest.fixture
-def api(database_url: str, tmp_path: Path) -> Iterator[Api]:
+def api(database_url: str, tmp_path: Path, made_keys: Path) -> Iterator[Api]:
     """The application on a fresh database."""
+    shutil.copytree(made_keys, tmp_path / "data" / "keys")
     app = build(Settings(data=tmp_path / "data", database_url=database_url), port=PORT, environ={})
     yield Api(app, tmp_path / "data")
     app.close()
