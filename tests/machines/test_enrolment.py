@@ -294,3 +294,16 @@ def test_a_machine_with_more_to_it_is_bare_again(plane: Plane, keys: Keys, machi
     plane.machines.mark_silent()
     assert not {"vmId", "clientPublicKey", "status"} & plane.properties("i-1").keys()
     assert plane.register("i-1", keys[1], generation=2) != machine
+
+
+def test_a_machine_that_had_enrolled_outlives_a_new_window(plane: Plane, keys: Keys, machine: str, clock: Clock) -> None:
+    plane.enrol("i-1", machine, keys[0])
+    assert plane.register("i-1", keys[1], generation=2) == machine
+    clock.advance(MILLISECONDS / 1000)
+    assert plane.machines.mark_silent() == {plane.id_of("i-1").key}
+    assert (plane.properties("i-1")["status"], plane.properties("i-1")["vmId"]) == ("Expired", machine)
+    with pytest.raises(ArmError) as refusal:
+        plane.machines.challenge({"vmId": machine})
+    assert refusal.value.code == "MachineNotRegistered"
+    plane.register("i-1", keys[2], generation=3)
+    assert plane.enrol("i-1", machine, keys[2])["clientId"] == machine

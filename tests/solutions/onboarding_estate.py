@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,6 +120,7 @@ class Estate:
         self.at_point: Callable[[str], None] = lambda _point: None
         self.untrusted = ""
         self._next_key = itertools.count()
+        self._pumping = threading.Lock()
 
     def host(self, number: int, **values: Any) -> Host:
         made = Host(id=f"i-{number:017x}", number=number, **values)
@@ -218,7 +220,11 @@ class Estate:
 
     def pump(self) -> None:
         """Let hosts do what was sent to them, once its time has come."""
-        for command in self.commands.values():
+        with self._pumping:
+            self._pump()
+
+    def _pump(self) -> None:
+        for command in list(self.commands.values()):
             if self.clock() < command.at + self.latency:
                 continue
             for id in sorted(command.waiting):

@@ -92,6 +92,8 @@ def register(connection: Connection, registrant: Registrant) -> Registered:
         "public_key": registrant.key.base64,
         "key_hash": key,
         "window_id": registrant.window_id,
+        "enrolled_at": old["enrolled_at"] if old is not None else None,
+        "last_heartbeat": old["last_heartbeat"] if old is not None else None,
         "state": PENDING,
     }
     connection.execute(registrations.insert().values(**row))
@@ -154,14 +156,14 @@ def has_children(connection: Connection, machine: str) -> bool:
 
 
 def forget(connection: Connection, keys: Sequence[str]) -> None:
-    """What ends with machine resources: a pending key at once; one that enrolled stays as a tombstone, so that its agent can be told.
+    """What ends with machine resources: a key that never enrolled at once; others stay as tombstones, so that agents can be told.
 
     A hook for `Engine(removals={"microsoft.hybridcompute/machines": forget})`.
     """
     for row in of_machines(connection, keys).values():
         connection.execute(delete(challenges).where(challenges.c.vm_id == row["vm_id"]))
         chosen = registrations.c.vm_id == row["vm_id"]
-        if row["state"] == PENDING:
+        if row["enrolled_at"] is None:
             connection.execute(delete(registrations).where(chosen))
             continue
         buried = {"state": REMOVED, "resource": f"{row['resource'][:1900]}#{row['vm_id']}", "key_hash": row["vm_id"]}

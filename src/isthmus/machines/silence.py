@@ -64,17 +64,28 @@ def _sweep(engine: Engine, wanted: Sequence[ColumnElement[bool]], values: dict[s
 
 
 def _lapse(engine: Engine, now: int) -> set[str]:
-    """Take back what was registered in windows that closed unused: a machine that only onboarding made goes, a bare one is bare again."""
+    """Take back what was registered in windows that closed unused: a machine that only onboarding made goes, a bare one is bare again.
+
+    One that had enrolled before stays, without a key that is believed.
+    """
 
     def change(connection: Connection, rows: Sequence[RowMapping]) -> Change:
-        connection.execute(delete(registrations).where(registrations.c.vm_id.in_([row["vm_id"] for row in rows])))
-        found = [machine for row in rows if (machine := lookup.find(connection, row["resource"])) is not None]
-        kept = {machine.id.key for machine in found if machine.tags or has_children(connection, machine.id.key)}
-        return Change(
-            puts=tuple(bare(machine) for machine in found if machine.id.key in kept),
-            deletes=tuple(machine.id for machine in found if machine.id.key not in kept),
-            detail={"windows": "expired"},
-        )
+        fresh = [row["vm_id"] for row in rows if row["enrolled_at"] is None]
+        connection.execute(delete(registrations).where(registrations.c.vm_id.in_(fresh)))
+        ids = [row["vm_id"] for row in rows]
+        connection.execute(update(registrations).where(registrations.c.vm_id.in_(ids)).values(state=EXPIRED))
+        puts, deletes = [], []
+        for row in rows:
+            machine = lookup.find(connection, row["resource"])
+            if machine is None:
+                continue
+            if row["enrolled_at"] is not None:
+                puts.append(with_status(machine, LAPSED, now))
+            elif machine.tags or has_children(connection, machine.id.key):
+                puts.append(bare(machine))
+            else:
+                deletes.append(machine.id)
+        return Change(puts=tuple(puts), deletes=tuple(deletes), detail={"windows": "expired"})
 
     while True:
         with engine.store.begin() as connection:
