@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 UV_VERSION = 0.13.8
 BIN = .venv/bin
 STAMP = .venv/.complete
-PACKAGES = -p isthmus -p isthmus_agent -p isthmus_lab
+PACKAGES = -p isthmus -p isthmus_agent -p isthmus_lab -p bench
 DEMO = $(if $(ONCE),--once) $(if $(MACHINES),--machines $(MACHINES))
 
 .PHONY: setup demo serve test test-fast check bench models golden reference lock clean

@@ -42,7 +42,8 @@ def _cleans_up(handler: ast.ExceptHandler) -> bool:
     return isinstance(last, ast.Raise) and last.exc is None
 
 
-def _broad(module: Module) -> Iterator[int]:
+def broad(module: Module) -> Iterator[int]:
+    """Lines of handlers that catch everything and keep it."""
     for node in module.nodes:
         if isinstance(node, ast.ExceptHandler) and _catches_everything(node) and not _cleans_up(node):
             yield node.lineno
@@ -56,7 +57,7 @@ def test_everything_is_caught_at_named_borders_only() -> None:
     """A request, a job, one cell of a scan; a comment in the line says why."""
     found = []
     for module in modules("src"):
-        for line in _broad(module):
+        for line in broad(module):
             reasoned = len(module.lines[line - 1].partition("  # ")[2].removeprefix("noqa: BLE001").split()) > 3
             if module.path not in BROAD or not reasoned:
                 found.append(f"{module.path}:{line} {module.lines[line - 1].strip()}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tests.house.tree import Module, modules, said
 
 
-def _public(body: list[ast.stmt], above: str) -> Iterator[tuple[int, str, bool]]:
+def public(body: list[ast.stmt], above: str) -> Iterator[tuple[int, str, bool]]:
     """(line, dotted name, is documented) of public classes, functions and methods; what stands in a private class is private."""
     for node in body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
@@ -19,11 +19,11 @@ def _public(body: list[ast.stmt], above: str) -> Iterator[tuple[int, str, bool]]
             continue
         yield node.lineno, f"{above}{node.name}", bool(ast.get_docstring(node))
         if isinstance(node, ast.ClassDef):
-            yield from _public(node.body, f"{node.name}.")
+            yield from public(node.body, f"{node.name}.")
 
 
 def _missing(module: Module) -> list[str]:
-    return [f"{module.path}:{line} {name}" for line, name, documented in _public(module.tree.body, "") if not documented]
+    return [f"{module.path}:{line} {name}" for line, name, documented in public(module.tree.body, "") if not documented]
 
 
 def test_every_module_has_a_docstring() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+import pytest
+
 from tests.house.tree import said, texts
 
-# Where people keep their files. `/tmp/x` and `/work/x` at the start of a path are of somebody's computer; `src/isthmus/work/` is not.
+# Where people keep their files, at the start of a path; a folder of ours that happens to have such a name stands after another.
 PRIVATE_PATH = re.compile(r"(?<![\w.{}$)\]>*-])/(?:home/\w|Users/\w|root/|workspace|work/|mnt/|tmp/\w)")
 PRIVATE_HOST = re.compile(r"\b[\w-]+\.(?:corp|intra|lan|localdomain|internal)\b")
 # EC2's own names of instances.
@@ -35,6 +37,22 @@ def test_no_paths_of_somebodys_computer() -> None:
     """Home folders, work folders and fixed temporary files."""
     found = [f"{path}:{number} {line.strip()[:120]}" for path, number, line in _lines() if PRIVATE_PATH.search(line)]
     assert not found, said(found)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_private"),
+    [
+        ("see /home/ann/notes", True),
+        ("open('/Users/ann/key.pem')", True),
+        ("cd /mnt/disk", True),
+        ("src/isthmus/work/jobs.py", False),
+        ("{root}/home/agent", False),
+        ("/subscriptions/1/resourceGroups/work/providers", False),
+    ],
+)
+def test_private_paths_are_told_from_ours(line: str, is_private: bool) -> None:
+    """The pattern finds what it is for, and nothing else."""
+    assert bool(PRIVATE_PATH.search(line)) is is_private
 
 
 def test_no_private_hosts() -> None:

@@ -32,16 +32,16 @@ def test_every_test_asserts() -> None:
     """A test that can only fail by accident is none. Helpers count where a test can see them: in its file, or outside test files."""
     per_file = {module.path: list(functions(module)) for module in modules("tests")}
     shared = [f for path, found in per_file.items() if not path.rpartition("/")[2].startswith("test_") for f in found]
-    asserting_everywhere = _closure(shared, set())
+    asserting_everywhere = closure(shared, set())
     idle = []
     for path, found in per_file.items():
-        asserting = _closure(found, asserting_everywhere)
+        asserting = closure(found, asserting_everywhere)
         tests = [function for function in found if function.name.startswith("test_")]
         idle += [f"{path} {test.name}" for test in tests if test.name not in asserting and f"{path} {test.name}" not in NOT_RAISING]
     assert not idle, said(idle)
 
 
-def _closure(found: list[Function], known: set[str]) -> set[str]:
+def closure(found: list[Function], known: set[str]) -> set[str]:
     """`known` and the names of the functions that assert, or use one that does."""
     asserting = known | {function.name for function in found if _asserts(function)}
     rest = {function.name: _used(function) for function in found if function.name not in asserting}
