@@ -119,6 +119,9 @@ class Front:
         self.calls.clear()
         return {"total": 0, "calls": []}
 
+    async def _list_sessions(self, body: bytes) -> object:
+        return {"sessions": self._adapter.open_secrets()}
+
     async def _reset_all(self, body: bytes) -> object:
         await self._reset()
         self._faults.clear()
@@ -134,6 +137,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Front, bytes], Awaitable[object]]] = {
     ("POST", "/_lab/fixtures"): Front._set_fixture,
     ("GET", "/_lab/calls"): Front._list_calls,
     ("DELETE", "/_lab/calls"): Front._clear_calls,
+    ("GET", "/_lab/sessions"): Front._list_sessions,
     ("POST", "/_lab/reset"): Front._reset_all,
 }
 

@@ -153,6 +153,7 @@ def point_sessions() -> None:
     credentials = subject.role_credentials(ACCOUNT, "Reader", "i-1", 900)
     assert sts._sessions[credentials.access_key]["AccountId"] == ACCOUNT
     assert subject.account_of_key(credentials.access_key) == ACCOUNT
+    assert {"secret": credentials.secret_key, "token": credentials.token} in subject.open_secrets()
     assert "secret" not in repr(credentials).replace("secrets hidden", "")
     with subject.within(ACCOUNT, REGION):
         token = hooks.access_key_of_call.set(credentials.access_key)
