@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -70,6 +71,9 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="exit code 1 when a budget is missed")
     asked = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 170, highlight=False)
+    busy = os.getloadavg()[0]
+    if busy > 1:
+        console.print(f"This machine is busy (load {busy:.1f} on {os.cpu_count()} cores): trust the ratios, not the times.", style="yellow")
     rows, broken = collect([asked.only] if asked.only else list(GROUPS), console)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(rows, indent=1) + "\n")
