@@ -40,7 +40,7 @@ from isthmus.identity.issuer import AccountTokens, Issuer, api_issuer, aws_issue
 from isthmus.identity.roles import OWNER, definition
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import KeyRing, LocalAuthority, operator_signer
-from isthmus.machines import Machines
+from isthmus.machines import Machines, registration
 from isthmus.providers import Ground, registry
 from isthmus.providers.authorization import ASSIGNMENTS
 from isthmus.providers.resources import delete_group
@@ -130,6 +130,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         machines=machines,
         ca=authority.ca_pem.decode(),
     )
+    engine.arrivals = {registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid)}
     engine.removals = _together(stock.removals, joining.removals)
     work = Work(
         store,

@@ -119,7 +119,7 @@ class ManagedNode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invocation:
-    """One machine's part of a command. `status` and `detail` are the cloud's words (`detail` without blanks); `output` at most 2,500 characters."""
+    """One machine's part of a command: the cloud's words (`detail` without blanks) and at most 2,500 characters of output."""
 
     instance_id: str
     status: str
@@ -163,7 +163,7 @@ class Shell(Protocol):
         """Instances that can be commanded, by id."""
         ...
 
-    async def send(
+    async def send(  # noqa: ASYNC109 - AWS' own parameter: how long delivery may take
         self, target: ScanTarget, region: str, instance_ids: Sequence[str], parameters: Mapping[str, str], *, comment: str, timeout: int
     ) -> str:
         """Send the onboarding document to at most 50 instances; the command id. Ids the cloud refuses raise InvalidInstances."""

@@ -25,6 +25,7 @@ _CHUNK = 400
 _ENDED = ("Succeeded", "Failed", "Canceled")
 
 Removal = Callable[[Connection, Sequence[str]], None]
+Arrival = Callable[[Connection, Sequence[Resource]], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +46,10 @@ class Condition:
 
 
 class Engine:
-    """All writes. `removals` names, per lower-cased type, what else ends with a resource of that type (in the same transaction)."""
+    """All writes.
+
+    `arrivals` and `removals` name, per lower-cased type, what else follows a put or ends with a deletion, in the same transaction.
+    """
 
     def __init__(
         self,
@@ -54,12 +58,14 @@ class Engine:
         *,
         clock: Callable[[], float],
         new_guid: Callable[[], str],
+        arrivals: Mapping[str, Arrival] | None = None,
         removals: Mapping[str, Removal] | None = None,
     ) -> None:
         self.store = store
         self.jobs = jobs
         self.clock = clock
         self.new_guid = new_guid
+        self.arrivals = dict(arrivals or {})
         self.removals = dict(removals or {})
 
     def now(self) -> int:
@@ -71,14 +77,17 @@ class Engine:
     ) -> tuple[Resource | None, Resource | None]:
         """Read a resource, decide, apply: atomic against other writers of the same id. Answers what was and what is now.
 
-        Raises whatever the decision raises, 412 for a condition that does not hold; then nothing changed.
+        Raises whatever the decision raises, 412 for a condition that does not hold; then nothing changed. An empty change is no write.
         """
         with self.store.begin() as connection:
             dialect.lock_name(connection, id.key)
             old = lookup.find(connection, id.key)
             if condition is not None:
                 condition.check(old, str(id))
-            self._apply(connection, decide(old), actor, action, str(id))
+            change = decide(old)
+            if change == Change():
+                return old, old
+            self._apply(connection, change, actor, action, str(id))
             return old, lookup.find(connection, id.key)
 
     def apply(self, change: Change, actor: Actor, action: str, target: str) -> None:
@@ -151,6 +160,10 @@ class Engine:
             stamped = [self._stamp(resource, known.get(resource.id.key), actor) for resource in part]
             dialect.upsert(connection, resources, [to_row(resource, self.new_guid()) for resource in stamped], keep=("created_at", "id"))
             _retag(connection, stamped, known)
+            for kind, arrival in self.arrivals.items():
+                came = [resource for resource in stamped if resource.id.type.lower() == kind]
+                if came:
+                    arrival(connection, came)
 
     def _stamp(self, resource: Resource, old: Resource | None, actor: Actor) -> Resource:
         now = self.now()

@@ -49,7 +49,7 @@ NONCE_MILLISECONDS = 600_000
 MAX_NONCES = 32
 """Open challenges per machine; asking costs nothing, so it is bounded."""
 
-NOBODY = Actor(id="isthmus:anonymous", kind="Machine", name="A machine that has not proven its key")
+NOBODY = Actor(id="isthmus:anonymous", kind="ManagedIdentity", name="A machine that has not proven its key")
 
 
 def _new_nonce() -> str:
@@ -252,7 +252,7 @@ class Machines:
         return row, machine
 
     def _put(self, connection: Connection, machine: Resource, row: RowMapping, action: str, detail: Mapping[str, Any]) -> None:
-        actor = Actor(id=row["principal_id"], kind="Machine", name=machine.id.name)
+        actor = Actor(id=row["principal_id"], kind="ManagedIdentity", name=machine.id.name)
         self.engine.apply_within(connection, Change(puts=(machine,), detail=detail), actor, f"{MACHINES}/{action}", row["resource_id"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, or_, select, update
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, conflict
 from isthmus.arm.ids import ResourceId
-from isthmus.machines.publickey import PublicKey
+from isthmus.machines.publickey import PublicKey, parse_public_key
 from isthmus.store import dialect
 from isthmus.store.tables import challenges, registrations, resources
 
@@ -98,6 +98,19 @@ def register(connection: Connection, registrant: Registrant) -> Registered:
     }
     connection.execute(registrations.insert().values(**row))
     return Registered(vm_id=registrant.vm_id, principal_id=principal)
+
+
+def follow(connection: Connection, machines: Sequence[Resource], new_guid: Callable[[], str]) -> None:
+    """Register the keys of machines that were put with one and are not registered yet, whoever put them: their agents may then enrol."""
+    for machine in machines:
+        text, vm_id = machine.properties.get("clientPublicKey"), machine.properties.get("vmId")
+        if not text or not vm_id:
+            continue
+        known = of_machine(connection, machine.id.key)
+        if known is not None and (known["public_key"] == text or known["vm_id"] == vm_id):
+            continue
+        principal = machine.extra.get("identity", {}).get("principalId") or new_guid()
+        register(connection, Registrant(machine=machine.id, key=parse_public_key(text), vm_id=vm_id, principal_id=principal))
 
 
 def awaiting(old: Resource, registered: Registered, key: PublicKey, *, tenant: str, now: int) -> Resource:

@@ -150,7 +150,7 @@ class Onboarding:
         if ends is None:
             self._finish(arguments, error=_gone(arguments["solution"]))
             return None
-        status, text = report.say(self.engine, found.solution.properties, str(found.solution.id), synced=True)
+        status, text = report.say(self.engine, str(found.solution.id), synced=True)
         result = {"scan": arguments["scan"], "status": status, "details": text, "regions": len(ends)}
         self._finish(arguments, result=result)
         log.info("onboarding_discovered", **result)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
-from isthmus.arm.envelope import instant
+from isthmus.arm.change import Change
+from isthmus.arm.envelope import Resource, instant
+from isthmus.arm.ids import parse_resource
 from isthmus.clouds.contract import Gap, Listed
 from isthmus.engine import Engine
 from isthmus.solutions import ledger, subject
@@ -75,13 +78,21 @@ def standing(connection: Connection, solution: str) -> tuple[str, str]:
     return status, text
 
 
-def say(engine: Engine, lookup_solution: Mapping[str, Any], solution: str, *, synced: bool = False) -> tuple[str, str]:
-    """Set the solution's status where it changed; `lookup_solution` are its properties as they were read."""
-    with engine.store.read() as connection:
-        status, text = standing(connection, solution.lower())
-    if synced or (lookup_solution.get("status"), lookup_solution.get("statusDetails")) != (status, text):
-        subject.report(engine, solution, ACTOR, status, text, synced=synced)
-    return status, text
+def say(engine: Engine, solution: str, *, synced: bool = False) -> tuple[str, str]:
+    """Set the solution's status where it changed. Counted while the solution is held, so that the last of two ticks says the truth."""
+    told: list[tuple[str, str]] = []
+
+    def decide(old: Resource | None) -> Change:
+        with engine.store.read() as connection:
+            status, text = standing(connection, solution.lower())
+        told.append((status, text))
+        if old is None or (not synced and (old.properties.get("status"), old.properties.get("statusDetails")) == (status, text)):
+            return Change()
+        changed = {"status": status, "statusDetails": text} | ({"lastSyncTime": instant(engine.now())} if synced else {})
+        return Change(puts=(replace(old, properties={**old.properties, **changed}),), detail={"status": status})
+
+    engine.write(parse_resource(solution), decide, ACTOR, f"{subject.CONFIGURATIONS}/status")
+    return told[-1]
 
 
 def inventory_items(store: Store, solution: str) -> Iterator[dict[str, Any]]:

@@ -64,7 +64,7 @@ class Ticks:
             self._come_back(found, region, int(arguments["slot"]))
         except Gone:
             return None
-        status, text = report.say(self.engine, found.solution.properties, str(found.solution.id))
+        status, text = report.say(self.engine, str(found.solution.id))
         log.info("onboarding_tick", rows=len(known), acts=sum(1 for step in steps if step.act), status=status)
         return {"rows": len(known), "status": status, "details": text[:500]}
 
