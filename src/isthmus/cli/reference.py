@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from isthmus.engine import Engine, Lookup
 from isthmus.providers import Ground, registry
 from isthmus.settings import Settings
 from isthmus.solutions import inventory, onboarding
+from isthmus.solutions.onboard.codes import CODES
 from isthmus.store import Store
 
 SOURCE = Path(isthmus.__file__).parent
@@ -34,6 +36,14 @@ _MAKERS = {
     "conflict": "Conflict",
     "precondition_failed": "PreconditionFailed",
     "unavailable": "ServiceUnavailable",
+}
+_ERROR = re.compile(r"[A-Z][a-z]\w+")
+_CLASSES = {
+    "N": "no failure",
+    "T": "soon",
+    "E": "every 15 minutes, then less often",
+    "U": "every 6 hours",
+    "S": "never: it needs a decision",
 }
 _HEAD = "<!-- Written by `make reference` from the source. Do not edit. -->\n"
 
@@ -72,23 +82,22 @@ def commands_page() -> str:
 
 
 def errors_page() -> str:
-    """Every error code with the HTTP status it is usually given and the modules that raise it."""
-    found: dict[str, tuple[set[str], set[str]]] = {}
+    """Every error code with the HTTP statuses it is given, and every code of an instance that is not connected."""
+    found: dict[str, set[str]] = {}
     for file in sorted(SOURCE.rglob("*.py")):
-        module = ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
         for code, status in error_codes(ast.parse(file.read_text())):
-            statuses, modules = found.setdefault(code, (set(), set()))
-            statuses.add(status)
-            modules.add(module)
-    rows = [
-        (f"`{code}`", ", ".join(sorted(found[code][0])), ", ".join(f"`{module}`" for module in sorted(found[code][1])))
-        for code in sorted(found)
-    ]
+            found.setdefault(code, set()).add(status)
+    errors = [(f"`{code}`", ", ".join(sorted(found[code]))) for code in sorted(found)]
+    instances = [(f"`{code.name}`", _CLASSES[code.kind], code.remedy) for code in sorted(CODES.values(), key=lambda code: code.name)]
     intro = (
         "Answers carry `error.code`, `error.message` and often `error.target` and `error.details`. The message says what to do.\n"
         "The token endpoint answers with OAuth's own errors (RFC 6749).\n"
     )
-    return f"{_HEAD}\n# Error codes\n\n{intro}\n{_table(('Code', 'Status', 'Raised in'), rows)}"
+    instance_intro = "Why an EC2 instance is not connected (`isthmus solution inventory`), and what to do. Braces hold what was seen.\n"
+    return (
+        f"{_HEAD}\n# Error codes\n\n{intro}\n{_table(('Code', 'Status'), errors)}"
+        f"\n## Instances\n\n{instance_intro}\n{_table(('Code', 'Tried again', 'What to do'), instances)}"
+    )
 
 
 def error_codes(tree: ast.AST) -> Iterator[tuple[str, str]]:
@@ -166,7 +175,7 @@ def _status(node: ast.expr | None) -> str:
 def _literals(node: ast.expr) -> list[str]:
     """The codes that an expression can give: a literal, or either side of a choice between literals."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return [node.value]
+        return [node.value] if _ERROR.fullmatch(node.value) else []
     return [*_literals(node.body), *_literals(node.orelse)] if isinstance(node, ast.IfExp) else []
 
 

@@ -8,7 +8,7 @@ import typer
 
 from isthmus.cli.connector import SHORT, solution_type
 from isthmus.cli.nouns import CONNECTOR, SOLUTION, Host, Name, app_of, find, hosted, new_app, pair
-from isthmus.cli.output import print_item, print_list
+from isthmus.cli.output import Column, print_item, print_list
 from isthmus.cli.session import Session, verb
 
 app = app_of(SOLUTION, create=False)
@@ -61,6 +61,19 @@ def sync(
     with session.progress("Syncing") as progress:
         result = session.client.wait(answer, lambda status: progress.say(f"Syncing: {status.get('status')}"))
     print_item(result or session.client.get(id), session.output)
+
+
+@verb(app, "inventory")
+def instances(session: Session, name: Name, *, connector: Host = "") -> None:
+    """List what a solution knows of each instance: its state, and why it is not connected."""
+    columns: dict[str, Column] = {
+        "INSTANCE": lambda item: str(item["properties"].get("cloudNativeResourceId", "")).rpartition("/")[2] or item["name"],
+        "STATUS": "properties.status",
+        "STATE": "properties.state",
+        "CODE": "properties.code",
+        "DETAILS": "properties.statusDetails",
+    }
+    print_list(session.client.list(f"{hosted(session, SOLUTION, name, connector)}/inventory"), columns, session.output)
 
 
 types = new_app("Kinds of solutions, and their settings.")

@@ -74,9 +74,11 @@ def choose_token(
     )
 
 
-def sign_in(place: Place, code: str, environ: Mapping[str, str], clock: Callable[[], float]) -> float:
+def sign_in(
+    place: Place, code: str, environ: Mapping[str, str], clock: Callable[[], float], *, transport: httpx.BaseTransport | None = None
+) -> float:
     """Use up a sign-in link and keep its token for at most an hour; answers until when (epoch seconds)."""
-    answer = _sent(place, "/sign-in", json={"code": code})
+    answer = _sent(place, "/sign-in", transport=transport, json={"code": code})
     until = clock() + min(float(answer["expires_in"]), _HOUR)
     _Kept(environ, place.url).write(str(answer["access_token"]), until)
     return until
