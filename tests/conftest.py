@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import structlog
+
+from isthmus.store import Store
 from tests.support.clock import Clock
 from tests.support.databases import Databases
 from tests.support.postgres import Postgres
-
-from isthmus.store import Store
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -48,15 +48,19 @@ def until(check: Callable[[], T], seconds: float = 60.0, pause: float = 0.1, wha
     return answer
 
 
+def clean_environ(folder: Path) -> dict[str, str]:
+    """The environment of a child: nothing of the developer's own AWS, Isthmus or proxies."""
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT}
+    return {**kept, "XDG_CACHE_HOME": str(folder / "cache"), "NO_PROXY": "*"}
+
+
 class Server:
     """`isthmus serve` on a data folder, as a child. `start` waits until it is ready; `stop` is SIGTERM, `kill` is SIGKILL."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.data, self.log = folder / "data", folder / "serve.log"
         self.port = usable_port(0)
-        kept = {name: value for name, value in os.environ.items() if name in _KEPT}
-        ours = {"ISTHMUS_DATA": str(self.data), "ISTHMUS_PORT": str(self.port), "XDG_CACHE_HOME": str(folder / "cache"), "NO_PROXY": "*"}
-        self.environ = {**kept, **ours, **settings}
+        self.environ = {**clean_environ(folder), "ISTHMUS_DATA": str(self.data), "ISTHMUS_PORT": str(self.port), **settings}
         self.child: subprocess.Popen[bytes] | None = None
 
     def start(self, seconds: float = 60.0) -> None:
@@ -261,4 +265,4 @@ def _stack_end(formation: Any) -> str:
     return "" if state.endswith("_IN_PROGRESS") else state
 
 
-__all__ = ["ACCOUNT", "FILTER", "GROUP", "INVENTORY", "ONBOARDING", "Server", "Stack", "until"]
+__all__ = ["ACCOUNT", "FILTER", "GROUP", "INVENTORY", "ONBOARDING", "Server", "Stack", "clean_environ", "until"]

@@ -6,11 +6,11 @@ import itertools
 import uuid
 
 import pytest
-from tests.fakes.jobs import RecordedJobs
-from tests.support.clock import Clock
 
 from isthmus.engine import Engine, Lookup
 from isthmus.store import Store
+from tests.fakes.jobs import RecordedJobs
+from tests.support.clock import Clock
 
 
 @pytest.fixture

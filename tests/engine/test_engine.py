@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
-from tests.fakes.jobs import RecordedJobs
 
 from isthmus.arm.change import Change, JobOrder, OperationOrder
 from isthmus.arm.envelope import Resource
@@ -18,6 +17,7 @@ from isthmus.audit import verify
 from isthmus.engine import Condition, Engine, Lookup
 from isthmus.store import Store
 from isthmus.store.tables import audit_records, operations, resource_tags, resources
+from tests.fakes.jobs import RecordedJobs
 
 ALICE = Actor(id="alice", kind="User", correlation="c-1")
 GROUP = group_id("0f", "rg")

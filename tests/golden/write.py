@@ -10,9 +10,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.clouds.aws.template.requests import COMBINATIONS, GOLDEN_ACTIONS
-
 from isthmus.clouds.aws.template import authentication_template, template_text
+from tests.clouds.aws.template.requests import COMBINATIONS, GOLDEN_ACTIONS
 
 GOLDEN = Path(__file__).parent
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.identity.parties import BASE, TENANT, TestKey
-from tests.support.clock import Clock
 
 from isthmus.identity.federation import IssuerKeys
 from isthmus.identity.issuer import Issuer, api_issuer
@@ -19,6 +17,8 @@ from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import KeyRing
 from isthmus.store import Store
 from isthmus.store.tables import registrations
+from tests.identity.parties import BASE, TENANT, TestKey
+from tests.support.clock import Clock
 
 
 @pytest.fixture(scope="session")

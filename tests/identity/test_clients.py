@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select
-from tests.identity.parties import TestKey
-from tests.support.clock import Clock
 
 from isthmus.arm.errors import ArmError
 from isthmus.identity import clients
@@ -15,6 +13,8 @@ from isthmus.identity.federation import MAX_CREDENTIALS, add_federated, list_fed
 from isthmus.identity.secrets import MAX_SECRETS, add_secret, list_secrets, match_secret, remove_secret
 from isthmus.store import Store
 from isthmus.store.tables import client_secrets
+from tests.identity.parties import TestKey
+from tests.support.clock import Clock
 
 
 def test_a_client_is_created_listed_and_deleted_with_everything(store: Store, clock: Clock, key_of: Callable[[str], TestKey]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.identity.parties import BASE, TENANT
 
 from isthmus.identity.documents import bearer_challenge, cloud_metadata, openid_configuration
+from tests.identity.parties import BASE, TENANT
 
 
 @pytest.mark.parametrize("asked", ["", TENANT, "common", "organizations"])

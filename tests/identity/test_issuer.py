@@ -10,8 +10,6 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from sqlalchemy import select
-from tests.identity.parties import BASE, TENANT
-from tests.support.clock import Clock
 
 from isthmus.arm.errors import ArmError
 from isthmus.clouds.contract import TokenSource
@@ -19,6 +17,8 @@ from isthmus.identity.issuer import AccountTokens, Issuer, aws_issuer, record_ke
 from isthmus.keys import KeyRing
 from isthmus.store import Store
 from isthmus.store.tables import signing_keys
+from tests.identity.parties import BASE, TENANT
+from tests.support.clock import Clock
 
 URL = "https://issuer.isthmus.test"
 DAY = 86_400.0

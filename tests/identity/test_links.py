@@ -6,12 +6,12 @@ import threading
 
 import pytest
 from sqlalchemy import select
-from tests.support.clock import Clock
 
 from isthmus.arm.errors import ArmError
 from isthmus.identity import links
 from isthmus.store import Store
 from isthmus.store.tables import sign_in_links
+from tests.support.clock import Clock
 
 
 def test_a_link_works_once(store: Store, clock: Clock) -> None:

@@ -12,8 +12,6 @@ from typing import Any
 import msal
 import pytest
 from cryptography.hazmat.primitives import serialization
-from tests.identity.conftest import Web
-from tests.identity.parties import BASE, TENANT, TestKey
 
 from isthmus.identity.clients import create_client
 from isthmus.identity.documents import openid_configuration
@@ -24,6 +22,8 @@ from isthmus.identity.secrets import add_secret
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import KeyRing
 from isthmus.store import Store
+from tests.identity.conftest import Web
+from tests.identity.parties import BASE, TENANT, TestKey
 
 
 class _Answer:

@@ -10,9 +10,6 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from sqlalchemy import select, update
-from tests.identity.conftest import Web
-from tests.identity.parties import BASE, TENANT, TOKEN_URL, TestKey
-from tests.support.clock import Clock
 
 from isthmus.arm.errors import ArmError
 from isthmus.identity import oauth
@@ -26,6 +23,9 @@ from isthmus.identity.tokens import JWT_BEARER, TokenEndpoint
 from isthmus.keys import operator_assertion, operator_signer
 from isthmus.store import Store
 from isthmus.store.tables import registrations, used_assertions
+from tests.identity.conftest import Web
+from tests.identity.parties import BASE, TENANT, TOKEN_URL, TestKey
+from tests.support.clock import Clock
 
 ISSUER = "https://token.actions.test"
 Keys = Callable[[str], TestKey]

@@ -15,8 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey
-from tests.identity.parties import BASE, TENANT, TestKey
-from tests.support.clock import Clock
 
 from isthmus.arm.errors import ArmError
 from isthmus.identity import trust
@@ -24,6 +22,8 @@ from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.issuer import Issuer
 from isthmus.identity.jws import VerificationKey, key_of_pem, keys_of_jwks
 from isthmus.identity.trust import TRUST, Context, TokenKind, verify
+from tests.identity.parties import BASE, TENANT, TestKey
+from tests.support.clock import Clock
 
 NOW = 1_767_225_600
 VM = "22222222-2222-2222-2222-222222222222"

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
-from tests.support.databases import Databases
-from tests.support.postgres import Postgres
 
 from isthmus.arm.errors import ArmError
 from isthmus.store import Store
 from isthmus.store.dialect import insert_new, is_sqlite, lock_name, upsert
 from isthmus.store.tables import installation, metadata, resource_tags
 from isthmus.work import Work
+from tests.support.databases import Databases
+from tests.support.postgres import Postgres
 
 
 def value(connection: Connection, name: str) -> str | None:

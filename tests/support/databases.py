@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import psycopg
-from tests.support.postgres import Postgres
 
 from isthmus.store import Store
 from isthmus.work import Work
+from tests.support.postgres import Postgres
 
 _END_SESSIONS = b"select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
 

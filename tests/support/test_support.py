@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
-from tests.support.clock import Clock
-from tests.support.databases import Databases
-from tests.support.postgres import Postgres
 
 from isthmus.store import Store
 from isthmus.store.tables import installation
+from tests.support.clock import Clock
+from tests.support.databases import Databases
+from tests.support.postgres import Postgres
 
 
 @pytest.mark.parametrize("address", [("192.0.2.1", 80), ("example.org", 443)])

@@ -12,11 +12,11 @@ import pytest
 from dbos import DBOS
 from dbos._dbos import _get_dbos_instance
 from sqlalchemy import text
-from tests.work.conftest import Launch, eventually
 
 from isthmus.store import Store
 from isthmus.work import Job, Work
 from isthmus.work.engine import build_client, database_file, recover_executor
+from tests.work.conftest import Launch, eventually
 
 
 def table(store: Store, name: str) -> str:

@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.support.clock import Clock
-from tests.support.databases import Databases
-from tests.work.conftest import Launch, eventually
-from tests.work.program import build
 
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.store import Store
 from isthmus.work import Job, Queue, Work
 from isthmus.work.engine import executor_name
+from tests.support.clock import Clock
+from tests.support.databases import Databases
+from tests.work.conftest import Launch, eventually
+from tests.work.program import build
 
 ROOT = Path(__file__).parents[2]
 Start = Callable[..., subprocess.Popen[str]]

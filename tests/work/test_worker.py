@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import inspect, text
-from tests.support.clock import Clock
-from tests.work.conftest import QUEUES, Launch, eventually
 
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.store import Store
 from isthmus.work import Job, Work
 from isthmus.work.records import FAILED
+from tests.support.clock import Clock
+from tests.work.conftest import QUEUES, Launch, eventually
 
 
 def put(store: Store, work: Work, job: str, workflow_id: str, **arguments: Any) -> None:

@@ -8,6 +8,7 @@ from time import perf_counter
 
 import structlog
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -54,6 +55,17 @@ class Frame:
 
         return answer
 
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """What no route takes: a method that nobody offers, a path with a line break. Errors have one shape here too."""
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        reply = failure(
+            ArmError("MethodNotAllowed", f"{request.method[:32]} is not offered here.", status=405)
+            if status == 405
+            else ArmError("NotFound", "Nothing here has this path. It may hold a line break.", status=404)
+        )
+        self._observe(request.method, reply.status, 0.0)
+        return self._response(request, reply, _correlation(request))
+
     async def _incoming(self, request: Request, correlation: str) -> Incoming:
         host = request.headers.get("host", "")
         base = f"{request.url.scheme}://{host}" if host in self._hosts else self._public_url
@@ -80,7 +92,8 @@ class Frame:
             **reply.headers,
         }
         client_id = request.headers.get("x-ms-client-request-id", "")
-        if client_id and client_id.isprintable() and request.headers.get("x-ms-return-client-request-id", "").lower() == "true":
+        is_wanted = request.headers.get("x-ms-return-client-request-id", "").lower() == "true"
+        if is_wanted and client_id and client_id.isascii() and client_id.isprintable():
             headers["x-ms-client-request-id"] = client_id[:128]
         if content and "Content-Type" not in headers:
             headers["Content-Type"] = "application/json; charset=utf-8"

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from isthmus.api.agents import Agents
@@ -42,8 +43,9 @@ def build(
         return Route(path, frame.endpoint(handler), methods=methods)
 
     discovery, keys = directory.issuer_paths
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
+        exception_handlers={HTTPException: frame.refuse},
         routes=[
             route("/healthz", health.alive, ["GET"]),
             route("/readyz", health.ready, ["GET"]),
@@ -64,3 +66,6 @@ def build(
             route("/{path:path}", arm.answer, _ALL),
         ],
     )
+    # ARM ids have no form with a slash at the end, and a redirect would repeat whatever host the request names.
+    app.router.redirect_slashes = False
+    return app

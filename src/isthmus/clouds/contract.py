@@ -163,8 +163,15 @@ class Shell(Protocol):
         """Instances that can be commanded, by id."""
         ...
 
-    async def send(  # noqa: ASYNC109 - AWS' own parameter: how long delivery may take
-        self, target: ScanTarget, region: str, instance_ids: Sequence[str], parameters: Mapping[str, str], *, comment: str, timeout: int
+    async def send(
+        self,
+        target: ScanTarget,
+        region: str,
+        instance_ids: Sequence[str],
+        parameters: Mapping[str, str],
+        *,
+        comment: str,
+        timeout: int,  # noqa: ASYNC109 - how long AWS may take to deliver, not how long we wait
     ) -> str:
         """Send the onboarding document to at most 50 instances; the command id. Ids the cloud refuses raise InvalidInstances."""
         ...

@@ -72,6 +72,7 @@ async def _break_key_output(nursery: Nursery, machine: Machine, settings: Mappin
 
 async def _slow(nursery: Nursery, machine: Machine, settings: Mapping[str, Any]) -> None:
     machine.mode = "slow" if settings.get("on", True) else "normal"
+    machine.limit = float(settings.get("limit", 0)) if machine.mode == "slow" else 0.0
     roots.install(machine.root, nursery.folder, mode=machine.mode, seconds=float(settings.get("seconds", 3600)))
 
 
@@ -83,4 +84,5 @@ FAULTS: Mapping[str, Fault] = {
     "break-key-output": _break_key_output,
     "slow": _slow,
 }
-"""What `POST /_lab/machines/<id>/<fault>` offers; `break-key-output` and `slow` take `{"on": false}` to end the fault."""
+"""What `POST /_lab/machines/<id>/<fault>` offers; `break-key-output` and `slow` take `{"on": false}` to end the fault;
+`slow` takes `seconds`, and `limit`: the seconds after which the SSM agent gives a script up, whatever its document says."""

@@ -13,7 +13,10 @@ from isthmus_lab.world import Instance
 
 @dataclass(kw_only=True, slots=True)
 class Machine:
-    """`booted_at` is epoch seconds of the lab's clock; `ended_at` the monotonic time at which its service was seen to have ended, or 0."""
+    """`booted_at` is epoch seconds of the lab's clock; `ended_at` the monotonic time at which its service was seen to have ended, or 0.
+
+    `limit` shortens the time limit of scripts (seconds; 0: as their documents say), for tests of what a time-out leads to.
+    """
 
     instance: Instance
     root: Path
@@ -23,6 +26,7 @@ class Machine:
     agent_stopped: bool = False
     vanished: bool = False
     ended_at: float = 0.0
+    limit: float = 0.0
     scripts: set[Child] = field(default_factory=set)
 
     @property

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from isthmus_lab.machines import faults, roots, scripts
@@ -127,6 +128,8 @@ class Machines:
                 machine = self._machines.get(script.instance.instance_id) or await self._boot(script.instance)
         async with self._slots:
             if not machine.vanished:
+                if machine.limit:
+                    script = replace(script, timeout=min(script.timeout, machine.limit))
                 outcome = await scripts.run(self.nursery, machine.root, script, machine.scripts)
                 if self._machines.get(script.instance.instance_id) is machine and not machine.vanished:
                     return outcome

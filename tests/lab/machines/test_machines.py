@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.lab.machines.fake_world import UBUNTU, FakeWorld
 
 from isthmus_lab.machines import launcher
 from isthmus_lab.machines.scripts import Outcome, Script
 from isthmus_lab.machines.supervisor import Machines
 from isthmus_lab.world import Instance
+from tests.lab.machines.fake_world import UBUNTU, FakeWorld
 
 
 class Harness:

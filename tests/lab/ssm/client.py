@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab.machines.fake_world import FakeWorld
 
 from isthmus_lab.ssm.service import SsmService
 from isthmus_lab.world import Instance
+from tests.lab.machines.fake_world import FakeWorld
 
 CONTENT = {
     "schemaVersion": "2.2",

@@ -8,10 +8,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.lab.machines.fake_world import ACCOUNT, REGION, FakeWorld
-from tests.lab.ssm.client import CONTENT, TEXT, Client, on_ssm, refused
 
 from isthmus_lab.ssm.service import SsmService
+from tests.lab.machines.fake_world import ACCOUNT, REGION, FakeWorld
+from tests.lab.ssm.client import CONTENT, TEXT, Client, on_ssm, refused
 
 
 def test_documents_have_versions_and_hashes(tmp_path: Path) -> None:

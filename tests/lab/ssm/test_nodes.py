@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from isthmus_lab.ssm.service import SsmService
 from tests.lab.machines.fake_world import UBUNTU, FakeWorld, instance_id
 from tests.lab.ssm.client import Client, on_ssm, refused
-
-from isthmus_lab.ssm.service import SsmService
 
 
 def test_nodes_need_a_running_instance_and_a_way_to_reach_it(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab.machines.fake_world import ACCOUNT, REGION, WINDOWS, FakeWorld, instance_id
-from tests.lab.ssm.client import TEXT, Client, Refused, refused
 
 from isthmus_lab.ssm.service import SsmService
+from tests.lab.machines.fake_world import ACCOUNT, REGION, WINDOWS, FakeWorld, instance_id
+from tests.lab.ssm.client import TEXT, Client, Refused, refused
 
 
 def test_what_send_command_refuses(tmp_path: Path) -> None:

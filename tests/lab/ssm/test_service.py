@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from isthmus_lab.ssm.service import SsmService
 from tests.lab.machines.fake_world import FakeWorld
 from tests.lab.ssm.client import TEXT, Client, on_ssm, refused
-
-from isthmus_lab.ssm.service import SsmService
 
 
 def test_falls_through_and_malformed_requests(tmp_path: Path) -> None:
