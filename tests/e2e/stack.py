@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -82,7 +83,8 @@ class Server:
         if not (self.data / "server.json").exists():
             return False
         try:
-            return httpx.get(f"https://localhost:{self.port}/readyz", verify=str(ca), timeout=5, trust_env=False).status_code == 200
+            context = ssl.create_default_context(cafile=ca)
+            return httpx.get(f"https://localhost:{self.port}/readyz", verify=context, timeout=5, trust_env=False).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -1,0 +1,99 @@
+"""A search for secrets: what a secret looks like, the real ones of a run in the forms they could be written down, and where to look."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+PATTERNS: Mapping[str, re.Pattern[bytes]] = {
+    "a private key in PEM": re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[\s\\]"),
+    "a token": re.compile(rb"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}"),
+    # DER in base64: SEQUENCE, INTEGER 0, then the modulus (PKCS#1); rsaEncryption with version 0 (PKCS#8); the same for curves.
+    "an RSA key (PKCS#1)": re.compile(rb"MII[A-Za-z0-9+/_-]{3}IBAAKCA[A-Za-z0-9+/_-]{2}A"),
+    "an RSA key (PKCS#8)": re.compile(rb"MII[A-Za-z0-9+/_-]{3}IBADANBgkqhkiG9w0BAQEFAASC"),
+    "a curve's key": re.compile(
+        rb"MI[A-Za-z0-9+/_-]{0,6}AgE[AB][A-Za-z0-9+/_-]{0,24}BggqhkjOPQMBBw[A-Za-z0-9+/_-]{0,8}(?:wawIBAQQg|awIBAQ)"
+    ),
+    # The same DER as bytes.
+    "an RSA key (DER)": re.compile(rb"\x30\x82..\x02\x01\x00\x02\x82.\x01\x00[\x80-\xff]", re.DOTALL),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Find:
+    """Something that should not be there."""
+
+    place: str
+    what: str
+    text: bytes
+
+
+def forms(secret: bytes) -> set[bytes]:
+    """A binary secret as it could stand somewhere: raw, hexadecimal, base64 at each alignment (plain, URL-safe)."""
+    found = {secret, secret.hex().encode(), secret.hex().upper().encode()}
+    for offset in range(3):
+        padded = base64.b64encode(b"\0" * offset + secret)
+        middle = padded[4 if offset else 0 : -4]  # whole groups only: those at the ends depend on the neighbours
+        found |= {middle, middle.translate(bytes.maketrans(b"+/", b"-_"))}
+    return found
+
+
+def key_forms(pem: bytes) -> set[bytes]:
+    """Every form of the private key in a PEM file: its containers, and the numbers that make it private."""
+    key = serialization.load_pem_private_key(pem, None)
+    assert isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))
+    parts: list[bytes] = []
+    for container in (serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8):
+        parts.append(key.private_bytes(serialization.Encoding.DER, container, serialization.NoEncryption()))
+    if isinstance(key, rsa.RSAPrivateKey):
+        numbers = key.private_numbers()
+        parts += [one.to_bytes((one.bit_length() + 7) // 8, "big") for one in (numbers.d, numbers.p, numbers.q)]
+        decimal = [str(numbers.d).encode(), str(numbers.p).encode()]
+    else:
+        scalar = key.private_numbers().private_value
+        parts.append(scalar.to_bytes(32, "big"))
+        decimal = [str(scalar).encode()]
+    lines = [line for line in pem.splitlines() if len(line) == 64 and not line.startswith(b"-")][1:]
+    return set().union(*map(forms, parts), decimal, lines)
+
+
+def text_forms(secret: str) -> set[bytes]:
+    """A secret text: as it is, and in base64."""
+    raw = secret.encode()
+    return {raw} | {form for form in forms(raw) if len(form) >= 16}
+
+
+class Search:
+    """Looks for patterns and for named secrets. `secrets` maps what a thing is to its forms."""
+
+    def __init__(self, secrets: Mapping[str, Iterable[bytes]]) -> None:
+        self._named = {form: name for name, of_one in secrets.items() for form in of_one}
+        assert all(len(form) >= 16 for form in self._named), "a short needle would be found everywhere"
+        # Every form of 20 bytes or so that begins a needle, found in one pass over the text; then the whole needle is compared.
+        self._starts: dict[bytes, list[bytes]] = {}
+        for form in self._named:
+            self._starts.setdefault(form[:16], []).append(form)
+        self._any = re.compile(b"|".join(map(re.escape, self._starts))) if self._starts else None
+
+    def look(self, place: str, content: bytes) -> Iterator[Find]:
+        """What is found in a text or in bytes."""
+        for what, pattern in PATTERNS.items():
+            for match in pattern.finditer(content):
+                yield Find(place=place, what=what, text=match.group()[:60])
+        for match in self._any.finditer(content) if self._any else ():
+            for form in self._starts[match.group()]:
+                if content.startswith(form, match.start()):
+                    yield Find(place=place, what=self._named[form], text=form[:60])
+
+    def look_at_files(self, folder: Path, *, without: Iterable[Path] = ()) -> tuple[list[Path], list[Find]]:
+        """Every file below a folder, outside `without`: which were read, and what was found in them (in their names too)."""
+        closed = tuple(without)
+        read = [path for path in sorted(folder.rglob("*")) if path.is_file() and not any(path.is_relative_to(one) for one in closed)]
+        found = [find for path in read for find in self.look(str(path), str(path).encode() + b"\n" + path.read_bytes())]
+        return read, found
