@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
@@ -17,6 +17,7 @@ from isthmus.store import Store
 from isthmus.store.tables import resources
 
 ROLE_ASSIGNMENTS = "microsoft.authorization/roleassignments"
+_ASSIGNED = select(resources.c.document).where(resources.c.source == bindparam("principal"), resources.c.type == ROLE_ASSIGNMENTS)
 _KINDS = {"user": "User", "application": "Application", "machine": "ManagedIdentity", "system": "Application"}
 
 
@@ -53,9 +54,8 @@ class Access:
 
     def assignments(self, principal: str) -> list[RoleAssignment]:
         """Every assignment of a principal."""
-        wanted = (resources.c.source == f"principal:{principal.lower()}", resources.c.type == ROLE_ASSIGNMENTS)
         with self._store.read() as connection:
-            documents = connection.execute(select(resources.c.document).where(*wanted)).scalars().all()
+            documents = connection.execute(_ASSIGNED, {"principal": f"principal:{principal.lower()}"}).scalars().all()
         found = (orjson.loads(document)["properties"] for document in documents)
         return [RoleAssignment(principal_id=one["principalId"], role=one["roleDefinitionId"], scope=one["scope"]) for one in found]
 

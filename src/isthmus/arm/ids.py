@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote
 
 from isthmus.arm.errors import ArmError
@@ -33,6 +34,7 @@ class ResourceId:
     namespace: str
     types: tuple[str, ...]
     names: tuple[str, ...]
+    _text: str = field(default="", compare=False, repr=False)
 
     @property
     def is_collection(self) -> bool:
@@ -83,6 +85,11 @@ class ResourceId:
         return self.namespace == RESOURCES and len(self.types) == 1 and self.types[0].lower() == plumbing
 
     def __str__(self) -> str:
+        if not self._text:
+            object.__setattr__(self, "_text", self._render())
+        return self._text
+
+    def _render(self) -> str:
         above = "" if self.scope is None else str(self.scope)
         path = "".join(f"/{part}" for pair in zip(self.types, self.names, strict=False) for part in pair)
         if self.is_collection:
@@ -130,6 +137,20 @@ def parse(text: str) -> ResourceId:
         current, position = _link(text, segments, position, current)
     assert current is not None
     return current
+
+
+def stored(text: str) -> ResourceId:
+    """The id of a row: text that `str` of an id once made, so that it is split and not examined. Scopes are shared between ids."""
+    scope, found, path = text.rpartition("/providers/")
+    if not found:
+        return _scope(text)
+    namespace, *rest = path.split("/")
+    return ResourceId(_scope(scope) if scope else None, namespace, tuple(rest[::2]), tuple(rest[1::2]), text)
+
+
+@lru_cache(maxsize=1024)
+def _scope(text: str) -> ResourceId:
+    return parse_resource(text)
 
 
 def parse_resource(text: str) -> ResourceId:

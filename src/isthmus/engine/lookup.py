@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from isthmus.arm.envelope import Resource
 from isthmus.arm.ids import ResourceId
 from isthmus.engine.rows import from_row
 from isthmus.store import Store
 from isthmus.store.tables import resource_tags, resources
+
+_BY_KEY = select(resources).where(resources.c.key == bindparam("wanted"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,5 +86,5 @@ class Lookup:
 
 def find(connection: Connection, key: str) -> Resource | None:
     """The resource with this key within a transaction."""
-    row = connection.execute(select(resources).where(resources.c.key == key)).first()
+    row = connection.execute(_BY_KEY, {"wanted": key}).first()
     return None if row is None else from_row(row)

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Row
 
 from isthmus.arm.envelope import Resource, SystemData
-from isthmus.arm.ids import parse_resource
+from isthmus.arm.ids import stored
 
 
 def to_row(resource: Resource, etag: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def from_row(row: Row[Any]) -> Resource:
     document = orjson.loads(row.document)
     created_by, created_kind, changed_by, changed_kind = document["system"]
     return Resource(
-        id=parse_resource(row.id),
+        id=stored(row.id),
         location=row.location,
         tags=document["tags"],
         properties=document["properties"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from isthmus.solutions import ledger, places
 from isthmus.solutions.subject import Subject
 from isthmus.store.tables import resources
 
+_CHUNK = 400
 ACTOR = Actor(id="isthmus:inventory", kind="Application", name="Isthmus inventory")
 
 
@@ -52,32 +53,38 @@ class Projector:
         with self._engine.store.begin() as connection:
             if lookup.find(connection, self._subject.solution.id.key) is None:
                 raise SolutionGone
+            readings = list(readings)
+            self._open(connection, readings)
             puts: list[Resource] = []
             ends: list[tuple[Listed | Gap, list[str]]] = []
             for reading in readings:
                 if isinstance(reading, Item):
                     puts.extend(self._project(connection, reading))
                 else:
-                    ends.append((reading, self._end(connection, reading)))
+                    ends.append((reading, self._end(reading)))
             if puts:
                 change = Change(puts=(*self._hosts(connection, puts), *puts), detail={"scan": self._scan})
                 self._engine.apply_within(connection, change, ACTOR, "inventory/project", str(self._subject.solution.id))
                 self.written += len(puts)
             ledger.close(connection, self._subject.solution.id.key, self._scan, ends, self._engine.now())
 
-    def _open(self, connection: Connection, cell: Cell) -> _OpenCell:
-        found = self._cells.get(cell)
-        if found is None:
-            source = places.source_of(self._guid, cell.account, cell.region, cell.type)
-            rows = connection.execute(select(resources.c.key, resources.c.digest).where(resources.c.source == source))
-            found = self._cells[cell] = _OpenCell(known={row.key: row.digest or "" for row in rows})
-        return found
+    def _open(self, connection: Connection, readings: Sequence[Reading]) -> None:
+        """Load what is stored of the cells that begin here. Most cells are empty, so one query asks for many."""
+        cells = {reading.cell for reading in readings} - self._cells.keys()
+        by_source = {places.source_of(self._guid, cell.account, cell.region, cell.type): cell for cell in cells}
+        stored: dict[str, dict[str, str]] = {source: {} for source in by_source}
+        sources = list(by_source)
+        for start in range(0, len(sources), _CHUNK):
+            chosen = resources.c.source.in_(sources[start : start + _CHUNK])
+            for row in connection.execute(select(resources.c.source, resources.c.key, resources.c.digest).where(chosen)):
+                stored[row.source][row.key] = row.digest or ""
+        self._cells.update((cell, _OpenCell(known=stored[source])) for source, cell in by_source.items())
 
     def _project(self, connection: Connection, item: Item) -> Iterable[Resource]:
         """The projection of an item, unless the stored one says the same; terminated instances count as gone."""
         if item.cell.type == "ec2Instances" and _state_of(item) == "terminated":
             return
-        cell = self._open(connection, item.cell)
+        cell = self._cells[item.cell]
         id = places.projection_id(item, self._subscription)
         digest = hashlib.sha256(f"{item.digest}|{self._subject.connector.id}".encode()).hexdigest()
         cell.seen.add(id.key)
@@ -108,16 +115,10 @@ class Projector:
             digest=digest,
         )
 
-    def _end(self, connection: Connection, end: Listed | Gap) -> list[str]:
+    def _end(self, end: Listed | Gap) -> list[str]:
         """Keys that a complete cell listed no more; a gap claims nothing."""
-        cell = self._cells.get(end.cell)
-        if isinstance(end, Gap):
-            self._cells.pop(end.cell, None)
-            return []
-        if cell is None:
-            cell = self._open(connection, end.cell)
-        del self._cells[end.cell]
-        return sorted(set(cell.known) - cell.seen)
+        cell = self._cells.pop(end.cell)
+        return [] if isinstance(end, Gap) else sorted(set(cell.known) - cell.seen)
 
     def _hosts(self, connection: Connection, puts: Iterable[Resource]) -> list[Resource]:
         """The group of the account, and the bare machines and clusters that projections extend, where they do not exist yet."""

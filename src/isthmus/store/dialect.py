@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -66,13 +67,18 @@ def is_sqlite(connection: Connection | Engine) -> bool:
 
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, keep: Sequence[str] = ()) -> None:
     """Insert rows or replace those with the same primary key, except the columns in `keep`, which stay as they were."""
-    if not rows:
-        return
-    insert = sqlite.insert(table) if is_sqlite(connection) else postgresql.insert(table)
+    if rows:
+        connection.execute(_upsert(connection.dialect.name, table, tuple(rows[0]), tuple(keep)), list(rows))
+
+
+@cache
+def _upsert(backend: str, table: Table, columns: tuple[str, ...], keep: tuple[str, ...]) -> Executable:
+    """The statement, kept: building its columns anew costs more than running it."""
+    insert = sqlite.insert(table) if backend == "sqlite" else postgresql.insert(table)
     keys = [column.name for column in table.primary_key.columns]
-    changed = {name: insert.excluded[name] for name in rows[0] if name not in keys and name not in keep}
-    statement = insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
-    connection.execute(statement, list(rows))
+    offered = insert.excluded
+    changed = {name: offered[name] for name in columns if name not in keys and name not in keep}
+    return insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
 
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
