@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import signal
@@ -72,7 +73,7 @@ def run(settings: Settings, *, exact_port: bool, log_file: Path | None) -> None:
                 server.run(sockets=[listener])
             finally:
                 client.remove_note(data, note.pid)
-        if not server.started:
+        if not server.started and not stop.told:
             raise ArmError("ServerNotStarted", "The server could not start; the log says why.", status=500)
         structlog.get_logger("isthmus").info("stopped")
 
@@ -107,7 +108,7 @@ def bind(host: str, port: int, *, exact: bool = False) -> socket.socket:
 
 
 def _is_taken(error: OSError) -> bool:
-    return error.errno in (98, 13)  # EADDRINUSE, EACCES (a port below 1024)
+    return error.errno == errno.EADDRINUSE
 
 
 @contextmanager
@@ -133,6 +134,7 @@ class _Stop:
 
     def __init__(self) -> None:
         self._server: uvicorn.Server | None = None
+        self.told = False
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, self._told)
 
@@ -143,6 +145,7 @@ class _Stop:
         yield
 
     def _told(self, _kind: int, _frame: FrameType | None) -> None:
+        self.told = True
         if self._server is None:
             raise SystemExit(0)
         self._server.should_exit = True
