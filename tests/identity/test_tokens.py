@@ -328,7 +328,7 @@ def test_a_machine_signs_in_with_its_registered_key(
     )
 
 
-@pytest.mark.parametrize(("state", "days"), [("pending", 90), ("removed", 90), ("enrolled", 0)])
+@pytest.mark.parametrize(("state", "days"), [("pending", 90), ("enrolled", 0)])
 def test_only_enrolled_machines_sign_in(
     endpoint: TokenEndpoint, enrol: Callable[..., str], clock: Clock, key_of: Keys, store: Store, state: str, days: int
 ) -> None:
@@ -431,4 +431,7 @@ def test_a_removed_machine_is_refused_at_once(
     assert endpoint.answer(assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock))))
     with store.begin() as connection:
         connection.execute(update(registrations).values(state="removed"))
-    refused(endpoint, assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock, jti="2"))), oauth.BAD_ASSERTION)
+    caught = refused(endpoint, assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock, jti="2"))), oauth.BAD_ASSERTION)
+    assert caught.status == 410, "the agent forgets its identity"
+    stranger = refused(endpoint, assertion_form(vm_id, key_of("other").sign(statement(vm_id, clock, jti="3"))), oauth.BAD_ASSERTION)
+    assert stranger.status == 401

@@ -203,6 +203,9 @@ class TokenEndpoint:
         _refuse_strangers(parsed, _machine_keys(row))
         with self._store.begin() as connection:
             again = _registration(connection, client_id, locked=True)
+            if again is not None and again["state"] in ("removed", "left"):
+                # 410 tells the agent, which has just proven its key, to forget this identity instead of asking for ever.
+                raise OAuthError("invalid_client", "The machine was removed. Onboard it again.", code=oauth.BAD_ASSERTION, status=410)
             if again is None or again["state"] != "enrolled" or not _is_ahead(again["expires_at"], self._clock()):
                 raise unknown_client("The machine is not enrolled, or its registration has expired. Onboard it again.", oauth.BAD_ASSERTION)
             keys = _machine_keys(again)
