@@ -185,8 +185,22 @@ def _show_client(client: clients.Client) -> dict[str, Any]:
 
 def _ledger(engine: Engine) -> tuple[ResourceType, ...]:
     """What a solution's scans did, and the state of each scope: extensions of a solution configuration."""
+    extension = frozenset({Scope.EXTENSION})
+    return tuple(
+        ResourceType(
+            name=f"Isthmus.Inventory/{kind}",
+            scopes=extension,
+            lists=extension,
+            extends=(CONFIGURATIONS,),
+            versions=VERSIONS,
+            enumerate=listed,
+        )
+        for kind, listed in (("scans", _scans(engine)), ("scopes", _scopes(engine)))
+    )
 
-    def scan_list(ask: Ask) -> Iterable[Mapping[str, Any]]:
+
+def _scans(engine: Engine) -> Callable[[Ask], Iterable[Mapping[str, Any]]]:
+    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
         parent = ask.id.parent
         assert parent is not None
         with engine.store.read() as connection:
@@ -208,7 +222,11 @@ def _ledger(engine: Engine) -> tuple[ResourceType, ...]:
         )
         return sorted(bodies, key=lambda body: str(body["id"]).lower())
 
-    def scope_list(ask: Ask) -> Iterable[Mapping[str, Any]]:
+    return listed
+
+
+def _scopes(engine: Engine) -> Callable[[Ask], Iterable[Mapping[str, Any]]]:
+    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
         parent = ask.id.parent
         assert parent is not None
         with engine.store.read() as connection:
@@ -234,18 +252,7 @@ def _ledger(engine: Engine) -> tuple[ResourceType, ...]:
         )
         return sorted(bodies, key=lambda body: str(body["id"]).lower())
 
-    extension = frozenset({Scope.EXTENSION})
-    return tuple(
-        ResourceType(
-            name=f"Isthmus.Inventory/{kind}",
-            scopes=extension,
-            lists=extension,
-            extends=(CONFIGURATIONS,),
-            versions=VERSIONS,
-            enumerate=listed,
-        )
-        for kind, listed in (("scans", scan_list), ("scopes", scope_list))
-    )
+    return listed
 
 
 def _operations(engine: Engine) -> ResourceType:
