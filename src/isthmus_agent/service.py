@@ -29,7 +29,8 @@ FIRST_RETRY, LAST_RETRY = 1.0, 300.0
 class Dice(Protocol):
     """The random source; `random.Random` is one."""
 
-    def uniform(self, a: float, b: float) -> float: ...
+    def uniform(self, a: float, b: float) -> float:
+        """A number from `a` to `b`."""
 
 
 class Service:

@@ -21,16 +21,11 @@ from ministack.core import iam_actions, iam_evaluator, responses, router
 from ministack.services import ec2, iam, ssm, sts
 from ministack.services.cloudformation import provisioners
 
+from isthmus_lab.hooks import Handler, Headers, NewService, Query, ResourceHandlers, ResourceNamer, Wrapper
 from isthmus_lab.world import Denial, Instance, Response, RoleCredentials
 
 MINISTACK = "1.5.33"
 
-Headers = dict[str, str]
-Query = dict[str, list[str]]
-Handler = Callable[[str, str, Headers, bytes, Query], Awaitable[Response]]
-Wrapper = Callable[[str, str, Headers, bytes, Query, Handler], Awaitable[Response]]
-ResourceNamer = Callable[[str, Callable[[str], str], bytes, str, str], str | None]
-"""(IAM action, reader of query parameters, body, region, account) to the ARN that the call is authorised on, None to leave it."""
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -89,7 +84,7 @@ class Adapter:
 
         engine.SERVICE_HANDLERS[service] = wrapped
 
-    def add_service(self, service: "NewService", handler: Handler) -> None:
+    def add_service(self, service: NewService, handler: Handler) -> None:
         """Add a service that ministack lacks, under its signing name; ministack signs and authorises for it."""
         name = service.name
         if name in engine.SERVICE_HANDLERS:
@@ -152,15 +147,19 @@ class Adapter:
 
     @property
     def endpoint(self) -> str:
+        """See `World`."""
         return self._endpoint
 
     def account(self) -> str:
+        """See `World`."""
         return str(responses.get_account_id())
 
     def region(self) -> str:
+        """See `World`."""
         return str(responses.get_region())
 
     def caller_arn(self) -> str:
+        """See `World`; empty where nobody is known by the call's key."""
         identity = iam_evaluator.resolve_caller_identity(access_key_of_call.get())
         return str(identity["userArn"]) if identity else ""
 
@@ -170,10 +169,12 @@ class Adapter:
             yield
 
     def within(self, account: str, region: str) -> AbstractContextManager[None]:
+        """See `World`."""
         scope: AbstractContextManager[None] = self._within(account, region)
         return scope
 
     def denial(self, action: str, resource: str, context: Mapping[str, Any] | None = None) -> Denial | None:
+        """See `World`; the message is the one that ministack gives for the caller's kind."""
         service = action.partition(":")[0]
         denied = iam_evaluator.enforce(access_key_of_call.get(), action, service, self.region(), resource, dict(context or {}))
         if denied is None:
@@ -187,13 +188,16 @@ class Adapter:
     # ── EC2 ──
 
     def instances(self, account: str, region: str) -> list[Instance]:
+        """See `World`."""
         return [_instance(account, region, record) for record in ec2._instances.values_scoped(account, region) if _lives(record)]
 
     def instance(self, account: str, region: str, instance_id: str) -> Instance | None:
+        """See `World`."""
         record = ec2._instances.get_scoped(account, region, instance_id)
         return _instance(account, region, record) if record else None
 
     def every_instance(self) -> list[Instance]:
+        """See `World`."""
         return [_instance(account, region, record) for (account, region, _), record in ec2._instances.all_items() if _lives(record)]
 
     def instance_ids(self) -> list[str]:
@@ -305,12 +309,14 @@ class Adapter:
         return [{"secret": str(one["SecretAccessKey"]), "token": str(one["SessionToken"])} for one in sts._sessions.values()]
 
     def role_credentials(self, account: str, role_name: str, session_name: str, seconds: int) -> RoleCredentials:
+        """See `World`."""
         role = self.role(account, role_name)
         if role is None:
             raise LookupError(f"Account {account} has no role {role_name}.")
         return self.open_session(role, session_name, seconds, {})
 
     def role_allows(self, account: str, role_name: str, action: str, region: str) -> bool:
+        """See `World`; a role that does not exist allows nothing."""
         if self.role(account, role_name) is None:
             return False
         arn = f"arn:aws:sts::{account}:assumed-role/{role_name}/lab"
@@ -322,13 +328,14 @@ class Adapter:
         return bool(result.decision == "Allow")
 
     def default_host_management(self, account: str, region: str) -> str | None:
+        """See `World`."""
         setting = ssm._service_settings.get_scoped(account, region, "/ssm/managed-instance/default-ec2-instance-management-role")
         value = str(setting["value"]) if setting else "$None"
         return None if value == "$None" else value.rpartition("/")[2]
 
     # ── CloudFormation ──
 
-    def resource_type(self, name: str, handlers: "ResourceHandlers") -> None:
+    def resource_type(self, name: str, handlers: ResourceHandlers) -> None:
         """Teach CloudFormation a resource type."""
         entry = {field.name: getattr(handlers, field.name) for field in dataclasses.fields(handlers)}
         provisioners._RESOURCE_HANDLERS[name] = {verb: function for verb, function in entry.items() if function is not None}
@@ -343,27 +350,6 @@ class Adapter:
             return create(logical_id, properties, stack)
 
         entry["create"] = guarded
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class NewService:
-    """A service to add: signing name (also its IAM prefix), botocore's name, XML namespace where it speaks the query protocol."""
-
-    name: str
-    botocore: str
-    query_namespace: str = ""
-
-
-Attributes = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class ResourceHandlers:
-    """Handlers of a CloudFormation type. They run with the account and region of the stack and raise ValueError to fail the resource."""
-
-    create: Callable[[str, dict[str, Any], str], tuple[str, Attributes]]
-    delete: Callable[[str, dict[str, Any]], None]
-    update: Callable[[str, dict[str, Any], dict[str, Any], str], tuple[str, Attributes]] | None = None
 
 
 def _lives(record: Mapping[str, Any]) -> bool:

@@ -10,8 +10,9 @@ from urllib.parse import parse_qs
 
 from pydantic import ValidationError
 
-from isthmus_lab.adapter import Adapter, Headers, Query, Receive, Scope, Send, access_key_of_call, action_of_call
+from isthmus_lab.adapter import Adapter, Receive, Scope, Send, access_key_of_call, action_of_call
 from isthmus_lab.faults import FaultRule, Faults
+from isthmus_lab.hooks import Headers, Query
 from isthmus_lab.pack.fixtures import Fixture, Fixtures
 from isthmus_lab.pack.install import CLOSED_REGION
 from isthmus_lab.pack.issuers import Issuer, Issuers

@@ -106,11 +106,16 @@ class Document(Protocol):
     """A stored SSM document: its name, newest version (`"1"`, `"2"` …) and Sha256 of the content."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name, unique within account and region."""
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """The newest version, a number from 1 as text."""
+
     @property
-    def hash(self) -> str: ...
+    def hash(self) -> str:
+        """Sha256 of the newest content, in hexadecimal."""
 
 
 class Documents(Protocol):
@@ -122,9 +127,14 @@ class Documents(Protocol):
 
     def put(
         self, account: str, region: str, name: str, content: dict[str, Any] | str, document_type: str, tags: Mapping[str, str]
-    ) -> Document: ...
-    def get(self, account: str, region: str, name: str) -> Document | None: ...
-    def delete(self, account: str, region: str, name: str) -> None: ...
+    ) -> Document:
+        """Create, or make a new version; see above."""
+
+    def get(self, account: str, region: str, name: str) -> Document | None:
+        """The document, or None."""
+
+    def delete(self, account: str, region: str, name: str) -> None:
+        """Forget the document; an unknown name is no error."""
 
 
 class Ssm(Protocol):
@@ -136,9 +146,12 @@ class Ssm(Protocol):
     """
 
     @property
-    def operations(self) -> frozenset[str]: ...
+    def operations(self) -> frozenset[str]:
+        """Names of what `__call__` answers."""
+
     @property
-    def documents(self) -> Documents: ...
+    def documents(self) -> Documents:
+        """The documents, for CloudFormation."""
 
     async def __call__(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-from isthmus_lab.adapter import Adapter, Headers, NewService, Query
+from isthmus_lab.adapter import Adapter
+from isthmus_lab.hooks import Headers, NewService, Query
 from isthmus_lab.world import Response
 
 BRIDGED = (

@@ -4,7 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from isthmus_lab.adapter import Adapter, Attributes, ResourceHandlers
+from isthmus_lab.adapter import Adapter
+from isthmus_lab.hooks import Attributes, ResourceHandlers
 from isthmus_lab.pack.providers import Providers
 from isthmus_lab.world import Documents
 

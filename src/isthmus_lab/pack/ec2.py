@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from isthmus_lab.adapter import Adapter, Handler, Headers, Query, platform_of
+from isthmus_lab.adapter import Adapter, platform_of
+from isthmus_lab.hooks import Handler, Headers, Query
 from isthmus_lab.pack.forms import (
     Form,
     TokenMismatchError,

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from isthmus_lab.adapter import Adapter, Handler, Headers, NewService, Query, action_of_call
+from isthmus_lab.adapter import Adapter, action_of_call
+from isthmus_lab.hooks import Handler, Headers, NewService, Query
 from isthmus_lab.world import Response
 
 NEW = (

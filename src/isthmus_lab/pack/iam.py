@@ -1,6 +1,7 @@
 """IAM where ministack is not as strict or as complete: OIDC providers, paging, virtual MFA devices, policy sizes."""
 
-from isthmus_lab.adapter import Adapter, Handler, Headers, Query
+from isthmus_lab.adapter import Adapter
+from isthmus_lab.hooks import Handler, Headers, Query
 from isthmus_lab.pack.forms import (
     Form,
     TokenMismatchError,

@@ -1,6 +1,7 @@
 """Puts the pack in front of ministack."""
 
-from isthmus_lab.adapter import Adapter, Handler, Headers, Query
+from isthmus_lab.adapter import Adapter
+from isthmus_lab.hooks import Handler, Headers, Query
 from isthmus_lab.pack.bridge import Bridge
 from isthmus_lab.pack.cloudformation import OidcProviderType, SsmDocumentType, refuse_taken_role_name
 from isthmus_lab.pack.ec2 import Ec2, instance_fields

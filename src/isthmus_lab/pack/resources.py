@@ -6,7 +6,8 @@ Source: AWS' Service Authorization Reference for EC2, IAM and Systems Manager.
 import json
 from collections.abc import Callable
 
-from isthmus_lab.adapter import Adapter, ResourceNamer
+from isthmus_lab.adapter import Adapter
+from isthmus_lab.hooks import ResourceNamer
 
 
 def resource_namer(adapter: Adapter) -> ResourceNamer:

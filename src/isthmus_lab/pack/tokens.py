@@ -36,10 +36,12 @@ class Token:
 
     @property
     def issuer(self) -> str:
+        """The claim `iss`, which names the OIDC provider."""
         return str(self.claims["iss"])
 
     @property
     def subject(self) -> str:
+        """The claim `sub`, as trust policies compare it."""
         return str(self.claims["sub"])
 
     @property

@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from isthmus_lab.adapter import SESSION_KEYS, Adapter, Handler, Headers, Query
+from isthmus_lab.adapter import SESSION_KEYS, Adapter
+from isthmus_lab.hooks import Handler, Headers, Query
 from isthmus_lab.pack.forms import Form, read_form, text
 from isthmus_lab.pack.issuers import Issuers
 from isthmus_lab.pack.providers import Providers

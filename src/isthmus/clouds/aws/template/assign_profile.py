@@ -43,6 +43,7 @@ class OutOfTime(Exception):
 
 
 def client(service: str, region: str) -> Any:
+    """A boto3 client with the credentials of the function's role; the SDK retries what passes."""
     return boto3.client(service, region_name=region, config=Config(retries={"mode": "standard", "max_attempts": 6}))
 
 
@@ -85,6 +86,7 @@ class Run:
         self.text = ""
 
     def enabled(self) -> list[str]:
+        """The regions that the account has enabled, in order of their names."""
         return sorted(region["RegionName"] for region in self.client("ec2", self.home).describe_regions()["Regions"])
 
     def start(self) -> list[list[str]]:
@@ -114,6 +116,7 @@ class Run:
             pending = pending[1:]
 
     def copy_document(self, region: str) -> None:
+        """Make the onboarding document of a region equal to that of the home region; a dry run and home itself need nothing."""
         if region == self.home or self.dry:
             return
         if not self.text:
@@ -131,6 +134,7 @@ class Run:
             ssm.update_document_default_version(Name=self.document, DocumentVersion=made["DocumentDescription"]["DocumentVersion"])
 
     def remove_copies(self) -> None:
+        """Delete the document everywhere but at home, where it belongs to the stack; what cannot be deleted stays and is logged."""
         for region in self.enabled():
             if region != self.home:
                 try:
@@ -156,6 +160,7 @@ class Run:
                 return
 
     def nodes(self, ssm: Any) -> Iterator[dict[str, Any]]:
+        """What Systems Manager knows of the region's machines, following the pages."""
         for page in ssm.get_paginator("describe_instance_information").paginate(PaginationConfig={"PageSize": 50}):
             yield from page["InstanceInformationList"]
 
@@ -199,6 +204,7 @@ class Run:
         return "propose", "PROFILE_NO_SSM", f"attach {self.core} to the role {role}"
 
     def judge_managed(self, instance: dict[str, Any], node: dict[str, Any] | None) -> tuple[str, str, str]:
+        """As `judge`, under default host management: no profile is at fault, so what is missing is the agent, its age or its connection."""
         if node is None:
             young = self.clock() - instance["LaunchTime"].timestamp() < AGENT_BACKOFF
             return "none", "SSM_BACKOFF" if young else "SSM_NOT_INSTALLED", "default host management is on, the agent never registered"
@@ -218,6 +224,7 @@ class Run:
         return self.verdicts[key]
 
     def inspect(self, arn: str, profile_id: str) -> tuple[str, str]:
+        """`verdict` without its memory: two calls to IAM."""
         try:
             profile = self.iam.get_instance_profile(InstanceProfileName=arn.rsplit("/", 1)[1])["InstanceProfile"]
         except ClientError as error:
@@ -233,6 +240,7 @@ class Run:
         return ("fine" if allowed else "powerless"), role["RoleName"]
 
     def associate(self, ec2: Any, row: dict[str, str], before: dict[str, str]) -> None:
+        """Give our profile to an instance that has none."""
         for attempt in range(7):
             try:
                 made = ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": self.profile}, InstanceId=row["instance"])
@@ -266,6 +274,7 @@ class Run:
         return None
 
     def association(self, ec2: Any, instance: str) -> dict[str, Any] | None:
+        """The living association of an instance with a profile, None without one."""
         found = ec2.describe_iam_instance_profile_associations(Filters=[{"Name": "instance-id", "Values": [instance]}])
         live = [one for one in found["IamInstanceProfileAssociations"] if one["State"] in ("associating", "associated")]
         return live[0] if live else None
@@ -340,7 +349,7 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
             run.remove_copies()
         else:
             result = perform(event, context, run)
-    except Exception as error:
+    except Exception as error:  # the border of a request: CloudFormation waits an hour for an answer
         if not deploys:
             raise
         # CloudFormation would wait an hour for an answer; a failed clean-up must not block the deletion of the stack.
