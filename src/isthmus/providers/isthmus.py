@@ -1,28 +1,24 @@
-"""Our own namespaces: Isthmus.Identity (clients, sign-in links), Isthmus.Inventory (scans, scopes), Isthmus.Operations, Isthmus.Audit."""
+"""Our own namespaces: Isthmus.Identity (clients, sign-in links) here, and what is only read in `history`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection
 
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
-from isthmus.audit import verify
 from isthmus.engine import Engine
 from isthmus.identity import clients, federation, links, secrets
+from isthmus.providers import history
 from isthmus.providers.bodies import Body, read
-from isthmus.solutions.subject import CONFIGURATIONS
-from isthmus.store.tables import audit_records, operations, scans, scopes
+from isthmus.providers.history import VERSIONS
 
-VERSIONS = ("2026-11-01",)
 CLIENTS = "Isthmus.Identity/clients"
-OPERATIONS = "Isthmus.Operations/longRunningOperations"
 _TENANT = frozenset({Scope.TENANT})
 
 
@@ -58,7 +54,7 @@ class Named(Body):
 def rows(engine: Engine, public_url: str) -> tuple[ResourceType, ...]:
     """The rows of these namespaces."""
     directory = Directory(engine=engine, public_url=public_url)
-    return (*directory.rows(), *_ledger(engine), _operations(engine), _audit(engine))
+    return (*directory.rows(), *history.rows(engine))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,145 +177,3 @@ def _show_client(client: clients.Client) -> dict[str, Any]:
             "signsAssertions": client.public_key is not None,
         },
     }
-
-
-def _ledger(engine: Engine) -> tuple[ResourceType, ...]:
-    """What a solution's scans did, and the state of each scope: extensions of a solution configuration."""
-    extension = frozenset({Scope.EXTENSION})
-    return tuple(
-        ResourceType(
-            name=f"Isthmus.Inventory/{kind}",
-            scopes=extension,
-            lists=extension,
-            extends=(CONFIGURATIONS,),
-            versions=VERSIONS,
-            enumerate=listed,
-        )
-        for kind, listed in (("scans", _scans(engine)), ("scopes", _scopes(engine)))
-    )
-
-
-def _scans(engine: Engine) -> Callable[[Ask], Iterable[Mapping[str, Any]]]:
-    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-        parent = ask.id.parent
-        assert parent is not None
-        with engine.store.read() as connection:
-            found = connection.execute(select(scans).where(scans.c.solution == parent.key).order_by(scans.c.id)).all()
-        bodies = (
-            {
-                "id": f"{parent}/providers/Isthmus.Inventory/scans/{row.id.replace(':', '-')}",
-                "name": row.id.replace(":", "-"),
-                "type": "Isthmus.Inventory/scans",
-                "properties": {
-                    "accountId": row.account,
-                    "status": row.status,
-                    "startTime": instant(row.started_at),
-                    "endTime": instant(row.ended_at) if row.ended_at else None,
-                    "summary": json.loads(row.summary),
-                },
-            }
-            for row in found
-        )
-        return sorted(bodies, key=lambda body: str(body["id"]).lower())
-
-    return listed
-
-
-def _scopes(engine: Engine) -> Callable[[Ask], Iterable[Mapping[str, Any]]]:
-    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-        parent = ask.id.parent
-        assert parent is not None
-        with engine.store.read() as connection:
-            found = connection.execute(select(scopes).where(scopes.c.solution == parent.key)).all()
-        bodies = (
-            {
-                "id": f"{parent}/providers/Isthmus.Inventory/scopes/{row.region or 'global'}.{row.type}",
-                "name": f"{row.region or 'global'}.{row.type}",
-                "type": "Isthmus.Inventory/scopes",
-                "properties": {
-                    "accountId": row.account,
-                    "region": row.region or "global",
-                    "resourceType": row.type,
-                    "outcome": row.outcome,
-                    "reason": row.reason,
-                    "rows": row.rows,
-                    "checkedAt": instant(row.checked_at),
-                    "completeAt": instant(row.complete_at) if row.complete_at else None,
-                    "deletionsFrozen": row.frozen,
-                },
-            }
-            for row in found
-        )
-        return sorted(bodies, key=lambda body: str(body["id"]).lower())
-
-    return listed
-
-
-def _operations(engine: Engine) -> ResourceType:
-    """Long-running operations of a subscription, for whoever may read all of it; the URL a client polls needs no such right."""
-
-    def body(row: Row[Any], subscription: str) -> dict[str, Any]:
-        return {
-            "id": f"/subscriptions/{subscription}/providers/{OPERATIONS}/{row.id}",
-            "name": row.id,
-            "type": OPERATIONS,
-            "properties": {
-                "kind": row.kind,
-                "resourceId": row.resource,
-                "status": row.status,
-                "startTime": instant(row.started_at),
-                "endTime": instant(row.ended_at) if row.ended_at is not None else None,
-                "percentComplete": row.percent,
-                "result": json.loads(row.result) if row.result is not None else None,
-                "error": json.loads(row.error) if row.error is not None else None,
-            },
-        }
-
-    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-        after = ask.query.get("$after", "").rpartition("/")[2]
-        wanted = (operations.c.subscription == ask.id.subscription.lower(), operations.c.id > after)
-        with engine.store.read() as connection:
-            found = connection.execute(select(operations).where(*wanted).order_by(operations.c.id).limit(1001)).all()
-        return (body(row, ask.id.subscription) for row in found)
-
-    def one(ask: Ask) -> Mapping[str, Any] | None:
-        wanted = (operations.c.subscription == ask.id.subscription.lower(), operations.c.id == ask.id.name.lower())
-        with engine.store.read() as connection:
-            row = connection.execute(select(operations).where(*wanted)).first()
-        return body(row, ask.id.subscription) if row is not None else None
-
-    here = frozenset({Scope.SUBSCRIPTION})
-    return ResourceType(name=OPERATIONS, scopes=here, lists=here, versions=VERSIONS, enumerate=listed, read=one)
-
-
-def _audit(engine: Engine) -> ResourceType:
-    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-        """In the order of the chain, starting after the token; names are zero-padded numbers so that text sorts like numbers."""
-        after = ask.query.get("$after", "").rpartition("/")[2]
-        with engine.store.read() as connection:
-            wanted = audit_records.c.seq > int(after or 0)
-            found = connection.execute(select(audit_records).where(wanted).order_by(audit_records.c.seq).limit(1001)).all()
-        for row in found:
-            yield {
-                "id": f"/providers/Isthmus.Audit/records/{row.seq:012d}",
-                "name": f"{row.seq:012d}",
-                "type": "Isthmus.Audit/records",
-                "properties": {
-                    "at": instant(row.at),
-                    "actor": row.actor,
-                    "action": row.action,
-                    "target": row.target,
-                    "outcome": row.outcome,
-                    "detail": json.loads(row.detail),
-                    "correlationId": row.correlation,
-                    "hash": row.hash,
-                },
-            }
-
-    def check(_resource: Resource | None, _ask: Ask) -> Answer:
-        with engine.store.read() as connection:
-            broken = verify(connection)
-        return Answer(body={"valid": broken is None, "firstBroken": broken})
-
-    action = Action(name="records", act=check, needs_resource=False)
-    return ResourceType(name="Isthmus.Audit/records", scopes=_TENANT, versions=VERSIONS, enumerate=listed, actions=(action,))

@@ -1,0 +1,148 @@
+"""What happened, to be read: scans and scopes of a solution (Isthmus.Inventory), Isthmus.Operations, Isthmus.Audit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Row, Table, select
+
+from isthmus.arm.envelope import Resource, instant
+from isthmus.arm.ids import ResourceId
+from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
+from isthmus.audit import verify
+from isthmus.engine import Engine
+from isthmus.solutions.subject import CONFIGURATIONS
+from isthmus.store.tables import audit_records, operations, scans, scopes
+
+VERSIONS = ("2026-11-01",)
+OPERATIONS = "Isthmus.Operations/longRunningOperations"
+
+
+def rows(engine: Engine) -> tuple[ResourceType, ...]:
+    """The rows of these namespaces."""
+    return (
+        _of_solution(engine, "Isthmus.Inventory/scans", scans, _scan),
+        _of_solution(engine, "Isthmus.Inventory/scopes", scopes, _scope),
+        _operations(engine),
+        _audit(engine),
+    )
+
+
+def _of_solution(engine: Engine, type: str, table: Table, show: Callable[[Row[Any]], tuple[str, dict[str, Any]]]) -> ResourceType:
+    """Rows of a table that has a column `solution`, as extensions of that solution configuration; `show` gives name and properties."""
+
+    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
+        solution: ResourceId | None = ask.id.parent
+        assert solution is not None
+        with engine.store.read() as connection:
+            found = connection.execute(select(table).where(table.c.solution == solution.key)).all()
+        shown = map(show, found)
+        bodies = [
+            {"id": f"{solution}/providers/{type}/{name}", "name": name, "type": type, "properties": properties}
+            for name, properties in shown
+        ]
+        return sorted(bodies, key=lambda body: str(body["id"]).lower())
+
+    extension = frozenset({Scope.EXTENSION})
+    return ResourceType(name=type, scopes=extension, lists=extension, extends=(CONFIGURATIONS,), versions=VERSIONS, enumerate=listed)
+
+
+def _scan(row: Row[Any]) -> tuple[str, dict[str, Any]]:
+    properties = {
+        "accountId": row.account,
+        "status": row.status,
+        "startTime": instant(row.started_at),
+        "endTime": instant(row.ended_at) if row.ended_at else None,
+        "summary": json.loads(row.summary),
+    }
+    return row.id.replace(":", "-"), properties
+
+
+def _scope(row: Row[Any]) -> tuple[str, dict[str, Any]]:
+    region = row.region or "global"
+    properties = {
+        "accountId": row.account,
+        "region": region,
+        "resourceType": row.type,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "rows": row.rows,
+        "checkedAt": instant(row.checked_at),
+        "completeAt": instant(row.complete_at) if row.complete_at else None,
+        "deletionsFrozen": row.frozen,
+    }
+    return f"{region}.{row.type}", properties
+
+
+def _operations(engine: Engine) -> ResourceType:
+    """Long-running operations of a subscription, for whoever may read all of it; the URL a client polls needs no such right."""
+
+    def body(row: Row[Any], subscription: str) -> dict[str, Any]:
+        return {
+            "id": f"/subscriptions/{subscription}/providers/{OPERATIONS}/{row.id}",
+            "name": row.id,
+            "type": OPERATIONS,
+            "properties": {
+                "kind": row.kind,
+                "resourceId": row.resource,
+                "status": row.status,
+                "startTime": instant(row.started_at),
+                "endTime": instant(row.ended_at) if row.ended_at is not None else None,
+                "percentComplete": row.percent,
+                "result": json.loads(row.result) if row.result is not None else None,
+                "error": json.loads(row.error) if row.error is not None else None,
+            },
+        }
+
+    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
+        after = ask.query.get("$after", "").rpartition("/")[2]
+        wanted = (operations.c.subscription == ask.id.subscription.lower(), operations.c.id > after)
+        with engine.store.read() as connection:
+            found = connection.execute(select(operations).where(*wanted).order_by(operations.c.id).limit(1001)).all()
+        return (body(row, ask.id.subscription) for row in found)
+
+    def one(ask: Ask) -> Mapping[str, Any] | None:
+        wanted = (operations.c.subscription == ask.id.subscription.lower(), operations.c.id == ask.id.name.lower())
+        with engine.store.read() as connection:
+            row = connection.execute(select(operations).where(*wanted)).first()
+        return body(row, ask.id.subscription) if row is not None else None
+
+    here = frozenset({Scope.SUBSCRIPTION})
+    return ResourceType(name=OPERATIONS, scopes=here, lists=here, versions=VERSIONS, enumerate=listed, read=one)
+
+
+def _audit(engine: Engine) -> ResourceType:
+    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
+        """In the order of the chain, starting after the token; names are zero-padded numbers so that text sorts like numbers."""
+        after = ask.query.get("$after", "").rpartition("/")[2]
+        with engine.store.read() as connection:
+            wanted = audit_records.c.seq > int(after or 0)
+            found = connection.execute(select(audit_records).where(wanted).order_by(audit_records.c.seq).limit(1001)).all()
+        for row in found:
+            yield {
+                "id": f"/providers/Isthmus.Audit/records/{row.seq:012d}",
+                "name": f"{row.seq:012d}",
+                "type": "Isthmus.Audit/records",
+                "properties": {
+                    "at": instant(row.at),
+                    "actor": row.actor,
+                    "action": row.action,
+                    "target": row.target,
+                    "outcome": row.outcome,
+                    "detail": json.loads(row.detail),
+                    "correlationId": row.correlation,
+                    "hash": row.hash,
+                },
+            }
+
+    def check(_resource: Resource | None, _ask: Ask) -> Answer:
+        with engine.store.read() as connection:
+            broken = verify(connection)
+        return Answer(body={"valid": broken is None, "firstBroken": broken})
+
+    action = Action(name="records", act=check, needs_resource=False)
+    return ResourceType(
+        name="Isthmus.Audit/records", scopes=frozenset({Scope.TENANT}), versions=VERSIONS, enumerate=listed, actions=(action,)
+    )
