@@ -18,11 +18,14 @@ class FakeAccount:
     cells: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
     broken: dict[tuple[str, str], Outcome] = field(default_factory=dict)
     refusal: str = ""
+    unreachable: str = ""
     dies_after: int | None = None
     listed: list[tuple[str, str]] = field(default_factory=list)
 
     async def check(self, target: ScanTarget) -> None:
         """Whether the account trusts us."""
+        if self.unreachable:
+            raise ConnectionError(self.unreachable)
         if self.refusal:
             raise PermissionError(self.refusal)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 
 from isthmus.arm.change import Change
+from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
 from isthmus.audit import verify
 from isthmus.solutions import subject
@@ -163,6 +164,15 @@ def test_an_untrusting_account_waits_with_its_reason(bench: Bench) -> None:
     bench.account.refusal = ""
     bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(1)}
     assert bench.sync()["status"] == "Completed"
+
+
+def test_a_cloud_out_of_reach_is_no_missing_authorization(bench: Bench) -> None:
+    bench.account.unreachable = "STS could not be reached."
+    with pytest.raises(ArmError) as caught:
+        bench.sync()
+    assert (caught.value.status, caught.value.message) == (503, "STS could not be reached.")
+    bench.stock.failed({"solution": str(SOLUTION), "scan": "s:1"}, caught.value)
+    assert (bench.solution()["status"], bench.solution()["statusDetails"]) == ("Failed", "STS could not be reached.")
 
 
 def test_instances_are_machines_with_an_extension_and_end_together(bench: Bench) -> None:

@@ -144,7 +144,10 @@ class Scanner(Protocol):
         ...
 
     async def check(self, target: ScanTarget) -> None:
-        """Reach the account as the target's solution; raises PermissionError with a remedy when the account does not trust us."""
+        """Reach the account as the target's solution.
+
+        Raises PermissionError with a remedy when the account does not trust us, ConnectionError when the cloud cannot be reached.
+        """
         ...
 
 

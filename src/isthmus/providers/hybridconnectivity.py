@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator
 
 from isthmus.arm.change import Change, JobOrder, OperationOrder
 from isthmus.arm.envelope import Resource, location_of, tags_of
@@ -29,7 +29,14 @@ WITH_KIND = "2025-12-01"
 NAME = re.compile(r"^[a-zA-Z0-9-]{3,63}$")
 ONBOARD = "Microsoft.HybridCompute.Onboard"
 
-Account = Annotated[str, Field(pattern=r"^\d{12}$", description="an AWS account id has 12 digits")]
+
+def _twelve_digits(value: str) -> str:
+    if not re.fullmatch(r"[0-9]{12}", value):
+        raise ValueError(f"an AWS account id has 12 digits; '{value[:32]}' has not.")
+    return value
+
+
+Account = Annotated[str, AfterValidator(_twelve_digits)]
 
 
 class AwsCloudProfile(Body):

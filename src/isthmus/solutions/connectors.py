@@ -15,7 +15,7 @@ from isthmus.clouds.contract import Scanner
 from isthmus.engine import Engine, Lookup
 from isthmus.solutions.contract import SolutionType
 from isthmus.solutions.loop import Loop
-from isthmus.solutions.subject import CONFIGURATIONS, PENDING, target_of
+from isthmus.solutions.subject import CONFIGURATIONS, FAILED, PENDING, target_of
 from isthmus.work import Arguments, Job, Timetable
 
 TEST = "connector.test-permissions"
@@ -57,7 +57,7 @@ class Connectors:
         kind = solution.properties["solutionType"]
         try:
             self.loop.run(self.scanner.check(target_of(connector, kind)))
-        except PermissionError as error:
+        except (PermissionError, ConnectionError) as error:
             return {"solutionType": kind, "status": "Disconnected", "statusDetails": str(error)}
         return {"solutionType": kind, "status": "Connected", "statusDetails": ""}
 
@@ -79,7 +79,7 @@ class Connectors:
 def due_slot(solution: Resource, now: int) -> str | None:
     """The slot of a sync that is due at `now` (epoch milliseconds), None when nothing is.
 
-    A solution that waits for authorization is tried twice a minute for its first hour, then every ten minutes.
+    A solution that waits for authorization is tried twice a minute for its first hour, then every ten minutes, like one that failed.
     """
     properties = solution.properties
     system = solution.system
@@ -87,6 +87,8 @@ def due_slot(solution: Resource, now: int) -> str | None:
     if properties["status"] == PENDING:
         length = 30_000 if now - made < _EAGER else _SLOW_SLOT
         return f"{now // length * length}"
+    if properties["status"] == FAILED:
+        return f"{now // _SLOW_SLOT * _SLOW_SLOT}"
     settings = properties["solutionSettings"]
     if settings.get("periodicSync") != "true":
         return None

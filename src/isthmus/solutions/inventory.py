@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection, insert, select, update
 
 from isthmus.arm.change import Change
-from isthmus.arm.errors import ArmError
+from isthmus.arm.errors import ArmError, unavailable
 from isthmus.arm.ids import ResourceId, parse_resource
 from isthmus.clouds.aws.catalog import service_keys
 from isthmus.clouds.contract import Scanner, Selection
@@ -113,6 +113,8 @@ class Inventory:
             self._pending(found, arguments, str(error))
             log.info("scan_waits_for_authorization")
             return {"status": subject.PENDING}
+        except ConnectionError as error:
+            raise unavailable(str(error)) from error
         self._begin(found, arguments["scan"])
         try:
             self._scan(found, arguments["scan"])

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, select
 
-from isthmus.arm.errors import ArmError
+from isthmus.arm.errors import ArmError, unavailable
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError
 from isthmus.clouds.contract import Cell, Gap, Listed, Scanner, ScanTarget, Shell
 from isthmus.engine import Engine, Lookup
@@ -146,6 +146,8 @@ class Onboarding:
             self._finish(arguments, error=waiting)
             log.info("onboarding_waits_for_authorization")
             return {"status": subject.PENDING}
+        except ConnectionError as error:
+            raise unavailable(str(error)) from error
         ends = self._discover(found, arguments)
         if ends is None:
             self._finish(arguments, error=_gone(arguments["solution"]))

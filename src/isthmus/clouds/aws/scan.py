@@ -64,10 +64,15 @@ class AwsScanner:
                     yield reading
 
     async def check(self, target: ScanTarget) -> None:
-        """Assume the target's role; raises PermissionError with a remedy when the account does not trust us."""
+        """Assume the target's role; PermissionError with a remedy when the account does not trust us, ConnectionError without AWS."""
         try:
             await self._sessions.check(target)
-        except (AwsError, AwsTransportError) as error:
+        except AwsTransportError as error:
+            raise ConnectionError(
+                f"AWS STS could not be reached for account {target.account}: {error}. Check this server's network, name resolution and"
+                " AWS_ENDPOINT_URL; it is tried again by itself."
+            ) from error
+        except AwsError as error:
             role = role_for(target.solution, target.guid)
             raise PermissionError(
                 f"AWS account {target.account} does not let us assume the role {role}: {error}. Create or update the CloudFormation stack"

@@ -1,0 +1,95 @@
+"""When a solution is due, and what testing its permissions answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from isthmus.arm.change import Change, OperationOrder
+from isthmus.arm.envelope import Resource, SystemData, instant
+from isthmus.arm.types import Actor
+from isthmus.solutions import inventory, subject
+from isthmus.solutions.connectors import Connectors, due_slot
+from isthmus.store.tables import operations
+from tests.fakes.jobs import RecordedJobs
+from tests.solutions.conftest import CONNECTOR, SOLUTION, Bench
+
+HOUR = 3_600_000
+MADE = 1_767_225_600_000
+
+
+def solution(status: str, *, synced: int | None = None, **settings: str) -> Resource:
+    properties: dict[str, Any] = {
+        "solutionType": inventory.TYPE,
+        "solutionSettings": inventory.SOLUTION.complete(settings),
+        "status": status,
+        "solutionId": "s",
+    }
+    if synced is not None:
+        properties["lastSyncTime"] = instant(synced)
+    made = SystemData(created_by="a", created_by_kind="User", created_at=MADE, changed_by="a", changed_by_kind="User", changed_at=MADE)
+    return Resource(id=SOLUTION, properties=properties, system=made)
+
+
+@pytest.mark.parametrize(
+    ("status", "synced", "after", "slot"),
+    [
+        (subject.PENDING, None, 45_000, MADE + 30_000),
+        (subject.PENDING, None, 2 * HOUR + 61_000, MADE + 2 * HOUR),
+        (subject.FAILED, None, 700_000, MADE + 600_000),
+        (subject.COMPLETED, MADE + 5_000, HOUR - 1, None),
+        (subject.COMPLETED, MADE + 5_000, HOUR + 1, MADE + HOUR),
+        (subject.COMPLETED, MADE + HOUR + 5_000, HOUR + 10_000, None),
+        (subject.WITH_GAPS, MADE + 5_000, 5 * HOUR, MADE + 5 * HOUR),
+    ],
+)
+def test_slots(status: str, synced: int | None, after: int, slot: int | None) -> None:
+    assert due_slot(solution(status, synced=synced), MADE + after) == (None if slot is None else str(slot))
+
+
+def test_a_switched_off_period_is_never_due() -> None:
+    assert due_slot(solution(subject.COMPLETED, synced=MADE, periodicSync="false"), MADE + 100 * HOUR) is None
+
+
+def test_a_slot_is_ordered_once(bench: Bench, jobs: RecordedJobs) -> None:
+    connectors = made(bench)
+    bench.clock.advance(40)
+    connectors.start_due(None)  # type: ignore[arg-type]
+    connectors.start_due(None)  # type: ignore[arg-type]
+    assert [(job, partition) for job, _, partition in jobs.orders.values()] == [(inventory.SYNC, "s")]
+
+
+def made(bench: Bench) -> Connectors:
+    return Connectors(
+        engine=bench.engine,
+        lookup=bench.lookup,
+        scanner=bench.account,
+        loop=bench.stock.loop,
+        solutions={inventory.TYPE: inventory.SOLUTION},
+    )
+
+
+@pytest.mark.parametrize(
+    ("refusal", "unreachable", "status", "details"),
+    [("", "", "Connected", ""), ("Deploy first.", "", "Disconnected", "Deploy first."), ("", "No network.", "Disconnected", "No network.")],
+)
+def test_permissions_are_tested_per_solution(bench: Bench, refusal: str, unreachable: str, status: str, details: str) -> None:
+    bench.account.refusal, bench.account.unreachable = refusal, unreachable
+    order = OperationOrder(id="op", resource=CONNECTOR, kind="test")
+    bench.engine.apply(Change(operation=order), Actor(id="a", kind="User"), "w", "x")
+    made(bench).test_job().run({"connector": str(CONNECTOR), "operation": "op"})
+    with bench.engine.store.read() as connection:
+        row = connection.execute(select(operations)).one()
+    assert row.status == "Succeeded", "the test has run, whatever it found"
+    assert f'"solutionType":"{inventory.TYPE}","status":"{status}","statusDetails":"{details}"' in row.result
+
+
+def test_testing_a_deleted_connector_fails_its_operation(bench: Bench) -> None:
+    order = OperationOrder(id="op", resource=CONNECTOR, kind="test")
+    bench.engine.apply(Change(operation=order), Actor(id="a", kind="User"), "w", "x")
+    bench.engine.apply(Change(deletes=(CONNECTOR,)), Actor(id="a", kind="User"), "w", "x")
+    made(bench).test_job().run({"connector": str(CONNECTOR), "operation": "op"})
+    with bench.engine.store.read() as connection:
+        assert connection.execute(select(operations.c.status)).scalar() == "Failed"
