@@ -45,22 +45,18 @@ def forms(secret: bytes) -> set[bytes]:
 
 
 def key_forms(pem: bytes) -> set[bytes]:
-    """Every form of the private key in a PEM file: its containers, and the numbers that make it private."""
+    """Every form of the private key in a PEM file: the numbers that make it private."""
     key = serialization.load_pem_private_key(pem, None)
-    assert isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))
-    parts: list[bytes] = []
-    for container in (serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8):
-        parts.append(key.private_bytes(serialization.Encoding.DER, container, serialization.NoEncryption()))
     if isinstance(key, rsa.RSAPrivateKey):
-        numbers = key.private_numbers()
-        parts += [one.to_bytes((one.bit_length() + 7) // 8, "big") for one in (numbers.d, numbers.p, numbers.q)]
-        decimal = [str(numbers.d).encode(), str(numbers.p).encode()]
+        # Every container of the whole key holds these two numbers; either of them alone gives the key away.
+        secret = [key.private_numbers().d, key.private_numbers().p]
+        size = key.key_size // 8
+        parts = [secret[0].to_bytes((secret[0].bit_length() + 7) // 8, "big"), secret[1].to_bytes(size // 2, "big")]
     else:
-        scalar = key.private_numbers().private_value
-        parts.append(scalar.to_bytes(32, "big"))
-        decimal = [str(scalar).encode()]
-    lines = [line for line in pem.splitlines() if len(line) == 64 and not line.startswith(b"-")][1:]
-    return set().union(*map(forms, parts), decimal, lines)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        secret = [key.private_numbers().private_value]
+        parts = [secret[0].to_bytes((key.key_size + 7) // 8, "big")]
+    return set().union(*map(forms, parts), (str(number).encode() for number in secret))
 
 
 def text_forms(secret: str) -> set[bytes]:
@@ -75,21 +71,15 @@ class Search:
     def __init__(self, secrets: Mapping[str, Iterable[bytes]]) -> None:
         self._named = {form: name for name, of_one in secrets.items() for form in of_one}
         assert all(len(form) >= 16 for form in self._named), "a short needle would be found everywhere"
-        # Every form of 20 bytes or so that begins a needle, found in one pass over the text; then the whole needle is compared.
-        self._starts: dict[bytes, list[bytes]] = {}
-        for form in self._named:
-            self._starts.setdefault(form[:16], []).append(form)
-        self._any = re.compile(b"|".join(map(re.escape, self._starts))) if self._starts else None
 
     def look(self, place: str, content: bytes) -> Iterator[Find]:
         """What is found in a text or in bytes."""
         for what, pattern in PATTERNS.items():
             for match in pattern.finditer(content):
                 yield Find(place=place, what=what, text=match.group()[:60])
-        for match in self._any.finditer(content) if self._any else ():
-            for form in self._starts[match.group()]:
-                if content.startswith(form, match.start()):
-                    yield Find(place=place, what=self._named[form], text=form[:60])
+        for form, name in self._named.items():
+            if form in content:
+                yield Find(place=place, what=name, text=form[:60])
 
     def look_at_files(self, folder: Path, *, without: Iterable[Path] = ()) -> tuple[list[Path], list[Find]]:
         """Every file below a folder, outside `without`: which were read, and what was found in them (in their names too)."""

@@ -30,7 +30,8 @@ _LOCATION_OF = {
     "sa-east-1": "brazilsouth",
 }
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:()@+=,-]+")
-_UNIQUE = re.compile(r"^(arn:.+|[a-z]+-[0-9a-f]{8,17})$")
+# A peering between two regions is listed by both, under one id and each in its own words.
+_UNIQUE = re.compile(r"^(arn:.+|(?!pcx-)[a-z]+-[0-9a-f]{8,17})$")
 _MAX_NAME = 200
 
 
