@@ -13,11 +13,21 @@ from tests.contract.server import Server, denying_aws, serving
 from tests.support.databases import Databases
 
 
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def served_database(request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a fresh database for a whole file of tests, on SQLite and then on PostgreSQL."""
+    if request.param == "sqlite":
+        yield databases.fresh_sqlite(tmp_path_factory.mktemp("database") / "isthmus.db")
+        return
+    url = databases.fresh_postgresql(request.getfixturevalue("postgres"))
+    yield url
+    databases.clear(url)
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, served_database: str) -> Iterator[Server]:
     """The running server."""
-    folder = tmp_path_factory.mktemp("server")
-    with denying_aws() as aws, serving(folder / "data", databases.fresh_sqlite(folder / "isthmus.db"), aws) as served:
+    with denying_aws() as aws, serving(tmp_path_factory.mktemp("server") / "data", served_database, aws) as served:
         yield served
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.contract.server import Server
+from tests.support.databases import Databases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -24,6 +25,12 @@ Az = Callable[..., Any]
 
 class Refused(Exception):
     """az ended with an error; the text is what it said."""
+
+
+@pytest.fixture(scope="module")
+def served_database(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """SQLite alone: each call of az costs a second of CPU, and the SDK tests cover both databases."""
+    return databases.fresh_sqlite(tmp_path_factory.mktemp("database") / "isthmus.db")
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import uuid
+
 import pytest
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.mgmt.hybridcompute import HybridComputeManagementClient
 from azure.mgmt.hybridcompute.models import (
     LocationData,
@@ -13,41 +16,48 @@ from azure.mgmt.hybridcompute.models import (
     MachineUpdateProperties,
     ManagedServiceIdentity,
 )
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from isthmus.arm.envelope import Resource
 from isthmus.arm.ids import group_id
 from tests.contract.server import Server
-from tests.machines.test_publickey import PKCS1
 
 pytestmark = pytest.mark.e2e
 
-VM = "4d7a9d0b-0000-4000-8000-00000000000"
+
+def public_key() -> str:
+    """A key as `azcmagent genkey` prints it; no two machines share one."""
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    return base64.b64encode(made.public_bytes(Encoding.DER, PublicFormat.PKCS1)).decode()
 
 
-def machine(number: int = 1, **more: object) -> Machine:
-    properties = MachineProperties(vm_id=f"{VM}{number}", client_public_key=PKCS1, os_type="linux", **more)
+def machine(key: str = "", vm_id: str = "", **more: object) -> Machine:
+    properties = MachineProperties(vm_id=vm_id or str(uuid.uuid4()), client_public_key=key or public_key(), os_type="linux", **more)
     return Machine(
         location="eastus", kind="AWS", identity=ManagedServiceIdentity(type="SystemAssigned"), tags={"a": "1"}, properties=properties
     )
 
 
 def test_a_machine_lives(compute: HybridComputeManagementClient, server: Server, group: str) -> None:
-    made = compute.machines.create_or_update(group, "i-0a", machine())
+    asked = machine()
+    vm_id, key = asked.properties.vm_id, asked.properties.client_public_key
+    made = compute.machines.create_or_update(group, "i-0a", asked)
     assert made.type == "Microsoft.HybridCompute/machines"
     assert (made.kind, made.identity.type, made.identity.tenant_id) == ("AWS", "SystemAssigned", server.tenant)
     assert made.identity.principal_id
     assert made.properties.status == "AwaitingConnection"
-    again = compute.machines.create_or_update(group, "i-0a", machine())
+    again = compute.machines.create_or_update(group, "i-0a", asked)
     assert (again.id, again.identity.principal_id) == (made.id, made.identity.principal_id)
 
     read = compute.machines.get(group, "I-0A", expand="instanceView")
-    assert (read.id, read.properties.vm_id, read.properties.client_public_key) == (made.id, f"{VM}1", PKCS1)
+    assert (read.id, read.properties.vm_id, read.properties.client_public_key) == (made.id, vm_id, key)
     assert read.system_data.created_at is not None
 
     change = MachineUpdate(tags={"b": "2"}, properties=MachineUpdateProperties(location_data=LocationData(name="us-east-1")))
     updated = compute.machines.update(group, "i-0a", change)
     assert (updated.tags, updated.properties.location_data.name) == ({"b": "2"}, "us-east-1")
-    assert updated.properties.vm_id == f"{VM}1"
+    assert updated.properties.vm_id == vm_id
 
     compute.machines.begin_delete(group, "i-0a").result()
     compute.machines.begin_delete(group, "i-0a").result()
@@ -83,14 +93,18 @@ def test_machines_are_listed_over_pages(compute: HybridComputeManagementClient, 
 
 
 def test_what_a_machine_refuses(compute: HybridComputeManagementClient, group: str) -> None:
-    compute.machines.create_or_update(group, "i-0c", machine())
+    made = machine()
+    compute.machines.create_or_update(group, "i-0c", made)
     with pytest.raises(HttpResponseError) as moved:
-        compute.machines.create_or_update(group, "i-0c", machine(2))
+        compute.machines.create_or_update(group, "i-0c", machine(made.properties.client_public_key))
     assert (moved.value.status_code, moved.value.error.code, moved.value.error.target) == (
         400,
         "PropertyChangeNotAllowed",
         "properties.vmId",
     )
+    with pytest.raises(ResourceExistsError) as copied:
+        compute.machines.create_or_update(group, "i-0d", machine(made.properties.client_public_key))
+    assert copied.value.error.code == "KeyReused"
     spoilt = machine()
     spoilt.properties.client_public_key = "MIIB"
     with pytest.raises(HttpResponseError) as key:
