@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,6 +48,7 @@ from isthmus.providers.resources import delete_group
 from isthmus.settings import Settings
 from isthmus.solutions import inventory, onboarding
 from isthmus.solutions.connectors import Connectors
+from isthmus.solutions.contract import SolutionType
 from isthmus.solutions.inventory import Inventory
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboard.report import inventory_items
@@ -99,82 +101,148 @@ class _Later:
         self.work.enqueue(connection, job, workflow_id, arguments, delay_seconds=delay_seconds, partition=partition)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Footing:
+    """What outlives the process, opened: the store, the keys, and whom they make us."""
+
+    public_url: str
+    store: Store
+    installation: Installation
+    keys: Path
+    authority: LocalAuthority
+    api: Issuer
+    aws: Issuer
+
+    @property
+    def rings(self) -> tuple[KeyRing, ...]:
+        """The keys that sign tokens."""
+        return self.api.ring, self.aws.ring
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reach:
+    """How AWS is reached: one loop, one caller with its connections, and what uses them."""
+
+    loop: Loop
+    wire: Wire
+    scanner: AwsScanner
+    shell: AwsShell
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Core:
+    """What changes state: the engine, the jobs it orders, the solution types that do them."""
+
+    engine: Engine
+    lookup: Lookup
+    machines: Machines
+    solutions: Mapping[str, SolutionType]
+    work: Work
+
+
 def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.environ) -> Application:
     """Open the store, mint what a first start mints, and put the parts together. `port` is the one that is listened on."""
+    footing = _open(settings, port)
+    reach = _reach(footing.aws, environ)
+    core = _join(footing, reach, keep_days=settings.keep_days)
+    _first_start(core.engine, footing)
+
+    def close() -> None:
+        core.work.stop()
+        reach.loop.run(reach.wire.close())
+        reach.loop.close()
+        footing.store.close()
+
+    return Application(
+        asgi=_face(footing, core, hosts=_hosts(footing.public_url, port), issuer_url=settings.issuer_url, close=close),
+        engine=core.engine,
+        work=core.work,
+        authority=footing.authority,
+        installation=footing.installation,
+        public_url=footing.public_url,
+        close=close,
+    )
+
+
+def _open(settings: Settings, port: int) -> _Footing:
     public_url = settings.public_url.rstrip("/") or f"https://localhost:{port}"
     store = Store(settings.database, busy_seconds=settings.database_wait_seconds)
     store.migrate()
-    ground = settle(store, new_guid, tenant=settings.tenant_id, subscription=settings.subscription_id)
+    installation = settle(store, new_guid, tenant=settings.tenant_id, subscription=settings.subscription_id)
     keys = settings.data_folder / "keys"
-    authority = LocalAuthority(keys, clock=time.time)
-    api = api_issuer(public_url, ground.tenant, KeyRing(keys, "api", clock=time.time), time.time)
-    aws = aws_issuer(settings.issuer_url, KeyRing(keys, "aws", clock=time.time), time.time)
+    return _Footing(
+        public_url=public_url,
+        store=store,
+        installation=installation,
+        keys=keys,
+        authority=LocalAuthority(keys, clock=time.time),
+        api=api_issuer(public_url, installation.tenant, KeyRing(keys, "api", clock=time.time), time.time),
+        aws=aws_issuer(settings.issuer_url, KeyRing(keys, "aws", clock=time.time), time.time),
+    )
 
-    later = _Later()
-    engine = Engine(store, later, clock=time.time, new_guid=new_guid)
-    lookup = Lookup(store)
-    loop = Loop()
+
+def _reach(issuer: Issuer, environ: Mapping[str, str]) -> _Reach:
     wire = Wire(environ=environ, clock=time.time)
-    sessions = Sessions(wire, AccountTokens(aws), Pacer(time.monotonic), time.time)
-    scanner, shell = AwsScanner(sessions), AwsShell(sessions)
+    sessions = Sessions(wire, AccountTokens(issuer), Pacer(time.monotonic), time.time)
+    return _Reach(loop=Loop(), wire=wire, scanner=AwsScanner(sessions), shell=AwsShell(sessions))
+
+
+def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
+    later = _Later()
+    engine, lookup = Engine(footing.store, later, clock=time.time, new_guid=new_guid), Lookup(footing.store)
     solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
-    machines = Machines(engine=engine, tenant=ground.tenant, public_url=public_url)
-    connectors = Connectors(engine=engine, lookup=lookup, scanner=scanner, loop=loop, solutions=solutions)
-    stock = Inventory(engine=engine, lookup=lookup, scanner=scanner, loop=loop)
+    machines = Machines(engine=engine, tenant=footing.installation.tenant, public_url=footing.public_url)
+    connectors = Connectors(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, solutions=solutions)
+    stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
     joining = Onboarding(
         engine=engine,
         lookup=lookup,
-        scanner=scanner,
-        shell=shell,
-        loop=loop,
+        scanner=reach.scanner,
+        shell=reach.shell,
+        loop=reach.loop,
         machines=machines,
-        ca=authority.ca_pem.decode(),
+        ca=footing.authority.ca_pem.decode(),
     )
     engine.arrivals = {registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid)}
     engine.removals = _together(stock.removals, joining.removals)
     work = Work(
-        store,
+        footing.store,
         jobs=[delete_group(engine, lookup), connectors.test_job(), stock.job(), *joining.jobs()],
         queues=QUEUES,
-        timetables=[connectors.timetable(), *joining.timetables(), _rotation(store, (api.ring, aws.ring))],
+        timetables=[connectors.timetable(), *joining.timetables(), _rotation(footing.store, footing.rings)],
         clock=time.time,
-        keep_days=settings.keep_days,
+        keep_days=keep_days,
     )
     work.migrate()
     later.work = work
-    _first_start(engine, ground, operator_pem=operator_signer(keys).public_pem, rings=(api.ring, aws.ring))
+    return _Core(engine=engine, lookup=lookup, machines=machines, solutions=solutions, work=work)
 
-    verifier = BearerVerifier(api, tenant=ground.tenant, audience=public_url, clock=time.time)
-    access = Access(store, verifier, public_url=public_url, tenant=ground.tenant)
+
+def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: str, close: Callable[[], None]) -> Starlette:
+    store, public_url, tenant = footing.store, footing.public_url, footing.installation.tenant
+    verifier = BearerVerifier(footing.api, tenant=tenant, audience=public_url, clock=time.time)
+    access = Access(store, verifier, public_url=public_url, tenant=tenant)
     table = registry(
         Ground(
-            engine=engine,
-            lookup=lookup,
-            tenant=ground.tenant,
+            engine=core.engine,
+            lookup=core.lookup,
+            tenant=tenant,
             public_url=public_url,
-            issuer_url=settings.issuer_url,
-            solutions=solutions,
+            issuer_url=issuer_url,
+            solutions=core.solutions,
             ledger=lambda solution: inventory_items(store, solution),
         )
     )
-    health = Health(store, lambda: work.is_running)
-
-    def close() -> None:
-        work.stop()
-        loop.run(wire.close())
-        loop.close()
-        store.close()
-
-    asgi = site.build(
-        arm=Arm(registry=table, engine=engine, lookup=lookup, access=access, tenant=ground.tenant, new_guid=new_guid),
-        directory=_directory(store, engine, api, aws, public_url, ground),
-        agents=Agents(machines, access),
+    health = Health(store, lambda: core.work.is_running)
+    return site.build(
+        arm=Arm(registry=table, engine=core.engine, lookup=core.lookup, access=access, tenant=tenant, new_guid=new_guid),
+        directory=_directory(footing, core.engine),
+        agents=Agents(core.machines, access),
         health=health,
-        frame=Frame(public_url=public_url, hosts=_hosts(public_url, port), observe=health.observe),
-        launch=work.launch,
+        frame=Frame(public_url=public_url, hosts=hosts, observe=health.observe),
+        launch=core.work.launch,
         close=close,
     )
-    return Application(asgi=asgi, engine=engine, work=work, authority=authority, installation=ground, public_url=public_url, close=close)
 
 
 def _together(*parts: Mapping[str, Removal]) -> dict[str, Removal]:
@@ -196,18 +264,26 @@ def new_guid() -> str:
     return str(uuid.uuid4())
 
 
-def _directory(store: Store, engine: Engine, api: Issuer, aws: Issuer, public_url: str, ground: Installation) -> Directory:
-    tokens = TokenEndpoint(store, api, tenant=ground.tenant, public_url=public_url, clock=time.time, foreign=IssuerKeys(_fetch, time.time))
+def _directory(footing: _Footing, engine: Engine) -> Directory:
+    tenant, public_url, foreign = footing.installation.tenant, footing.public_url, IssuerKeys(_fetch, time.time)
     return Directory(
-        engine=engine, tokens=tokens, api=api, aws=aws, public_url=public_url, tenant=ground.tenant, admin=ground.admin, new_guid=new_guid
+        engine=engine,
+        tokens=TokenEndpoint(footing.store, footing.api, tenant=tenant, public_url=public_url, clock=time.time, foreign=foreign),
+        api=footing.api,
+        aws=footing.aws,
+        public_url=public_url,
+        tenant=tenant,
+        admin=footing.installation.admin,
+        new_guid=new_guid,
     )
 
 
-def _first_start(engine: Engine, ground: Installation, *, operator_pem: str, rings: tuple[KeyRing, ...]) -> None:
+def _first_start(engine: Engine, footing: _Footing) -> None:
     """The operator's key is registered at every start; rights and the default subscription are given at the first one only."""
+    ground = footing.installation
     with engine.store.begin() as connection:
-        operator = register_operator(connection, operator_pem, engine.clock)
-        for ring in rings:
+        operator = register_operator(connection, operator_signer(footing.keys).public_pem, engine.clock)
+        for ring in footing.rings:
             record_keys(connection, ring)
         if not ground.is_new:
             return

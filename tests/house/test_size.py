@@ -15,7 +15,6 @@ LONG_SHARE = 0.05
 # path: why it may be longer. Splitting these would cost more than it gives.
 LONGER_FILES: dict[str, str] = {}
 LONGER_FUNCTIONS: dict[str, str] = {
-    "src/isthmus/app.py build": "one call per part in order of construction, no branches: the order is what it says",
     "tests/clouds/aws/emulated.py seed": "one call per AWS type, no branches",
 }
 
