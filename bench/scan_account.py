@@ -30,7 +30,7 @@ def measure() -> list[dict[str, Any]]:
         stack.configure("inventory", INVENTORY)
         until(lambda: "lastSyncTime" in stack.status("inventory"), 300, pause=0.5, what="the account is scanned")
         first = meter.stop()
-        found = {(one["type"], _region(one)): int(one["rows"]) for one in stack.scopes("inventory")}
+        found = {(one["resourceType"], _region(one)): int(one["rows"]) for one in stack.scopes("inventory")}
         changed = _changes(stack)
         meter = Meter(stack)
         stack.sync("inventory")
@@ -96,7 +96,7 @@ def _memory(peak: float) -> dict[str, Any]:
 
 
 def _region(scope: dict[str, Any]) -> str:
-    return "" if TYPES[scope["type"]].is_global else str(scope["region"])
+    return "" if TYPES[scope["resourceType"]].is_global else str(scope["region"])
 
 
 def _changes(stack: Stack, after: int = -1) -> dict[str, int]:
