@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.api.conftest import Api
+from tests.machines.test_publickey import PKCS1
 
 HC = "providers/Microsoft.HybridConnectivity"
 
@@ -175,8 +176,6 @@ def test_a_sign_in_link_works_once(api: Api) -> None:
 
 
 def test_machines_are_created_read_and_deleted_as_the_sdk_wants(api: Api) -> None:
-    from tests.machines.test_publickey import PKCS1  # noqa: PLC0415
-
     machine = f"{api.group()}/providers/Microsoft.HybridCompute/machines/i-0a"
     body = {
         "location": "eastus",
