@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from isthmus.identity.clients import create_client
 from isthmus.identity.federation import IssuerKeys
 from isthmus.identity.issuer import Issuer, api_issuer
 from isthmus.identity.jws import key_digest, key_of_pkcs1
@@ -79,6 +80,13 @@ def web() -> Web:
 @pytest.fixture
 def endpoint(store: Store, issuer: Issuer, clock: Clock, web: Web) -> TokenEndpoint:
     return TokenEndpoint(store, issuer, tenant=TENANT, public_url=BASE, clock=clock, foreign=IssuerKeys(web.fetch, clock))
+
+
+@pytest.fixture
+def app(store: Store, clock: Clock, key_of: Callable[[str], TestKey]) -> str:
+    """A client `app` with the key `good`; its object id."""
+    with store.begin() as connection:
+        return create_client(connection, name="App", clock=clock, client_id="app", public_key=key_of("good").pem).object_id
 
 
 @pytest.fixture

@@ -1,63 +1,27 @@
-"""The token endpoint: four ways to prove who asks, and everything that is not one of them."""
+"""The token endpoint: four ways to prove who asks, and everything that is not one of them; here secrets and keys of clients."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from isthmus.arm.errors import ArmError
 from isthmus.identity import oauth
 from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.clients import create_client, delete_client, register_operator
-from isthmus.identity.federation import add_federated
 from isthmus.identity.issuer import Issuer
 from isthmus.identity.oauth import OAuthError
 from isthmus.identity.secrets import add_secret
-from isthmus.identity.tokens import JWT_BEARER, TokenEndpoint
+from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import operator_assertion, operator_signer
 from isthmus.store import Store
-from isthmus.store.tables import registrations, used_assertions
-from tests.identity.conftest import Web
-from tests.identity.parties import BASE, TENANT, TOKEN_URL, TestKey
+from isthmus.store.tables import used_assertions
+from tests.identity.asking import Keys, assertion_form, race, refused, statement
+from tests.identity.parties import BASE, TENANT, TOKEN_URL
 from tests.support.clock import Clock
-
-ISSUER = "https://token.actions.test"
-Keys = Callable[[str], TestKey]
-
-
-def assertion_form(client_id: str, assertion: str, **more: str) -> dict[str, str]:
-    return {
-        "grant_type": "client_credentials",
-        "client_id": client_id,
-        "client_assertion_type": JWT_BEARER,
-        "client_assertion": assertion,
-        "scope": f"{BASE}/.default",
-        **more,
-    }
-
-
-def statement(client_id: str, clock: Clock, jti: str = "1", **changes: Any) -> dict[str, Any]:
-    now = int(clock())
-    return {"iss": client_id, "sub": client_id, "aud": TOKEN_URL, "iat": now, "exp": now + 300, "jti": jti, **changes}
-
-
-def refused(endpoint: TokenEndpoint, form: dict[str, str], code: int) -> OAuthError:
-    with pytest.raises(OAuthError) as caught:
-        endpoint.answer(form)
-    assert caught.value.code == code, caught.value
-    return caught.value
-
-
-@pytest.fixture
-def app(store: Store, clock: Clock, key_of: Keys) -> str:
-    with store.begin() as connection:
-        return create_client(connection, name="App", clock=clock, client_id="app", public_key=key_of("good").pem).object_id
 
 
 @pytest.fixture
@@ -221,196 +185,9 @@ def test_an_assertion_of_one_client_is_not_one_of_another(
     refused(endpoint, assertion_form("other", assertion), oauth.NO_FEDERATION)
 
 
-def foreign(clock: Clock, **changes: Any) -> dict[str, Any]:
-    now = int(clock())
-    more = {"repository": "a/b", "jti": "always the same"}
-    return {"iss": ISSUER, "sub": "repo:a/b", "aud": "api://AzureADTokenExchange", "iat": now, "exp": now + 900, **more, **changes}
-
-
-@pytest.fixture
-def federated(store: Store, app: str, key_of: Keys) -> None:
-    with store.begin() as connection:
-        add_federated(connection, "app", issuer=ISSUER, subject="repo:a/b", jwks={"keys": [key_of("foreign").jwk]})
-
-
-@pytest.mark.usefixtures("federated")
-def test_a_federated_token_signs_in_and_may_be_used_again(endpoint: TokenEndpoint, clock: Clock, key_of: Keys) -> None:
-    form = assertion_form("app", key_of("foreign").sign(foreign(clock)))
-    assert endpoint.answer(form)
-    assert endpoint.answer(form)
-
-
-@pytest.mark.usefixtures("federated")
-@pytest.mark.parametrize(
-    ("signer", "changes", "code"),
-    [
-        ("foreign", {"sub": "repo:a/B"}, oauth.NO_FEDERATION),
-        ("foreign", {"iss": ISSUER + "/"}, oauth.NO_FEDERATION),
-        ("foreign", {"iss": None}, oauth.NO_FEDERATION),
-        ("foreign", {"aud": BASE}, oauth.BAD_ASSERTION),
-        ("foreign", {"exp": 5}, oauth.BAD_ASSERTION),
-        ("good", {}, oauth.BAD_ASSERTION),
-    ],
-)
-def test_wrong_federated_tokens_are_refused(
-    endpoint: TokenEndpoint, clock: Clock, key_of: Keys, signer: str, changes: dict[str, Any], code: int
-) -> None:
-    refused(endpoint, assertion_form("app", key_of(signer).sign(foreign(clock, **changes), kid="foreign")), code)
-
-
-def publish(web: Web, *keys: TestKey, **changes: Any) -> None:
-    web.publish(f"{ISSUER}/.well-known/openid-configuration", {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/keys", **changes})
-    web.publish(f"{ISSUER}/keys", {"keys": [key.jwk for key in keys]})
-
-
-@pytest.fixture
-def fetched(store: Store, app: str) -> None:
-    with store.begin() as connection:
-        add_federated(connection, "app", issuer=ISSUER, subject="repo:a/b")
-
-
-@pytest.mark.usefixtures("fetched")
-def test_keys_of_an_issuer_are_fetched_kept_and_renewed(endpoint: TokenEndpoint, web: Web, clock: Clock, key_of: Keys) -> None:
-    publish(web, key_of("foreign"))
-    form = assertion_form("app", key_of("foreign").sign(foreign(clock, exp=int(clock()) + 9000)))
-    for _ in range(3):
-        assert endpoint.answer(form)
-    assert len(web.asked) == 2
-    rotated = assertion_form("app", key_of("evil").sign(foreign(clock)))
-    publish(web, key_of("foreign"), key_of("evil"))
-    refused(endpoint, rotated, oauth.BAD_ASSERTION)
-    assert len(web.asked) == 2, "an issuer is not asked again at once, whatever kid a stranger sends"
-    clock.advance(60)
-    assert endpoint.answer(rotated)
-    assert len(web.asked) == 4
-    publish(web)
-    clock.advance(3600)
-    refused(endpoint, form, oauth.BAD_ASSERTION)
-
-
-@pytest.mark.usefixtures("fetched")
-@pytest.mark.parametrize(
-    "changes",
-    [None, {"issuer": "https://other.test"}, {"jwks_uri": "http://plain.test/keys"}, {"jwks_uri": 1}, {"jwks_uri": f"{ISSUER}/x"}],
-)
-def test_an_issuer_that_does_not_answer_properly_is_a_passing_failure(
-    endpoint: TokenEndpoint, web: Web, clock: Clock, key_of: Keys, changes: dict[str, Any] | None
-) -> None:
-    if changes is not None:
-        publish(web, key_of("foreign"), **changes)
-    form = assertion_form("app", key_of("foreign").sign(foreign(clock)))
-    assert refused(endpoint, form, oauth.UNAVAILABLE).status == 503
-    asked = len(web.asked)
-    refused(endpoint, form, oauth.UNAVAILABLE)
-    assert len(web.asked) == asked, "failures are remembered for a while, too"
-    publish(web, key_of("foreign"))
-    clock.advance(60)
-    assert endpoint.answer(form)
-
-
-def test_a_machine_signs_in_with_its_registered_key(
-    endpoint: TokenEndpoint, enrol: Callable[..., str], issuer: Issuer, clock: Clock, key_of: Keys
-) -> None:
-    vm_id = enrol(key_of("machine"))
-    token = endpoint.answer(assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock))))["access_token"]
-    bearer = BearerVerifier(issuer, tenant=TENANT, audience=BASE, clock=clock)
-    machine = bearer.machine(token)
-    assert (machine.kind, machine.client_id, machine.object_id) == ("machine", vm_id, "33333333-3333-3333-3333-333333333333")
-    assert machine.resource_id.endswith("/machines/i-1")
-    with pytest.raises(ArmError, match="not acceptable"):
-        bearer.caller(token)
-    refused(endpoint, assertion_form(vm_id, key_of("evil").sign(statement(vm_id, clock, jti="2"))), oauth.BAD_ASSERTION)
-    refused(endpoint, assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock))), oauth.BAD_ASSERTION)
-    refused(
-        endpoint,
-        assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock, jti="3", exp=int(clock()) + 301))),
-        oauth.BAD_ASSERTION,
-    )
-
-
-@pytest.mark.parametrize(("state", "days"), [("pending", 90), ("enrolled", 0)])
-def test_only_enrolled_machines_sign_in(
-    endpoint: TokenEndpoint, enrol: Callable[..., str], clock: Clock, key_of: Keys, store: Store, state: str, days: int
-) -> None:
-    vm_id = enrol(key_of("machine"), state=state, days=days)
-    caught = refused(endpoint, assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock))), oauth.BAD_ASSERTION)
-    assert "not enrolled" in caught.description
-    with store.read() as connection:
-        assert not connection.execute(select(used_assertions)).all()
-
-
-def test_the_first_use_of_the_next_key_drops_the_old_one(
-    endpoint: TokenEndpoint, enrol: Callable[..., str], clock: Clock, key_of: Keys, store: Store
-) -> None:
-    vm_id = enrol(key_of("machine"), next_key=key_of("renewed"))
-    sign = {
-        name: (lambda jti, name=name: assertion_form(vm_id, key_of(name).sign(statement(vm_id, clock, jti=jti))))
-        for name in ("machine", "renewed")
-    }
-    assert endpoint.answer(sign["machine"]("1"))
-    assert endpoint.answer(sign["renewed"]("2"))
-    refused(endpoint, sign["machine"]("3"), oauth.BAD_ASSERTION)
-    assert endpoint.answer(sign["renewed"]("4"))
-    with store.read() as connection:
-        row = connection.execute(select(registrations)).mappings().one()
-    assert (row["public_key"], row["next_public_key"], row["next_key_hash"]) == (key_of("renewed").pkcs1, None, None)
-
-
-def test_a_refused_use_of_the_next_key_commits_nothing(
-    endpoint: TokenEndpoint, enrol: Callable[..., str], clock: Clock, key_of: Keys, store: Store
-) -> None:
-    vm_id = enrol(key_of("machine"), next_key=key_of("renewed"))
-    refused(endpoint, assertion_form(vm_id, key_of("renewed").sign(statement(vm_id, clock, aud="https://evil.test"))), oauth.BAD_ASSERTION)
-    with store.read() as connection:
-        assert connection.execute(select(registrations.c.public_key)).scalar_one() == key_of("machine").pkcs1
-    assert endpoint.answer(assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock))))
-
-
-def race(endpoint: TokenEndpoint, forms: list[dict[str, str]]) -> list[str]:
-    outcomes = [""] * len(forms)
-    together = threading.Barrier(len(forms))
-
-    def ask(number: int) -> None:
-        together.wait()
-        try:
-            endpoint.answer(forms[number])
-            outcomes[number] = "in"
-        except OAuthError as error:
-            outcomes[number] = error.error
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(forms))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
-
-
 def test_of_concurrent_uses_of_one_assertion_one_succeeds(endpoint: TokenEndpoint, app: str, clock: Clock, key_of: Keys) -> None:
     form = assertion_form("app", key_of("good").sign(statement("app", clock)))
     assert sorted(race(endpoint, [form] * 6)) == ["in"] + ["invalid_client"] * 5
-
-
-def test_concurrent_uses_of_the_next_key_commit_once_and_all_succeed(
-    endpoint: TokenEndpoint, enrol: Callable[..., str], clock: Clock, key_of: Keys, store: Store
-) -> None:
-    vm_id = enrol(key_of("machine"), next_key=key_of("renewed"))
-    forms = [assertion_form(vm_id, key_of("renewed").sign(statement(vm_id, clock, jti=str(number)))) for number in range(6)]
-    assert race(endpoint, forms) == ["in"] * 6
-    with store.read() as connection:
-        row = connection.execute(select(registrations)).mappings().one()
-    assert (row["public_key"], row["next_public_key"]) == (key_of("renewed").pkcs1, None)
-
-
-def test_old_and_next_key_at_once_never_leave_the_old_one_valid(
-    endpoint: TokenEndpoint, enrol: Callable[..., str], clock: Clock, key_of: Keys
-) -> None:
-    vm_id = enrol(key_of("machine"), next_key=key_of("renewed"))
-    names = ["machine", "renewed"] * 3
-    forms = [assertion_form(vm_id, key_of(name).sign(statement(vm_id, clock, jti=str(number)))) for number, name in enumerate(names)]
-    outcomes = race(endpoint, forms)
-    assert [outcome for name, outcome in zip(names, outcomes, strict=True) if name == "renewed"] == ["in"] * 3
-    refused(endpoint, assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock, jti="later"))), oauth.BAD_ASSERTION)
 
 
 def test_used_assertions_are_forgotten_after_their_time(
@@ -422,16 +199,3 @@ def test_used_assertions_are_forgotten_after_their_time(
     endpoint.answer(assertion_form("app", key_of("good").sign(statement("app", clock, jti="last"))))
     with store.read() as connection:
         assert len(connection.execute(select(used_assertions)).all()) == 1
-
-
-def test_a_removed_machine_is_refused_at_once(
-    endpoint: TokenEndpoint, enrol: Callable[..., str], clock: Clock, key_of: Keys, store: Store
-) -> None:
-    vm_id = enrol(key_of("machine"))
-    assert endpoint.answer(assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock))))
-    with store.begin() as connection:
-        connection.execute(update(registrations).values(state="removed"))
-    caught = refused(endpoint, assertion_form(vm_id, key_of("machine").sign(statement(vm_id, clock, jti="2"))), oauth.BAD_ASSERTION)
-    assert caught.status == 410, "the agent forgets its identity"
-    stranger = refused(endpoint, assertion_form(vm_id, key_of("other").sign(statement(vm_id, clock, jti="3"))), oauth.BAD_ASSERTION)
-    assert stranger.status == 401

@@ -4,66 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from isthmus.clouds.aws.template import assign_profile, reasons
-from isthmus.clouds.aws.template.assign_profile import Run, lambda_handler, perform
-from tests.clouds.aws.template.fake_aws import ACCOUNT, OURS, FakeAws, Region, refusal
+from isthmus.clouds.aws.template.assign_profile import Run
+from tests.clouds.aws.template.fake_aws import OURS, FakeAws, Region, refusal
 from tests.clouds.aws.template.requests import COMBINATIONS
-
-HOME = "us-east-1"
-DOCUMENT = "Isthmus-Onboarding-3f2504e0"
-CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
-SETTINGS = {"ACCOUNT": ACCOUNT, "PROFILE": "IsthmusMachine-3f2504e0", "DOCUMENT": DOCUMENT, "ASSIGN": "true", "CORE_POLICY": CORE}
-CONTEXT = SimpleNamespace(
-    invoked_function_arn=f"arn:aws:lambda:{HOME}:{ACCOUNT}:function:IsthmusAssignment-3f2504e0",
-    get_remaining_time_in_millis=lambda: 900_000,
-)
+from tests.clouds.aws.template.small_account import CONTEXT, CORE, DOCUMENT, HOME, SETTINGS, go, rows, small_account, writes
 
 
 @pytest.fixture
 def aws() -> FakeAws:
-    return FakeAws(
-        regions={HOME: Region(documents={DOCUMENT: '{"a": 1}'})},
-        profiles={
-            "IsthmusMachine-3f2504e0": ("AIPA-OURS", "IsthmusMachine-3f2504e0"),
-            "shop": ("AIPA-SHOP", "ShopRole"),
-            "ready": ("AIPA-READY", "ReadyRole"),
-            "hollow": ("AIPA-HOLLOW", None),
-        },
-        roles={"IsthmusMachine-3f2504e0": True, "ShopRole": False, "ReadyRole": True},
-    )
-
-
-def go(
-    aws: FakeAws, event: dict[str, Any] | None = None, time_left: Callable[[], float] = lambda: 900_000, **settings: str
-) -> dict[str, Any]:
-    event = event or {}
-    run = Run(
-        SETTINGS | settings,
-        HOME,
-        client=aws.client,
-        time_left=time_left,
-        sleep=lambda seconds: None,
-        clock=lambda: 1_790_000_000,
-        dry=bool(event.get("dryRun")),
-    )
-    return perform(event, CONTEXT, run)
-
-
-def rows(result: dict[str, Any]) -> dict[str, dict[str, str]]:
-    return {row["instance"]: row for row in result["rows"]}
-
-
-def writes(aws: FakeAws) -> list[str]:
-    reading = ("Describe", "Get", "List", "Simulate")
-    return [operation for _, operation, _ in aws.calls if not operation.split(":")[1].startswith(reading)]
+    return small_account()
 
 
 def test_an_instance_without_profile_gets_ours(aws: FakeAws) -> None:
@@ -328,80 +282,3 @@ def test_every_call_is_one_that_the_role_may_make(aws: FakeAws) -> None:
     assert made | {"iam:PassRole", "logs:CreateLogStream", "logs:PutLogEvents"} == {
         action for statement in rows if statement.role == "AssignmentRole" for action in statement.actions
     }
-
-
-class Answers(BaseHTTPRequestHandler):
-    """Stands for CloudFormation's response URL."""
-
-    received: list[dict[str, Any]]
-
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append(json.loads(body))  # type: ignore[attr-defined]
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def deploy(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Call the handler as a custom resource; gives what CloudFormation was told."""
-    server = HTTPServer(("127.0.0.1", 0), Answers)
-    server.received = []  # type: ignore[attr-defined]
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setattr(assign_profile, "client", aws.client)
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-
-    def call(kind: str) -> dict[str, Any]:
-        url = f"http://127.0.0.1:{server.server_port}/answer"
-        event = {"RequestType": kind, "ResponseURL": url, "StackId": "stack", "RequestId": "1", "LogicalResourceId": "AssignmentRun"}
-        lambda_handler(event, CONTEXT)
-        told: dict[str, Any] = server.received.pop()  # type: ignore[attr-defined]
-        assert server.received == []  # type: ignore[attr-defined]
-        return told
-
-    yield call
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_deploying_runs_once_and_reports_counts(aws: FakeAws, deploy: Any) -> None:
-    aws.add(HOME, "i-1")
-    told = deploy("Create")
-    assert told["Status"] == "SUCCESS"
-    assert told["PhysicalResourceId"] == "isthmus-assignment"
-    assert told["Data"] == {"failed": "", "counts": '{"associate": 1}'}
-    assert len(json.dumps(told)) < 4096
-
-
-def test_deleting_the_stack_assigns_nothing_and_removes_the_copies(aws: FakeAws, deploy: Any) -> None:
-    aws.add(HOME, "i-1")
-    aws.regions["eu-west-1"] = Region(documents={DOCUMENT: "{}"})
-    aws.regions["eu-north-1"] = Region()
-    assert deploy("Delete")["Status"] == "SUCCESS"
-    assert aws.regions["eu-west-1"].documents == {}
-    assert DOCUMENT in aws.regions[HOME].documents
-    assert "IamInstanceProfile" not in aws.instance(HOME, "i-1")
-
-
-def test_a_failing_clean_up_does_not_block_the_deletion_of_the_stack(aws: FakeAws, deploy: Any) -> None:
-    aws.failures[(HOME, "ec2:DescribeRegions")] = refusal("UnauthorizedOperation")
-    assert deploy("Delete")["Status"] == "SUCCESS"
-
-
-def test_the_template_of_another_account_fails_to_deploy(aws: FakeAws, deploy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACCOUNT", "210987654321")
-    told = deploy("Create")
-    assert told["Status"] == "FAILED"
-    assert told["Reason"] == f"This template belongs to account 210987654321, not {ACCOUNT}."
-    assert aws.calls == []
-
-
-def test_a_scheduled_run_returns_its_result(aws: FakeAws, deploy: Any) -> None:
-    aws.add(HOME, "i-1")
-    assert lambda_handler({}, CONTEXT)["counts"] == {"associate": 1}
