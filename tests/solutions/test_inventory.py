@@ -22,22 +22,22 @@ USER = Actor(id="user", kind="User")
 
 
 def volumes(count: int, **more: Any) -> dict[str, dict[str, Any]]:
-    return {f"vol-{number:08x}": {"size": number, **more} for number in range(count)}
+    return {f"vol-{number:017x}": {"size": number, **more} for number in range(count)}
 
 
 def test_a_first_sync_makes_the_group_and_the_projections(bench: Bench) -> None:
     bench.account.cells = {
-        ("eu-central-1", "ec2Volumes"): {"vol-0000000a": {"size": 8, "tags": {"Name": "data"}}},
+        ("eu-central-1", "ec2Volumes"): {"vol-0000000000000000a": {"size": 8, "tags": {"Name": "data"}}},
         ("", "iamRoles"): {"admin": {"path": "/"}},
         ("us-east-1", "sqsQueues"): {},
     }
     result = bench.sync()
     assert result["status"] == "Completed"
-    assert bench.names() == {"ec2Volumes/vol-0000000a", "iamRoles/admin"}
+    assert bench.names() == {"ec2Volumes/vol-0000000000000000a", "iamRoles/admin"}
     group = bench.lookup.find(PROJECTIONS)
     assert group is not None
     assert (group.location, dict(group.tags)) == ("eastus", {"team": "platform"})
-    volume = bench.lookup.find(PROJECTIONS.extension("Microsoft.AwsConnector/ec2Volumes", "vol-0000000a"))
+    volume = bench.lookup.find(PROJECTIONS.extension("Microsoft.AwsConnector/ec2Volumes", "vol-0000000000000000a"))
     assert volume is not None
     assert volume.location == "westeurope"
     assert dict(volume.tags) == {}
@@ -80,7 +80,7 @@ def test_an_unchanged_account_writes_no_projection(bench: Bench) -> None:
 def test_a_change_keeps_the_users_tags(bench: Bench) -> None:
     bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(1)}
     bench.sync()
-    id = PROJECTIONS.extension("Microsoft.AwsConnector/ec2Volumes", "vol-00000000")
+    id = PROJECTIONS.extension("Microsoft.AwsConnector/ec2Volumes", "vol-00000000000000000")
     found = bench.lookup.find(id)
     assert found is not None
     bench.engine.apply(Change(puts=(replace(found, tags={"owner": "me"}),)), USER, "w", "x")
@@ -95,15 +95,15 @@ def test_a_change_keeps_the_users_tags(bench: Bench) -> None:
 def test_a_failed_detail_keeps_what_was_known_and_says_so(bench: Bench) -> None:
     bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(1, encrypted=True)}
     bench.sync()
-    bench.account.cells = {("us-east-1", "ec2Volumes"): {"vol-00000000": {"size": 9, "partial": True}}}
+    bench.account.cells = {("us-east-1", "ec2Volumes"): {"vol-00000000000000000": {"size": 9, "partial": True}}}
     bench.sync()
-    changed = bench.lookup.find(PROJECTIONS.extension("Microsoft.AwsConnector/ec2Volumes", "vol-00000000"))
+    changed = bench.lookup.find(PROJECTIONS.extension("Microsoft.AwsConnector/ec2Volumes", "vol-00000000000000000"))
     assert changed is not None
     assert changed.properties["awsProperties"]["encrypted"] is True
     assert changed.properties["awsProperties"]["size"] == 9
     with bench.engine.store.read() as connection:
         reason = connection.execute(select(scopes.c.reason).where(scopes.c.type == "ec2Volumes")).scalar()
-    assert "no detail of vol-00000000" in (reason or "")
+    assert "no detail of vol-00000000000000000" in (reason or "")
 
 
 @pytest.mark.parametrize("outcome", ["denied", "scp", "throttled", "error", "unsupported", "not-opted-in"])
@@ -128,16 +128,16 @@ def test_a_gap_deletes_nothing_and_is_said(bench: Bench, outcome: Any) -> None:
 def test_only_a_complete_cell_deletes_what_vanished(bench: Bench) -> None:
     bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(5)}
     bench.sync()
-    del bench.account.cells["us-east-1", "ec2Volumes"]["vol-00000003"]
+    del bench.account.cells["us-east-1", "ec2Volumes"]["vol-00000000000000003"]
     bench.sync()
-    assert "ec2Volumes/vol-00000003" not in bench.names()
+    assert "ec2Volumes/vol-00000000000000003" not in bench.names()
     assert len(bench.names()) == 4
 
 
 def test_a_mass_vanish_freezes_its_region_until_somebody_confirms(bench: Bench) -> None:
     bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(30), ("eu-west-1", "ec2Volumes"): {f"vol-1000000{n}": {} for n in range(3)}}
     bench.sync()
-    bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(10), ("eu-west-1", "ec2Volumes"): {"vol-10000000": {}}}
+    bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(10), ("eu-west-1", "ec2Volumes"): {"vol-00000000010000000": {}}}
     result = bench.sync()
     assert result["frozen"] == {"us-east-1": 20}
     assert len(bench.names()) == 31, "the other region lost its two, this one nothing"
@@ -266,3 +266,9 @@ def test_whatever_fails_in_between_nothing_is_deleted_falsely(bench: Bench, step
         expected = sum(len(found) for found in truth.values())
         assert len(bench.names()) == expected
     assert bench.solution()["status"] in (subject.COMPLETED, subject.WITH_GAPS)
+
+
+def test_a_short_id_in_two_regions_is_two_resources(bench: Bench) -> None:
+    bench.account.cells = {(region, "ec2Volumes"): {"vol-0000000a": {"size": 1}} for region in ("us-east-1", "eu-west-1")}
+    bench.sync("s1")
+    assert bench.names() == {"ec2Volumes/vol-0000000a_us-east-1", "ec2Volumes/vol-0000000a_eu-west-1"}

@@ -31,7 +31,7 @@ _LOCATION_OF = {
 }
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:()@+=,-]+")
 # A peering between two regions is listed by both, under one id and each in its own words.
-_UNIQUE = re.compile(r"^(arn:.+|(?!pcx-)[a-z]+-[0-9a-f]{8,17})$")
+_UNIQUE = re.compile(r"^(arn:.+|(?!pcx-)[a-z]+-[0-9a-f]{17})$")
 _MAX_NAME = 200
 
 
@@ -48,7 +48,8 @@ def group_name(account: str) -> str:
 def projection_name(item: Item) -> str:
     """The projection's name: the AWS id made safe for ARM, stable while the resource lives, and different for different resources.
 
-    Ids that AWS makes unique (ARNs, `vpc-0a1b…`) stand alone; others carry their region; what had to be changed or cut carries a hash.
+    Ids that AWS makes unique (ARNs, `vpc-` and 17 digits) stand alone. Others carry their region, the short ids of old resources too: drawn
+    per region from few, one may stand for two resources. What had to be changed or cut carries a hash.
     """
     tail = item.id.split(":", 5)[-1] if item.id.startswith("arn:") else item.id
     name = _UNSAFE.sub("-", tail).strip(".-") or "unnamed"
