@@ -21,6 +21,8 @@ from isthmus.solutions.loop import Loop
 from isthmus.store import Store
 from tests.fakes.jobs import RecordedJobs
 from tests.fakes.scanner import FakeAccount
+from tests.machines.plane import Keys
+from tests.solutions.onboarding_estate import Estate, World
 from tests.support.clock import Clock
 
 GUID = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -109,3 +111,21 @@ def bench(engine: Engine, loop: Loop, clock: Clock) -> Bench:
     engine.apply(Change(puts=puts), Actor(id="t", kind="User"), "setup", "/")
     stock = Inventory(engine=engine, lookup=lookup, scanner=account, loop=loop)
     return Bench(engine=engine, lookup=lookup, account=account, stock=stock, clock=clock)
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    """Keys of machines, made once."""
+    return Keys()
+
+
+@pytest.fixture
+def estate(clock: Clock, keys: Keys) -> Estate:
+    """An account with instances to onboard."""
+    return Estate(clock, keys)
+
+
+@pytest.fixture
+def world(store: Store, clock: Clock, estate: Estate, loop: Loop) -> World:
+    """Onboarding over that account."""
+    return World(store, clock, estate, loop)

@@ -379,3 +379,8 @@ class World:
         found = self.lookup.find(self.solution)
         assert found is not None
         return found.properties["status"], found.properties["statusDetails"]
+
+
+def states(world: World) -> set[tuple[str, str]]:
+    """The states and codes that its rows have."""
+    return {(item["state"], item["code"]) for item in world.items().values()}

@@ -90,11 +90,6 @@ def check(world: World, keys: Keys) -> None:
 
 
 @pytest.fixture(scope="module")
-def keys() -> Keys:
-    return Keys()
-
-
-@pytest.fixture(scope="module")
 def loop() -> Iterator[Loop]:
     running = Loop()
     yield running

@@ -50,8 +50,11 @@ def test_a_database_that_was_given_back_is_empty(postgres: Postgres, databases: 
 
 
 def test_sqlite_databases_are_copies(databases: Databases, tmp_path: Path) -> None:
-    for name in ("a.db", "b.db"):
-        store = Store(databases.fresh_sqlite(tmp_path / name))
+    stores = [Store(databases.fresh_sqlite(tmp_path / name)) for name in ("a.db", "b.db")]
+    for number, store in enumerate(stores):
         with store.begin() as connection:
-            connection.execute(insert(installation).values(name="own", value=name))
+            connection.execute(insert(installation).values(name="own", value=str(number)))
+    for number, store in enumerate(stores):
+        with store.read() as connection:
+            assert connection.execute(select(installation.c.value)).scalars().all() == [str(number)]
         store.close()
