@@ -155,7 +155,7 @@ def _parked(row: InstanceRow, observed: Observed, now: int) -> Step | None:
 
 
 def _look(row: InstanceRow, code: str, now: int) -> int:
-    return row.next_at if row.code == code and row.next_at > now else retry_at(code, 1, now, row.key)
+    return row.next_at if row.code == code and now < row.next_at < NEVER else retry_at(code, 1, now, row.key)
 
 
 def _expired(row: InstanceRow, observed: Observed, now: int) -> Step | None:
