@@ -44,9 +44,13 @@ class Demo:
     printed: bytearray = field(default_factory=bytearray)
 
     def stop(self) -> int:
-        """Ctrl-C, and the exit code."""
+        """Ctrl-C, and the exit code. One that does not listen is killed with everything it started."""
         self.child.send_signal(signal.SIGINT)
-        return self.child.wait(60)
+        try:
+            return self.child.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.child.pid, signal.SIGKILL)
+            raise
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "isthmus", "demo", "--machines", "6", "--folder", str(folder)]
     environ = {**clean_environ(folder.parent), "TERM": "xterm", "COLUMNS": "200"}
-    child = subprocess.Popen(command, env=environ, cwd=folder.parent, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    child = subprocess.Popen(
+        command,
+        env=environ,
+        cwd=folder.parent,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        # Shells start background jobs deaf to Ctrl-C, and whoever runs these tests in the background passes that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     os.close(theirs)
     made = Demo(folder=folder, child=child, figures={})
     reader = threading.Thread(target=_read, args=(ours, made.printed))

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from isthmus.clouds.aws.catalog import TYPES, AwsType
 from isthmus.clouds.aws.pacing import Pacer
@@ -20,6 +19,7 @@ from isthmus.clouds.aws.wire import Wire
 from isthmus.clouds.contract import Gap, Item, Listed, Reading, ScanTarget, Selection
 from tests.clouds.aws.emulated import ACCOUNT, HOME, Account, seed, seed_global
 from tests.clouds.aws.fake_aws import Tokens
+from tests.clouds.aws.moto import moto
 
 pytestmark = pytest.mark.slow
 
@@ -41,15 +41,12 @@ def account() -> Iterator[Account]:
     patch = pytest.MonkeyPatch()
     for name, value in {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}.items():
         patch.setenv(name, value)
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    made = Account(f"http://{host}:{port}")
-    seed_global(made)
-    for region in REGIONS:
-        seed(made, region)
-    yield made
-    server.stop()
+    with moto() as url:
+        made = Account(url)
+        seed_global(made)
+        for region in REGIONS:
+            seed(made, region)
+        yield made
     patch.undo()
 
 

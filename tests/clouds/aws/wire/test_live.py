@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
 from isthmus.clouds.aws.wire import AwsError, Credentials, Wire, classify
+from tests.clouds.aws.moto import moto
 from tests.clouds.aws.wire import oracle
 
 REGION = "eu-west-1"
@@ -65,10 +65,13 @@ def client(service: str, url: str) -> Any:
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
     """A moto server with a little in it."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
+    with moto() as url:
+        fill(url)
+        yield url
+
+
+def fill(url: str) -> None:
+    """A little of everything."""
     s3 = client("s3", url)
     s3.create_bucket(Bucket="demo-bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_bucket_tagging(Bucket="demo-bucket", Tagging={"TagSet": [{"Key": "a b", "Value": "ü&<"}]})
@@ -87,8 +90,6 @@ def aws() -> Iterator[str]:
     trust = '{"Version": "2012-10-17", "Statement": []}'
     for number in range(3):
         client("iam", url).create_role(RoleName=f"demo-{number}", AssumeRolePolicyDocument=trust)
-    yield url
-    server.stop()
 
 
 def test_the_emulator_reads_the_same_through_both(aws: str) -> None:
