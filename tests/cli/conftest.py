@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,17 @@ from typer.testing import CliRunner
 
 from isthmus.cli import app
 from isthmus.client import read_note
+from tests.contract.server import denying_aws
 
 PATIENCE = 60.0
 # Nothing listens there: AWS is out of reach at once instead of after a name lookup.
 NO_CLOUD = {"AWS_ENDPOINT_URL": "https://127.0.0.1:9"}
 
 
-def start(data: Path, *options: str, stderr: Any = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+def start(data: Path, *options: str, stderr: Any = subprocess.DEVNULL, aws: Mapping[str, str] = NO_CLOUD) -> subprocess.Popen[bytes]:
     """Start `isthmus serve` on a data folder."""
     command = [sys.executable, "-m", "isthmus", "--data", str(data), "serve", *options]
-    return subprocess.Popen(command, env={**os.environ, **NO_CLOUD}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+    return subprocess.Popen(command, env={**os.environ, **aws}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
 
 
 def await_note(process: subprocess.Popen[bytes], data: Path) -> str:
@@ -87,13 +88,16 @@ class Cli:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Data folder of a running server."""
+    """Data folder of a running server, before an AWS whose accounts have not deployed the template."""
     data = tmp_path_factory.mktemp("served") / "data"
-    process = start(data, "--port", "0", "--log-file", str(data.parent / "log"))
-    await_note(process, data)
-    yield data
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=PATIENCE)
+    with denying_aws() as aws:
+        process = start(data, "--port", "0", "--log-file", str(data.parent / "log"), aws={"AWS_ENDPOINT_URL": aws})
+        try:
+            await_note(process, data)
+            yield data
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture
