@@ -50,7 +50,8 @@ def test_a_refused_connector_leaves_no_group_behind(cli: Cli, connector: str) ->
     refused = cli("connector", "create", "--account", taken, "--name", "another-one", "--group", group)
     assert refused.code == 1
     assert taken in refused.err
-    assert cli("group", "show", group).code == 1 or cli.json("group", "show", group)["properties"]["provisioningState"] == "Deleting"
+    left = cli("group", "show", group, "--output", "json")
+    assert left.code == 1 or left.json()["properties"]["provisioningState"] == "Deleting"
 
 
 @pytest.mark.parametrize(
