@@ -103,3 +103,22 @@ def test_nothing_but_a_typed_refusal_comes_of_noise(text: str) -> None:
 def test_a_collection_is_no_resource() -> None:
     with pytest.raises(ArmError, match="collection"):
         parse_resource("/subscriptions")
+
+
+words_of_paths = st.sampled_from(
+    ["subscriptions", "resourceGroups", "providers", "resources", "tenants", "locations", "NS.X", "a", "b", "0f", "rg"]
+)
+
+
+@given(st.lists(words_of_paths, min_size=1, max_size=14))
+def test_scopes_are_a_subscription_then_a_group_then_providers(parts: list[str]) -> None:
+    """Rights are decided by prefix, rows are found by subscription and group: both must mean the same scope."""
+    with contextlib.suppress(ArmError):
+        found = parse("/" + "/".join(parts))
+        outer = [link for link in found.chain][::-1]
+        kinds = [link.types[0].lower() if link.namespace == "Microsoft.Resources" else "provider" for link in outer]
+        plumbing = [kind for kind in kinds if kind in ("subscriptions", "resourcegroups")]
+        assert plumbing in ([], ["subscriptions"], ["subscriptions", "resourcegroups"])
+        assert kinds[: len(plumbing)] == plumbing
+        if found.group and not found.is_collection:
+            assert str(found).lower().startswith(group_id(found.subscription, found.group).key)

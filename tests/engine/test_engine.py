@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from sqlalchemy import func, select
 from isthmus.arm.change import Change, JobOrder, OperationOrder
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
-from isthmus.arm.ids import group_id, parse_resource, subscription_id
+from isthmus.arm.ids import ResourceId, group_id, parse_resource, subscription_id
 from isthmus.arm.types import Actor
 from isthmus.audit import verify
 from isthmus.engine import Condition, Engine, Lookup
@@ -200,3 +201,55 @@ def test_pages_are_complete_ordered_and_filtered(engine: Engine, lookup: Lookup,
     assert seen == [f"n{n:03d}" for n in range(25) if n % 2]
     with store.read() as connection:
         assert connection.execute(select(func.count()).select_from(resources)).scalar() == 27
+
+
+def test_nothing_is_put_below_what_is_not_there(engine: Engine, lookup: Lookup) -> None:
+    made_group(engine)
+    extension = THING.extension("NS.Y/notes", "n")
+    with pytest.raises(ArmError, match="ParentResourceNotFound"):
+        engine.apply(Change(puts=(Resource(id=extension),)), ALICE, "w", "x")
+    engine.apply(Change(puts=(Resource(id=THING, location="eastus"), Resource(id=extension))), ALICE, "w", "x")
+    assert lookup.find(extension) is not None
+
+
+def test_two_who_ask_for_the_same_unique_thing_are_one_winner_and_one_refusal(engine: Engine) -> None:
+    made_group(engine)
+    outcomes: list[str] = []
+
+    def ask(name: str) -> None:
+        id = GROUP.extension("NS.X/things", name)
+        try:
+            engine.apply(Change(puts=(Resource(id=id, location="eastus", unique="account:1"),)), ALICE, "w", "x")
+            outcomes.append("made")
+        except ArmError as error:
+            outcomes.append(error.code)
+
+    threads = [threading.Thread(target=ask, args=(f"n{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["DuplicateResource"] * 5 + ["made"]
+
+
+def test_a_child_and_the_deletion_of_its_parent_leave_no_orphan(engine: Engine, lookup: Lookup) -> None:
+    made_group(engine)
+    for number in range(12):
+        thing = GROUP.extension("NS.X/things", f"n{number}")
+        note = thing.extension("NS.Y/notes", "n")
+        engine.apply(Change(puts=(Resource(id=thing, location="eastus"),)), ALICE, "w", "x")
+
+        def put(note: ResourceId = note) -> None:
+            with contextlib.suppress(ArmError):
+                engine.write(note, lambda _old: Change(puts=(Resource(id=note),)), ALICE, "w")
+
+        def drop(thing: ResourceId = thing) -> None:
+            engine.write(thing, lambda _old: Change(deletes=(thing,)), ALICE, "d")
+
+        threads = [threading.Thread(target=put), threading.Thread(target=drop)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert lookup.find(thing) is None
+        assert lookup.find(note) is None

@@ -42,7 +42,16 @@ class Arm:
             if error.status == 403 or (incoming.method in _WRITES and error.status < 500):
                 verb = _WRITES.get(incoming.method, "read")
                 self.engine.refuse(actor_of(caller, incoming.correlation), f"{incoming.method} {verb}", target, error)
-            raise
+            raise self._told(caller, error) from error
+
+    def _told(self, caller: Principal, error: ArmError) -> ArmError:
+        """The error as this caller may hear it: a conflict names the other resource to those who may read it."""
+        if error.code != "DuplicateResource" or error.target is None:
+            return error
+        if self.access.permits(caller, f"{parse(error.target).type}/read", error.target):
+            return error
+        hidden = "What you ask for is in use by another resource of this tenant, which you may not read. Ask an owner of the tenant."
+        return ArmError(error.code, hidden, status=error.status)
 
     def _route(self, incoming: Incoming, caller: Principal, id: ResourceId) -> Reply:
         if operations.is_operation(id):
@@ -54,7 +63,7 @@ class Arm:
         verb = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(incoming.method)
         if verb is None or (id.is_collection and verb != "read"):
             raise not_allowed(incoming.method, id)
-        if not (id.is_collection and id.scope is None and row.enumerate is not None):
+        if not (id.is_collection and id.scope is None and row.is_open):
             self.access.require(caller, f"{row.name}/{verb}", str(id if not id.is_collection else id.parent or "/"))
         if id.is_collection:
             self._require_scope(id)
@@ -62,7 +71,7 @@ class Arm:
         if incoming.method in ("GET", "HEAD"):
             return verbs.get(ask, row, incoming, self.lookup)
         if incoming.method == "DELETE":
-            return verbs.delete(self._with_parent(ask, id), row, incoming, self.engine, self.lookup)
+            return verbs.delete(ask if self.lookup.find(id) else self._with_parent(ask, id), row, incoming, self.engine, self.lookup)
         self._require_scope(id)
         change = verbs.put if incoming.method == "PUT" else verbs.patch
         return change(self._with_parent(ask, id), row, incoming, self.engine)

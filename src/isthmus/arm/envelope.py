@@ -76,6 +76,10 @@ def instant(milliseconds: int) -> str:
 _TAG_NAME = re.compile(r"^[^<>%&\\?/\x00-\x1f]{1,512}$")
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_MAX_TAG_BYTES = 2000
+
+
 def tags_of(given: object, *, target: str = "tags") -> dict[str, str]:
     """Tags of a body, checked by ARM's rules: at most 50, names up to 512 characters, values up to 256; null means none."""
     if given is None:
@@ -90,10 +94,9 @@ def tags_of(given: object, *, target: str = "tags") -> dict[str, str]:
             raise invalid(
                 f"The tag name '{name[:64]}' is empty, too long or holds one of <>%&\\?/.", target=target, code="InvalidTagNameCharacters"
             )
-        if not isinstance(value, str) or len(value) > 256:
-            raise invalid(
-                f"The value of tag '{name[:64]}' must be text of at most 256 characters.", target=f"{target}.{name}", code="InvalidTagValue"
-            )
+        if not isinstance(value, str) or len(value) > 256 or _CONTROL.search(value) or len((name + value).encode()) > _MAX_TAG_BYTES:
+            what = f"The value of tag '{name[:64]}' must be text of at most 256 characters without control characters."
+            raise invalid(what, target=f"{target}.{name[:64]}", code="InvalidTagValue")
         if name.lower() in folded:
             raise invalid(f"The tag '{name}' is given twice; tag names differ by more than case.", target=target, code="InvalidTags")
         folded.add(name.lower())

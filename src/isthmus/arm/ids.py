@@ -7,7 +7,7 @@ that other ids lie in; `/providers/{namespace}` starts a resource inside its sco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import unquote
@@ -94,7 +94,7 @@ class ResourceId:
         path = "".join(f"/{part}" for pair in zip(self.types, self.names, strict=False) for part in pair)
         if self.is_collection:
             path += f"/{self.types[-1]}"
-        plain = self.namespace == RESOURCES and self.types[0].lower() in _PLAIN
+        plain = self.namespace == RESOURCES and self.types[0].lower() in _PLACES
         return above + path if plain else f"{above}/providers/{self.namespace}{path}"
 
     def child(self, kind: str, name: str) -> ResourceId:
@@ -107,8 +107,17 @@ class ResourceId:
         return ResourceId(self, namespace, (kind,), (name,))
 
 
-# Plumbing of Microsoft.Resources that ARM addresses without /providers.
-_PLAIN = frozenset({"subscriptions", "resourcegroups", "resources", "locations", "providers", "tenants", "operationresults", "tagnames"})
+# Plumbing of Microsoft.Resources that ARM addresses without /providers, and the only scopes it may stand in ("" is the tenant). Rights are
+# decided by prefix and rows are found by subscription and group: a second subscription or group inside one would let the two differ.
+_PLACES: Mapping[str, frozenset[str]] = {
+    "subscriptions": frozenset({""}),
+    "tenants": frozenset({""}),
+    "providers": frozenset({"", "subscriptions"}),
+    "resourcegroups": frozenset({"subscriptions"}),
+    "locations": frozenset({"subscriptions"}),
+    "operationresults": frozenset({"subscriptions"}),
+    "resources": frozenset({"subscriptions", "resourcegroups"}),
+}
 
 
 def subscription_id(subscription: str) -> ResourceId:
@@ -136,6 +145,8 @@ def parse(text: str) -> ResourceId:
     while position < len(segments):
         current, position = _link(text, segments, position, current)
     assert current is not None
+    if len(str(current).encode()) > MAX_ID:
+        raise _malformed(text, f"it has more than {MAX_ID} bytes in UTF-8")
     return current
 
 
@@ -165,8 +176,9 @@ def _link(text: str, segments: list[str], position: int, scope: ResourceId | Non
     word = segments[position]
     if word.lower() == "providers":
         return _provider(text, segments, position, scope)
-    if word.lower() not in _PLAIN or (scope is not None and not (scope._is("subscriptions") or scope._is("resourcegroups"))):
-        raise _malformed(text, f"'{word}' is not expected at this place")
+    inside = "" if scope is None else scope.types[0].lower() if scope.namespace == RESOURCES else "a resource"
+    if inside not in _PLACES.get(word.lower(), ()):
+        raise _malformed(text, f"'{word[:64]}' is not expected at this place")
     name = segments[position + 1] if position + 1 < len(segments) else None
     if name is None or word.lower() == "resources":
         return ResourceId(scope, RESOURCES, (word,), ()), position + 1
@@ -182,6 +194,8 @@ def _provider(text: str, segments: list[str], position: int, scope: ResourceId |
     end = next((i for i in range(position + 1, len(segments)) if segments[i].lower() == "providers"), len(segments))
     part = segments[position + 1 : end]
     if len(part) < 2:
+        if end < len(segments) or (scope is not None and not scope._is("subscriptions")):
+            raise _malformed(text, "a provider is addressed at the tenant or in a subscription, and nothing lies below it")
         return ResourceId(scope, RESOURCES, ("providers",), tuple(_word(text, ns) for ns in part)), end
     if part[0].lower() == RESOURCES.lower() and part[1].lower() in ("subscriptions", "resourcegroups"):
         raise _malformed(text, f"'{part[1]}' is addressed without /providers/{RESOURCES}")

@@ -12,7 +12,7 @@ from isthmus.arm.errors import invalid
 DEFAULT_PAGE = 100
 MAX_PAGE = 1000
 
-_CLAUSE = re.compile(r"^\s*(resourceGroup|resourceType|name|location|tagName|tagValue)\s+eq\s+'((?:[^']|'')*)'\s*$", re.IGNORECASE)
+_CLAUSE = re.compile(r"^\s*(resourceGroup|resourceType|name|location|tagName|tagValue)\s+eq\s+'((?:[^'\x00-\x1f]|'')*)'\s*$", re.IGNORECASE)
 
 
 def page_size(query: Mapping[str, str]) -> int:
@@ -20,7 +20,7 @@ def page_size(query: Mapping[str, str]) -> int:
     given = query.get("$top")
     if given is None:
         return DEFAULT_PAGE
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:5]) <= MAX_PAGE:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", given) or int(given) > MAX_PAGE:
         raise invalid(f"$top must be a whole number from 1 to {MAX_PAGE}, not '{given[:32]}'.", target="$top", code="InvalidTop")
     return int(given)
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Column, Connection, delete, insert, select, update
 
 from isthmus.arm.change import Change, OperationOrder
 from isthmus.arm.envelope import Resource, SystemData
 from isthmus.arm.errors import ArmError, conflict, precondition_failed
-from isthmus.arm.ids import ResourceId, group_id
+from isthmus.arm.ids import RESOURCES, ResourceId, group_id
 from isthmus.arm.types import Actor
 from isthmus.audit import Record, append
 from isthmus.engine import lookup
@@ -154,9 +154,8 @@ class Engine:
             part = puts[start : start + _CHUNK]
             keys = [resource.id.key for resource in part]
             known = {row.key: from_row(row) for row in connection.execute(select(resources).where(resources.c.key.in_(keys)))}
-            _require_groups(connection, part)
-            for resource in part:
-                _require_unique(connection, resource)
+            _require_places(connection, part)
+            _require_unique(connection, part)
             stamped = [self._stamp(resource, known.get(resource.id.key), actor) for resource in part]
             dialect.upsert(connection, resources, [to_row(resource, self.new_guid()) for resource in stamped], keep=("created_at", "id"))
             _retag(connection, stamped, known)
@@ -208,45 +207,60 @@ class Engine:
         )
 
 
-def _require_groups(connection: Connection, puts: Sequence[Resource]) -> None:
-    """What lies in a resource group needs that group, and one that is not on its way out."""
-    wanted = {group.key: group for r in puts if r.id.group and (group := group_id(r.id.subscription, r.id.group)).key != r.id.key}
+def _require_places(connection: Connection, puts: Sequence[Resource]) -> None:
+    """What lies in a group needs that group, and one that is not on its way out; what lies in or extends a resource needs that resource.
+
+    They are held until the transaction ends, so that neither goes away under what is being put.
+    """
     here = {resource.id.key for resource in puts}
-    for key, group in wanted.items():
-        found = lookup.find(connection, key)
-        if found is None and key not in here:
+    groups = {group.key: group for r in puts if r.id.group and (group := group_id(r.id.subscription, r.id.group)).key != r.id.key}
+    parents = {above.key: above for r in puts if (above := r.id.parent) is not None and above.namespace != RESOURCES}
+    held = _hold(connection, sorted({*groups, *parents} - here))
+    for key, group in groups.items():
+        if key not in held and key not in here:
             raise ArmError("ResourceGroupNotFound", f"Resource group '{group.name}' could not be found. Create it first.", status=404)
-        if found is not None and found.properties.get("provisioningState") == "Deleting":
+        if key in held and held[key].properties.get("provisioningState") == "Deleting":
             raise conflict(f"Resource group '{group.name}' is being deleted. Wait for its end.", code="ResourceGroupBeingDeleted")
+    for key, parent in parents.items():
+        if key not in held and key not in here:
+            raise ArmError("ParentResourceNotFound", f"'{parent}' was not found; what lies in it needs it.", status=404, target=str(parent))
 
 
-def _require_unique(connection: Connection, resource: Resource) -> None:
-    """What must be unique in the tenant is."""
-    if resource.unique is None:
-        return
-    others = (resources.c.unique_key == resource.unique, resources.c.key != resource.id.key)
-    taken = connection.execute(select(resources.c.id).where(*others)).scalar()
-    if taken is not None:
-        what = resource.unique.rpartition(":")[2]
-        raise conflict(f"'{what}' is in use by '{taken}' already; delete that one first.", target=taken, code="DuplicateResource")
+def _hold(connection: Connection, keys: Sequence[str]) -> dict[str, Resource]:
+    """Resources by key, kept from changing (not from being read) until the transaction ends."""
+    found: dict[str, Resource] = {}
+    for start in range(0, len(keys), _CHUNK):
+        part = select(resources).where(resources.c.key.in_(keys[start : start + _CHUNK])).order_by(resources.c.key)
+        found.update((row.key, from_row(row)) for row in connection.execute(part.with_for_update(read=True)))
+    return found
+
+
+def _require_unique(connection: Connection, puts: Sequence[Resource]) -> None:
+    """What must be unique in the tenant is. Those who ask for the same take turns."""
+    for unique, resource in sorted(((one.unique, one) for one in puts if one.unique is not None), key=lambda pair: pair[0]):
+        dialect.lock_name(connection, f"unique:{unique}")
+        others = (resources.c.unique_key == unique, resources.c.key != resource.id.key)
+        taken = connection.execute(select(resources.c.id).where(*others)).scalar()
+        if taken is not None:
+            what = unique.rpartition(":")[2]
+            raise conflict(f"'{what}' is in use by '{taken}' already; delete that one first.", target=taken, code="DuplicateResource")
 
 
 def _below(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
-    """The given resources and everything that lies in or extends them: key to type."""
+    """The given resources and everything that lies in or extends them: key to type. Each level is locked before the next is looked for."""
     found: dict[str, str] = {}
-    edge = list(keys)
-    columns = (resources.c.key, resources.c.type)
-    for start in range(0, len(edge), _CHUNK):
-        rows = connection.execute(select(*columns).where(resources.c.key.in_(edge[start : start + _CHUNK])))
-        found.update((row.key, row.type) for row in rows)
+    edge = _locked(connection, resources.c.key, keys)
     while edge:
-        below: list[str] = []
-        for start in range(0, len(edge), _CHUNK):
-            rows = connection.execute(select(*columns).where(resources.c.parent.in_(edge[start : start + _CHUNK])))
-            fresh = {row.key: row.type for row in rows if row.key not in found}
-            found.update(fresh)
-            below.extend(fresh)
-        edge = below
+        found.update(edge)
+        edge = {key: kind for key, kind in _locked(connection, resources.c.parent, list(edge)).items() if key not in found}
+    return found
+
+
+def _locked(connection: Connection, column: Column[Any], values: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(values), _CHUNK):
+        part = select(resources.c.key, resources.c.type).where(column.in_(values[start : start + _CHUNK])).order_by(resources.c.key)
+        found.update((row.key, row.type) for row in connection.execute(part.with_for_update()))
     return found
 
 

@@ -56,11 +56,13 @@ def rows(lookup: Lookup, table: Callable[[], Registry]) -> tuple[ResourceType, .
             scopes=_EVERYWHERE,
             lists=_EVERYWHERE,
             enumerate=_definitions,
+            is_open=True,
             read=lambda ask: definition(ROLES[ask.id.name.lower()]) if ask.id.name.lower() in ROLES else None,
         ),
         ResourceType(
             name="Microsoft.Authorization/providerOperations",
             scopes=frozenset({Scope.TENANT}),
+            is_open=True,
             enumerate=lambda ask: (_operations(table(), namespace) for namespace in sorted(table().namespaces.values(), key=str.lower)),
             read=lambda ask: _operations(table(), ask.id.name) if table().in_namespace(ask.id.name) else None,
         ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Row, Table, select
 
 from isthmus.arm.envelope import Resource, instant
+from isthmus.arm.errors import invalid
 from isthmus.arm.ids import ResourceId
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
 from isthmus.audit import verify
@@ -116,9 +118,11 @@ def _operations(engine: Engine) -> ResourceType:
 def _audit(engine: Engine) -> ResourceType:
     def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
         """In the order of the chain, starting after the token; names are zero-padded numbers so that text sorts like numbers."""
-        after = ask.query.get("$after", "").rpartition("/")[2]
+        after = ask.query.get("$after", "").rpartition("/")[2] or "0"
+        if not re.fullmatch(r"[0-9]{1,15}", after):
+            raise invalid("The $skiptoken is not one of this list. Start it again.", target="$skiptoken", code="InvalidSkipToken")
         with engine.store.read() as connection:
-            wanted = audit_records.c.seq > int(after or 0)
+            wanted = audit_records.c.seq > int(after)
             found = connection.execute(select(audit_records).where(wanted).order_by(audit_records.c.seq).limit(1001)).all()
         for row in found:
             yield {

@@ -324,8 +324,8 @@ _PATCHABLE = "tags and properties.awsCloudProfile.excludedAccounts"
 def patch_connector(old: Resource | None, ask: Ask) -> Change:
     """Change tags and excluded accounts; anything else that differs is refused."""
     assert old is not None
-    properties = ask.body.get("properties") or {}
-    profile = properties.get("awsCloudProfile") or {}
+    properties = _object(ask.body, "properties", "properties")
+    profile = _object(properties, "awsCloudProfile", "properties.awsCloudProfile")
     for path, given, stored in (
         ("properties.hostType", properties.get("hostType"), old.properties["hostType"]),
         ("properties.awsCloudProfile.accountId", profile.get("accountId"), old.properties["awsCloudProfile"]["accountId"]),
@@ -340,6 +340,15 @@ def patch_connector(old: Resource | None, ask: Ask) -> Change:
         stored_profile["excludedAccounts"] = checked.excludedAccounts
     tags = tags_of(ask.body["tags"]) if "tags" in ask.body else old.tags
     return Change(puts=(replace(old, tags=tags, properties={**old.properties, "awsCloudProfile": stored_profile}),))
+
+
+def _object(body: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
+    found = body.get(name)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise invalid(f"{path} must be an object.", target=path)
+    return found
 
 
 def immutable(path: str, stored: object, given: object) -> ArmError:

@@ -14,7 +14,7 @@ def listing(table: Callable[[], Registry], namespace: str, versions: tuple[str, 
     def listed(_ask: Ask) -> Iterable[Mapping[str, Any]]:
         return operations(table().in_namespace(namespace))
 
-    return ResourceType(name=f"{namespace}/operations", scopes=frozenset({Scope.TENANT}), versions=versions, enumerate=listed)
+    return ResourceType(name=f"{namespace}/operations", scopes=frozenset({Scope.TENANT}), versions=versions, enumerate=listed, is_open=True)
 
 
 def operations(rows: Iterable[ResourceType]) -> Iterable[Mapping[str, Any]]:

@@ -52,6 +52,7 @@ def _containers(lookup: Lookup, tenant: str) -> tuple[ResourceType, ...]:
             scopes=frozenset({Scope.TENANT}),
             name_pattern=re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
             enumerate=subscriptions,
+            is_open=True,
             show=show_subscription,
             put=_put_subscription,
             manifest=False,
@@ -217,8 +218,10 @@ def _catalogues(lookup: Lookup, table: Callable[[], Registry], tenant: str) -> t
 
     anywhere = frozenset({Scope.TENANT, Scope.SUBSCRIPTION})
     return (
-        ResourceType(name="Microsoft.Resources/providers", scopes=anywhere, enumerate=providers, read=provider, manifest=False),
-        ResourceType(name="Microsoft.Resources/tenants", scopes=frozenset({Scope.TENANT}), enumerate=tenants, manifest=False),
+        ResourceType(
+            name="Microsoft.Resources/providers", scopes=anywhere, enumerate=providers, read=provider, manifest=False, is_open=True
+        ),
+        ResourceType(name="Microsoft.Resources/tenants", scopes=frozenset({Scope.TENANT}), enumerate=tenants, manifest=False, is_open=True),
         ResourceType(name="Microsoft.Resources/locations", scopes=frozenset({Scope.SUBSCRIPTION}), enumerate=locations, manifest=False),
         ResourceType(
             name="Microsoft.Resources/resources",

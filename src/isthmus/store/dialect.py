@@ -29,6 +29,10 @@ _PASSING_CODES = frozenset(
 )
 
 
+_PASSING_STATES = frozenset({"08", "40", "53", "55", "57"})
+"""SQLSTATE classes of PostgreSQL that pass: connection, rollback (deadlock), resources, not in state (lock), operator intervention."""
+
+
 def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…`.
 
@@ -108,5 +112,8 @@ def is_outage(error: DBAPIError) -> bool:
     """
     if error.connection_invalidated:
         return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state[:2] in _PASSING_STATES
     code = getattr(error.orig, "sqlite_errorcode", None)
     return isinstance(error, OperationalError) and (code is None or code & 0xFF in _PASSING_CODES)
