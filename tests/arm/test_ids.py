@@ -115,9 +115,9 @@ def test_scopes_are_a_subscription_then_a_group_then_providers(parts: list[str])
     """Rights are decided by prefix, rows are found by subscription and group: both must mean the same scope."""
     with contextlib.suppress(ArmError):
         found = parse("/" + "/".join(parts))
-        outer = [link for link in found.chain][::-1]
+        outer = list(found.chain)[::-1]
         kinds = [link.types[0].lower() if link.namespace == "Microsoft.Resources" else "provider" for link in outer]
-        plumbing = [kind for kind in kinds if kind in ("subscriptions", "resourcegroups")]
+        plumbing = list(filter(("subscriptions", "resourcegroups").__contains__, kinds))
         assert plumbing in ([], ["subscriptions"], ["subscriptions", "resourcegroups"])
         assert kinds[: len(plumbing)] == plumbing
         if found.group and not found.is_collection:
