@@ -22,13 +22,15 @@ LIFETIME = 240
 class Key:
     """A private RSA key. Its text forms show the thumbprint of the public half only."""
 
-    __slots__ = ("_private", "public", "thumbprint")
+    __slots__ = ("_private", "public", "spki_sha256", "thumbprint")
 
     def __init__(self, private: rsa.RSAPrivateKey) -> None:
         self._private = private
         der = private.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
         self.public = base64.b64encode(der).decode()
         self.thumbprint = hashlib.sha256(der).hexdigest()
+        spki = private.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        self.spki_sha256 = hashlib.sha256(spki).hexdigest()
 
     def __repr__(self) -> str:
         return f"Key({self.thumbprint[:16]})"

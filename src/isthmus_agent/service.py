@@ -110,8 +110,9 @@ class Service:
                 connection = tokens.settled(connection)
                 body = self._report(connection, plane, tokens)
                 if body.get("renew") is True or connection.next_key:
-                    connection = tokens.renew(connection)
-                    self._log.info("Registration renewed.", Key=connection.identity_key)
+                    renewed = tokens.renew(connection)
+                    if renewed.identity_key != connection.identity_key:
+                        self._log.info("Registration renewed.", Key=renewed.identity_key)
             finally:
                 plane.close()
             self._note(error="")

@@ -157,6 +157,11 @@ def promoted(connection: Connection) -> Connection:
     return replace(connection, identity_key=connection.next_key, next_key="")
 
 
+def not_renewing(connection: Connection) -> Connection:
+    """The connection without the next key, which the control plane does not want yet."""
+    return replace(connection, next_key="")
+
+
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(part.title() for part in rest)

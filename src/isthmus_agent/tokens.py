@@ -1,6 +1,6 @@
 """Access tokens by private_key_jwt (RFC 7523 section 2.2), and the renewal of the key that signs for them.
 
-A renewal has two phases. The new key is written beside the old one and announced with the old key's token; both stay until the control
+A renewal has two phases. The new key is written beside the old one and announced, signed by both; both stay until the control
 plane has accepted the new key at the token endpoint. Whatever breaks off in between, one of the two keys on disk is accepted.
 """
 
@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from isthmus_agent.exits import AgentError, Exit
 from isthmus_agent.keys import Key
 from isthmus_agent.plane import Answer, Caller
-from isthmus_agent.store import Connection, Store, promoted, renewing
+from isthmus_agent.store import Connection, Store, not_renewing, promoted, renewing
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 RENEW_KIND = "isthmus-renew+jwt"
+REKEY_KIND = "isthmus-rekey+jwt"
 MARGIN = 60.0
 """Seconds before a token's end at which it is no longer used."""
 
@@ -79,7 +80,8 @@ class Tokens:
     def renew(self, connection: Connection) -> Connection:
         """Replace the identity key; the new connection. Repeating it after any failure continues where it broke off.
 
-        The caller holds the store's lock.
+        The caller holds the store's lock. A control plane that finds it too early knows nothing of the next key: the connection stays
+        as it was, and a later renewal makes a new one.
         """
         if not connection.next_key:
             name = self._store.save_key(Key.generate())
@@ -87,9 +89,19 @@ class Tokens:
             self._store.save(connection)
         key = self._store.key(connection.next_key)
         audience = f"{connection.endpoint}/agent/v1/renew"
-        statement = key.statement(kind=RENEW_KIND, subject=connection.client_id, audience=audience, now=self._clock())
-        body = {"publicKey": key.public, "statement": statement}
+        now, subject, present = self._clock(), connection.client_id, self._store.key(connection.identity_key)
+        leave = {"spki_sha256": key.spki_sha256}
+        body = {
+            "publicKey": key.public,
+            "statement": key.statement(kind=RENEW_KIND, subject=subject, audience=audience, now=now),
+            "authorization": present.statement(kind=REKEY_KIND, subject=subject, audience=audience, now=now, extra=leave),
+        }
         answer = self._plane.post(audience, body, bearer=self.token(connection))
+        if answer.status == 409 and answer.code == "RenewalNotDue":
+            connection = not_renewing(connection)
+            self._store.save(connection)
+            self._store.sweep()
+            return connection
         if not answer.ok:
             raise failure(answer, "renew its registration")
         return self._promote(connection)

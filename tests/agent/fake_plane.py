@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import hashlib
 import http.server
 import ipaddress
 import json
@@ -92,10 +93,7 @@ class FakePlane:
             machine.facts = body["facts"]
             return 200, {"nextHeartbeatSeconds": self.next_seconds, "registrationExpiresAt": _in_days(90), "renew": self.wants_renewal}
         if name == "renew":
-            claims = self._verify(str(body["statement"]), str(body["publicKey"]), "isthmus-renew+jwt", f"{self.endpoint}{path}")
-            assert claims["sub"] == machine.client_id
-            machine.next_public = str(body["publicKey"])
-            return 200, {"registrationExpiresAt": _in_days(90)}
+            return self._renew(machine, body, f"{self.endpoint}{path}")
         assert name == "disconnect"
         return 200, {}
 
@@ -130,6 +128,19 @@ class FakePlane:
             "heartbeatSeconds": 300,
             "registrationExpiresAt": _in_days(90),
         }
+
+    def _renew(self, machine: Registered, body: Mapping[str, Any], audience: str) -> tuple[int, dict[str, Any]]:
+        public = str(body["publicKey"])
+        claims = self._verify(str(body["statement"]), public, "isthmus-renew+jwt", audience)
+        assert claims["iss"] == claims["sub"] == machine.client_id
+        if public not in (machine.public, machine.next_public):
+            leave = self._verify(str(body["authorization"]), machine.public, "isthmus-rekey+jwt", audience)
+            assert leave["iss"] == leave["sub"] == machine.client_id
+            key = serialization.load_der_public_key(base64.b64decode(public))
+            der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+            assert leave["spki_sha256"] == hashlib.sha256(der).hexdigest()
+            machine.next_public = public
+        return 200, {"registrationExpiresAt": _in_days(90)}
 
     def accepts(self, public: str, vm_id: str = VM_ID) -> bool:
         """Whether a token request signed by this key would succeed."""

@@ -116,6 +116,25 @@ def test_renews_when_asked(tmp_path: Path) -> None:
     assert harness.beats == 2
 
 
+def test_a_renewal_that_comes_too_early_is_put_off(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    before = harness.store.connection()
+    harness.plane.wants_renewal = True
+    harness.plane.refuse = {"renew": [(409, "RenewalNotDue")]}
+    assert harness.service.beat() == IDLE
+    assert harness.store.connection() == before
+    assert [path.name for path in harness.store.paths.certs.glob("identity-*")] == [before.identity_key if before else ""]
+    assert "errorDetails" not in harness.store.paths.status.read_text()
+    harness.plane.wants_renewal = False
+    harness.pass_time(300)
+    assert [path for path, _ in harness.plane.requests].count("/agent/v1/renew") == 1
+    harness.plane.wants_renewal = True
+    harness.pass_time(300)
+    after = harness.store.connection()
+    assert after
+    assert harness.store.key(after.identity_key).public == harness.plane.machines[VM_ID].public != KEYS[0].public
+
+
 def test_removed_machine_clears_its_identity_and_idles(tmp_path: Path) -> None:
     harness = Harness(tmp_path)
     harness.service.beat()

@@ -36,6 +36,7 @@ ISSUERS = {
     trust.MACHINE_ASSERTION: VM,
     trust.MACHINE_ENROLMENT: VM,
     trust.MACHINE_RENEWAL: VM,
+    trust.MACHINE_REKEY: VM,
 }
 KINDS = sorted(TRUST)
 _PADDING = padding.PKCS1v15()
@@ -62,6 +63,8 @@ def claims_of(kind: str) -> dict[str, Any]:
         return {**statement, **more, **({"xms_mirid": RESOURCE} if machine else {})}
     if kind == trust.MACHINE_ENROLMENT:
         return {**statement, "nonce": "n", "resourceId": RESOURCE, "tenantId": TENANT}
+    if kind == trust.MACHINE_REKEY:
+        return {**statement, "spki_sha256": "k"}
     return statement
 
 
@@ -79,6 +82,7 @@ def context_of(kind: str, *keys: VerificationKey, **changes: Any) -> Context:
         "tenant": TENANT,
         "nonce": "n",
         "resource": RESOURCE,
+        "next_key": "k",
         "spend": Spent(),
         **changes,
     }

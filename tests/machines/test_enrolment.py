@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
+from isthmus.identity.principal import Principal
 from isthmus.machines.windows import MILLISECONDS
 from isthmus.store.tables import audit_records, registrations
 from tests.machines.plane import TENANT, TESTER, URL, Keys, Plane
@@ -224,7 +225,7 @@ def test_renewal_is_asked_for_in_time_and_extends(plane: Plane, keys: Keys, mach
     assert not plane.machines.heartbeat(principal, body)["renew"]
     clock.advance(86_400)
     assert plane.machines.heartbeat(principal, body)["renew"]
-    answer = plane.machines.renew(principal, {"publicKey": keys[1].public, "statement": renewal(plane, machine, keys[1])})
+    answer = plane.machines.renew(principal, renewal(plane, machine, keys[1], keys[0]))
     beat = plane.machines.heartbeat(principal, body)
     assert (beat["registrationExpiresAt"], beat["renew"]) == (answer["registrationExpiresAt"], False)
     with plane.store.read() as connection:
@@ -232,28 +233,73 @@ def test_renewal_is_asked_for_in_time_and_extends(plane: Plane, keys: Keys, mach
     assert tuple(row) == (keys[0].public, keys[1].public)
 
 
-def renewal(plane: Plane, vm_id: str, key: Any, *, audience: str = f"{URL}/agent/v1/renew") -> str:
-    return str(key.statement(kind="isthmus-renew+jwt", subject=vm_id, audience=audience, now=plane.clock()))
+def renewal(
+    plane: Plane, vm_id: str, key: Any, present: Any, *, audience: str = f"{URL}/agent/v1/renew", leave: str = "", kind: str = "rekey"
+) -> dict[str, str]:
+    """The body of a renewal to `key` that `present` allows; `leave` is the hash of the key it allows instead."""
+    said: dict[str, Any] = {"subject": vm_id, "audience": audience, "now": plane.clock()}
+    return {
+        "publicKey": key.public,
+        "statement": key.statement(kind="isthmus-renew+jwt", **said),
+        "authorization": present.statement(kind=f"isthmus-{kind}+jwt", **said, extra={"spki_sha256": leave or key.spki_sha256}),
+    }
 
 
-def test_renewal_needs_proof_of_the_new_key_and_a_key_of_its_own(plane: Plane, keys: Keys, machine: str) -> None:
+@pytest.fixture
+def due(plane: Plane, keys: Keys, machine: str) -> Principal:
+    """The caller of an enrolled machine whose registration is to be renewed."""
     plane.enrol("i-1", machine, keys[0])
+    plane.clock.advance(45 * 86_400)
+    return plane.principal("i-1", machine)
+
+
+def test_renewal_needs_proof_of_the_new_key_and_a_key_of_its_own(plane: Plane, keys: Keys, machine: str, due: Principal) -> None:
     plane.register("i-2", keys[1])
-    principal = plane.principal("i-1", machine)
-    for public, statement, code in (
-        (keys[2].public, renewal(plane, machine, keys[0]), "InvalidAuthenticationToken"),
-        (keys[2].public, renewal(plane, machine, keys[2], audience=f"{URL}/agent/v1/enrol"), "InvalidAuthenticationToken"),
-        (keys[1].public, renewal(plane, machine, keys[1]), "KeyReused"),
-        ("nonsense", "x", "InvalidPublicKey"),
+    good = renewal(plane, machine, keys[2], keys[0])
+    for body, code in (
+        (good | {"statement": renewal(plane, machine, keys[0], keys[0])["statement"]}, "InvalidAuthenticationToken"),
+        (renewal(plane, machine, keys[2], keys[0], audience=f"{URL}/agent/v1/enrol"), "InvalidAuthenticationToken"),
+        (renewal(plane, machine, keys[1], keys[0]), "KeyReused"),
+        (good | {"publicKey": "nonsense"}, "InvalidPublicKey"),
     ):
         with pytest.raises(ArmError) as refusal:
-            plane.machines.renew(principal, {"publicKey": public, "statement": statement})
+            plane.machines.renew(due, body)
         assert refusal.value.code == code
-    used = renewal(plane, machine, keys[2])
-    assert plane.machines.renew(principal, {"publicKey": keys[2].public, "statement": used})
+    first = plane.machines.renew(due, good)
     with pytest.raises(ArmError):
-        plane.machines.renew(principal, {"publicKey": keys[2].public, "statement": used})
-    assert plane.machines.renew(principal, {"publicKey": keys[2].public, "statement": renewal(plane, machine, keys[2])})
+        plane.machines.renew(due, good)
+    assert plane.machines.renew(due, renewal(plane, machine, keys[2], keys[0])) == first, "a lost answer costs a repetition"
+
+
+def test_a_token_alone_renews_nothing(plane: Plane, keys: Keys, machine: str, due: Principal) -> None:
+    good = renewal(plane, machine, keys[2], keys[0])
+    for body in (
+        renewal(plane, machine, keys[2], keys[2]),
+        renewal(plane, machine, keys[2], keys[0], leave=keys[3].spki_sha256),
+        renewal(plane, machine, keys[2], keys[0], kind="renew"),
+        good | {"authorization": good["statement"]},
+        {name: text for name, text in good.items() if name != "authorization"},
+    ):
+        with pytest.raises(ArmError) as refusal:
+            plane.machines.renew(due, body)
+        assert refusal.value.code in ("InvalidAuthenticationToken", "InvalidRequestContent")
+    with plane.store.read() as connection:
+        assert connection.execute(select(registrations.c.next_public_key)).scalar() is None
+    assert plane.machines.renew(due, good), "nothing of it was used up"
+
+
+def test_renewal_before_its_time_is_refused(plane: Plane, keys: Keys, machine: str, clock: Clock) -> None:
+    plane.enrol("i-1", machine, keys[0])
+    principal = plane.principal("i-1", machine)
+    clock.advance(45 * 86_400 - 1)
+    with pytest.raises(ArmError) as refusal:
+        plane.machines.renew(principal, renewal(plane, machine, keys[1], keys[0]))
+    assert (refusal.value.status, refusal.value.code) == (409, "RenewalNotDue")
+    clock.advance(1)
+    assert plane.machines.renew(principal, renewal(plane, machine, keys[1], keys[0]))
+    with pytest.raises(ArmError) as refusal:
+        plane.machines.renew(principal, renewal(plane, machine, keys[2], keys[0]))
+    assert refusal.value.code == "RenewalNotDue"
 
 
 def test_an_ended_registration_shows_and_needs_a_new_key(plane: Plane, keys: Keys, machine: str, clock: Clock) -> None:

@@ -34,6 +34,7 @@ class Context:
     tenant: str = ""
     nonce: str = ""
     resource: str = ""
+    next_key: str = ""
     spend: Callable[[str, int], bool] | None = None
 
 
@@ -89,6 +90,10 @@ def _resource(value: Any, context: Context) -> bool:
     return bool(context.resource) and isinstance(value, str) and value.lower() == context.resource.lower()
 
 
+def _next_key(value: Any, context: Context) -> bool:
+    return bool(context.next_key) and value == context.next_key
+
+
 def _text(value: Any, _context: Context) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _MAX_TEXT
 
@@ -119,6 +124,7 @@ _REASONS: Mapping[Check, str] = MappingProxyType(
         _tenant: "it belongs to another tenant",
         _nonce: "it does not answer the challenge",
         _resource: "it names another resource",
+        _next_key: "it speaks for another next key",
         _alive: "it has expired; get a new one",
         _begun: "it is not valid yet; compare the clocks",
     }
@@ -148,6 +154,7 @@ FEDERATED_TOKEN = "federated token"  # noqa: S105
 MACHINE_ASSERTION = "machine assertion"
 MACHINE_ENROLMENT = "machine enrolment statement"
 MACHINE_RENEWAL = "machine renew statement"
+MACHINE_REKEY = "machine renew authorization"
 
 _ROWS = (
     TokenKind(
@@ -185,6 +192,13 @@ _ROWS = (
         single_use=True,
     ),
     TokenKind(name=MACHINE_RENEWAL, types=frozenset({"isthmus-renew+jwt"}), lifetime=300, required=_STATEMENT, single_use=True),
+    TokenKind(
+        name=MACHINE_REKEY,
+        types=frozenset({"isthmus-rekey+jwt"}),
+        lifetime=300,
+        required={**_STATEMENT, "spki_sha256": _next_key},
+        single_use=True,
+    ),
 )
 
 TRUST: Mapping[str, TokenKind] = MappingProxyType({row.name: row for row in _ROWS})

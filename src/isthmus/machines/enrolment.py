@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, select, update
@@ -22,7 +22,7 @@ from isthmus.identity.assertions import spender
 from isthmus.identity.documents import token_url
 from isthmus.identity.jws import Parsed, Refused, key_of_pkcs1, parse, signature_holds
 from isthmus.identity.principal import Principal
-from isthmus.identity.trust import MACHINE_ENROLMENT, MACHINE_RENEWAL, Context, verify
+from isthmus.identity.trust import MACHINE_ENROLMENT, MACHINE_REKEY, MACHINE_RENEWAL, Context, verify
 from isthmus.machines import silence, windows
 from isthmus.machines.facts import ChallengeBody, EnrolBody, HeartbeatBody, RenewBody, digest, read
 from isthmus.machines.publickey import KeyParseError, PublicKey, parse_public_key
@@ -188,7 +188,10 @@ class Machines:
     def renew(self, principal: Principal, body: object) -> dict[str, Any]:
         """Register the machine's next key; the present one stays good until the next first signs a request for a token.
 
-        `{registrationExpiresAt}`. ArmError 400 for an unusable key, 401 for a statement that the new key did not sign, 409 `KeyReused`.
+        The present key has to agree: a token alone, which others may have got hold of for its hour, makes nobody the machine for months.
+        Repeated with a key that is known already it changes nothing and answers the same. `{registrationExpiresAt}`. ArmError 400 for an
+        unusable key, 401 for a statement that the new key did not sign or an authorization that the present one did not, 409 `KeyReused`,
+        409 `RenewalNotDue` while more than 45 days are left.
         """
         asked = read(RenewBody, body)
         try:
@@ -207,8 +210,15 @@ class Machines:
                 spend=spender(connection, self.engine.clock),
             )
             verify(MACHINE_RENEWAL, asked.statement, context)
-            if key.spki_sha256 == row["key_hash"]:
+            if key.spki_sha256 in (row["key_hash"], row["next_key_hash"]):
                 return {"registrationExpiresAt": instant(row["expires_at"])}
+            if row["expires_at"] - now > RENEW_AHEAD:
+                text = (
+                    f"The registration of '{row['resource_id']}' is good until {instant(row['expires_at'])}; it is too early to renew it."
+                )
+                raise conflict(text, target=row["resource_id"], code="RenewalNotDue")
+            leave = replace(context, keys=(key_of_pkcs1(row["public_key"]),), next_key=key.spki_sha256)
+            verify(MACHINE_REKEY, asked.authorization, leave)
             self._require_unused(connection, key, row)
             values = {"next_public_key": key.base64, "next_key_hash": key.spki_sha256, "expires_at": now + VALID}
             connection.execute(update(registrations).where(registrations.c.vm_id == row["vm_id"]).values(**values))

@@ -107,10 +107,11 @@ class HeartbeatBody(_Said):
 
 
 class RenewBody(_Said):
-    """`POST /agent/v1/renew`."""
+    """`POST /agent/v1/renew`: the next key, its statement, and the present key's leave."""
 
     publicKey: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     statement: Statement
+    authorization: Statement
 
 
 Body = TypeVar("Body", bound=_Said)
