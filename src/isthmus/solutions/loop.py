@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
+        self._closing = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="scanner", daemon=True)
         self._thread.start()
 
@@ -31,10 +32,10 @@ class Loop:
     def batches(self, source: AsyncIterator[T], *, limit: int = 1000, ahead: int = 4000, linger: float = LINGER) -> Iterator[list[T]]:
         """What `source` yields, in lists of up to `limit` gathered for `linger` seconds; it waits while `ahead` entries lie unread.
 
-        Leaving the iterator early cancels the source.
+        Leaving the iterator early closes the source before it returns.
         """
         queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=ahead)
-        producer = asyncio.run_coroutine_threadsafe(_pour(source, queue), self._loop)
+        producer = self.run(_start(_pour(source, queue)))
         try:
             while True:
                 found = self.run(_take(queue, limit, linger))
@@ -44,25 +45,52 @@ class Loop:
                 if found:
                     yield found
                 if ended:
-                    producer.result()
+                    self.run(_result(producer))
                     return
         finally:
-            producer.cancel()
+            if not self._closing:
+                self.run(_stop(producer))
 
     def close(self) -> None:
         """Cancel everything and end the thread."""
+        self._closing = True
         asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
 
 
 async def _pour(source: AsyncIterator[Any], queue: asyncio.Queue[Any]) -> None:
+    """All of `source`, then the end. A generator is closed whatever happens: what it holds open must not wait for the garbage collector."""
     try:
-        async for entry in source:
-            await queue.put(entry)
-    finally:
-        with suppress(asyncio.CancelledError):
-            await queue.put(_END)
+        try:
+            async for entry in source:
+                await queue.put(entry)
+        finally:
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+    except asyncio.CancelledError:
+        # Nobody reads on: a full queue gives way, so that a reader that still waits learns of the end.
+        if queue.full():
+            queue.get_nowait()
+        queue.put_nowait(_END)
+        raise
+    except BaseException:
+        await queue.put(_END)
+        raise
+    await queue.put(_END)
+
+
+async def _start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.create_task(work)
+
+
+async def _result(task: asyncio.Task[None]) -> None:
+    await task
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _take(queue: asyncio.Queue[Any], limit: int, linger: float) -> list[Any]:
