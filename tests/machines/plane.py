@@ -13,7 +13,7 @@ from isthmus.arm.ids import ResourceId, group_id
 from isthmus.arm.types import Actor
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.principal import Principal
-from isthmus.machines import Machines, forget, registration, windows
+from isthmus.machines import Machines, registration, windows
 from isthmus.machines.publickey import parse_public_key
 from isthmus.store import Store
 from isthmus_agent.keys import Key
@@ -47,7 +47,7 @@ def guids(start: int = 1) -> Callable[[], str]:
 
 def engine_on(store: Store, clock: Clock, jobs: Any = None, *, start: int = 1) -> Engine:
     """An engine that forgets registrations with their machines; its GUIDs count from `start`."""
-    removals = {"microsoft.hybridcompute/machines": forget}
+    removals = {"microsoft.hybridcompute/machines": lambda connection, keys: registration.forget(connection, keys, int(clock() * 1000))}
     return Engine(store, jobs or RecordedJobs(), clock=clock, new_guid=guids(start), removals=removals)
 
 
@@ -81,7 +81,7 @@ class Plane:
             )
             made = registration.register(connection, registrant)
             waiting = registration.awaiting(old, made, parsed, tenant=TENANT, now=self.engine.now())
-            self.engine.apply_within(connection, Change(puts=(waiting,)), TESTER, "test/register", str(id))
+            self.engine.apply_within(connection, Change(puts=(waiting,)), registration.ONBOARDING, "test/register", str(id))
         return made.vm_id
 
     def statement(self, name: str, vm_id: str, key: Key, *, nonce: str | None = None, **claims: Any) -> str:

@@ -14,7 +14,7 @@ from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
 from isthmus.identity.principal import Principal
 from isthmus.machines.windows import MILLISECONDS
-from isthmus.store.tables import audit_records, registrations
+from isthmus.store.tables import audit_records, challenges, registrations
 from tests.machines.plane import TENANT, TESTER, URL, Keys, Plane
 from tests.support.clock import Clock
 
@@ -158,14 +158,23 @@ def test_of_concurrent_uses_of_one_nonce_one_succeeds(plane: Plane, keys: Keys, 
     assert sorted(outcomes) == ["InvalidChallenge"] * 4 + ["in"]
 
 
-def test_challenges_are_bounded_and_expire(plane: Plane, machine: str, clock: Clock) -> None:
-    for _ in range(32):
-        plane.machines.challenge({"vmId": machine})
+def test_challenges_are_bounded_and_expire(plane: Plane, keys: Keys, machine: str, clock: Clock) -> None:
+    first = plane.machines.challenge({"vmId": machine})["nonce"]
+    clock.advance(1)
+    nonces = [plane.machines.challenge({"vmId": machine.upper()})["nonce"] for _ in range(40)]
+    with plane.store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(challenges)).scalar() == 32
     with pytest.raises(ArmError) as refusal:
-        plane.machines.challenge({"vmId": machine})
-    assert (refusal.value.status, refusal.value.code) == (429, "TooManyChallenges")
-    clock.advance(600)
-    assert plane.machines.challenge({"vmId": machine.upper()})
+        plane.machines.enrol({"statement": plane.statement("i-1", machine, keys[0], nonce=first)})
+    assert refusal.value.code == "InvalidChallenge", "the oldest went"
+    assert plane.machines.enrol({"statement": plane.statement("i-1", machine, keys[0], nonce=nonces[-1])})
+
+
+def test_challenges_of_strangers_never_write(plane: Plane, machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plane.store, "begin", lambda: pytest.fail("a transaction that writes was opened"))
+    with pytest.raises(ArmError) as refusal:
+        plane.machines.challenge({"vmId": "11111111-1111-4111-8111-111111111111"})
+    assert refusal.value.code == "MachineNotRegistered"
 
 
 def audited(plane: Plane) -> int:
@@ -331,6 +340,15 @@ def test_unused_windows_take_their_machines_along(plane: Plane, keys: Keys, mach
     assert plane.lookup.find(plane.id_of("i-1")) is None
     with pytest.raises(ArmError):
         plane.machines.challenge({"vmId": machine})
+
+
+def test_a_machine_that_somebody_else_made_is_bare_again(plane: Plane, keys: Keys, clock: Clock) -> None:
+    made = Resource(id=plane.id_of("i-1"), location="westeurope", properties={"osType": "linux"}, extra={"kind": "AWS"})
+    plane.engine.apply(Change(puts=(made,)), TESTER, "test", "machine")
+    plane.register("i-1", keys[0])
+    clock.advance(MILLISECONDS / 1000)
+    assert plane.machines.mark_silent() == {plane.id_of("i-1").key}
+    assert plane.properties("i-1") == {"osType": "linux"}
 
 
 def test_a_machine_with_more_to_it_is_bare_again(plane: Plane, keys: Keys, machine: str, clock: Clock) -> None:

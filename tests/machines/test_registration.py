@@ -11,6 +11,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.machines.registration import KeyReused, of_machine
 from isthmus.store.tables import registrations
 from tests.machines.plane import TESTER, Keys, Plane
+from tests.support.clock import Clock
 
 
 def test_a_bare_machine_gets_key_and_vm_id_and_keeps_tags_and_child(plane: Plane, keys: Keys) -> None:
@@ -76,6 +77,18 @@ def test_a_removed_machine_leaves_a_tombstone_and_may_come_back(plane: Plane, ke
         assert of_machine(connection, plane.id_of("i-1").key) is None
         assert connection.execute(select(registrations.c.state)).scalars().all() == ["removed"]
     assert plane.register("i-1", keys[0], generation=2) != vm_id
+
+
+def test_a_tombstone_lasts_from_the_removal(plane: Plane, keys: Keys, clock: Clock) -> None:
+    vm_id = plane.register("i-1", keys[0])
+    plane.enrol("i-1", vm_id, keys[0])
+    clock.advance(40 * 86_400)  # a machine that was off for long
+    plane.engine.apply(Change(deletes=(plane.id_of("i-1"),)), TESTER, "test/delete", "machine")
+    for days, known in ((0, [vm_id]), (30 - 1 / 86_400, [vm_id]), (1 / 86_400, [])):
+        clock.advance(days * 86_400)
+        plane.machines.mark_silent()
+        with plane.store.read() as connection:
+            assert connection.execute(select(registrations.c.vm_id)).scalars().all() == known
 
 
 def test_a_pending_registration_ends_with_its_machine(plane: Plane, keys: Keys) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, select, update
+from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource, instant
@@ -38,6 +38,7 @@ from isthmus.machines.registration import (
     RENEW_AHEAD,
     VALID,
     KeyReused,
+    forget,
     of_vm,
     with_status,
 )
@@ -47,7 +48,7 @@ from isthmus.store.tables import challenges, registrations
 HEARTBEAT_SECONDS = 300
 NONCE_MILLISECONDS = 600_000
 MAX_NONCES = 32
-"""Open challenges per machine; asking costs nothing, so it is bounded."""
+"""Open challenges per machine. Asking costs nothing, so it is bounded; a new one ends the oldest, or strangers could shut a machine out."""
 
 NOBODY = Actor(id="isthmus:anonymous", kind="ManagedIdentity", name="A machine that has not proven its key")
 
@@ -69,14 +70,16 @@ class Machines:
         """A nonce for a registered machine: `{nonce, expiresAt}`, good once and for ten minutes. ArmError 404 `MachineNotRegistered`."""
         vm_id = read(ChallengeBody, body).vmId.lower()
         now = self.engine.now()
+        with self.engine.store.read() as connection:
+            # Strangers are turned away before anything waits for the database.
+            _require_open(of_vm(connection, vm_id), vm_id)
         with self.engine.store.begin() as connection:
-            row = of_vm(connection, vm_id)
-            if row is None or row["state"] not in (PENDING, ENROLLED):
-                raise _not_registered(vm_id)
-            connection.execute(delete(challenges).where(challenges.c.expires_at <= now))
-            waiting = connection.execute(select(func.count()).select_from(challenges).where(challenges.c.vm_id == vm_id)).scalar()
-            if waiting is not None and waiting >= MAX_NONCES:
-                raise ArmError("TooManyChallenges", f"{waiting} challenges for {vm_id} are open. Wait.", status=429, retry_after=60)
+            dialect.lock_name(connection, f"challenges:{vm_id}")
+            _require_open(of_vm(connection, vm_id), vm_id)
+            mine = challenges.c.vm_id == vm_id
+            waiting = connection.execute(select(challenges.c.hash).where(mine).order_by(challenges.c.expires_at.desc(), challenges.c.hash))
+            oldest = list(waiting.scalars())[MAX_NONCES - 1 :]
+            connection.execute(delete(challenges).where(mine, challenges.c.hash.in_(oldest) | (challenges.c.expires_at <= now)))
             nonce, expires = self.new_nonce(), now + NONCE_MILLISECONDS
             connection.execute(challenges.insert().values(hash=_hash(nonce), vm_id=vm_id, expires_at=expires))
         return {"nonce": nonce, "expiresAt": instant(expires)}
@@ -92,8 +95,7 @@ class Machines:
         vm_id = _text(parsed.claims, "sub").lower()
         with self.engine.store.read() as connection:
             known = of_vm(connection, vm_id)
-        if known is None or known["state"] not in (PENDING, ENROLLED):
-            raise _not_registered(vm_id)
+        known = _require_open(known, vm_id)
         try:
             # Strangers are turned away before anything waits for the database.
             _require_key(parsed, known)
@@ -242,6 +244,10 @@ class Machines:
             self._put(connection, with_status(machine, DISCONNECTED, self.engine.now()), row, "disconnect", {})
         return {}
 
+    def forget(self, connection: Connection, keys: Sequence[str]) -> None:
+        """What ends with machine resources, by key: a hook for `Engine.removals`."""
+        forget(connection, keys, self.engine.now())
+
     def mark_silent(self, now: int | None = None) -> set[str]:
         """What time alone changes: silent machines, ended registrations, closed windows. Keys of the machines that changed; repeatable."""
         return silence.settle(self.engine, self.engine.now() if now is None else now)
@@ -280,6 +286,13 @@ def _require_key(parsed: Parsed, row: RowMapping) -> Any:
         text = f"Another key is registered for '{row['resource_id']}' than the one that signed. Register the new one."
         raise conflict(text, target=row["resource_id"], code="KeyMismatch")
     return key
+
+
+def _require_open(row: RowMapping | None, vm_id: str) -> RowMapping:
+    """The registration, if it may enrol."""
+    if row is None or row["state"] not in (PENDING, ENROLLED):
+        raise _not_registered(vm_id)
+    return row
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

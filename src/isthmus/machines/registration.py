@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, or_, select, update
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, conflict
 from isthmus.arm.ids import ResourceId
+from isthmus.arm.types import Actor
 from isthmus.machines.publickey import PublicKey, parse_public_key
 from isthmus.store import dialect
 from isthmus.store.tables import challenges, registrations, resources
@@ -32,6 +33,11 @@ VALID = 90 * 86_400_000
 """Milliseconds that an enrolment is good for."""
 RENEW_AHEAD = 45 * 86_400_000
 """Milliseconds before the end at which a machine is asked to renew."""
+TOMBSTONE = 30 * 86_400_000
+"""Milliseconds for which a removed machine is remembered."""
+
+ONBOARDING = Actor(id="isthmus:onboarding", kind="Application", name="Isthmus onboarding")
+"""Who makes machines of its own; those that people or scans made are theirs."""
 
 _CHUNK = 400
 _OF_ENROLMENT = ("clientPublicKey", "vmId", "status", "lastStatusChange", "statusReason")
@@ -168,10 +174,10 @@ def has_children(connection: Connection, machine: str) -> bool:
     return connection.execute(select(resources.c.key).where(resources.c.parent == machine).limit(1)).first() is not None
 
 
-def forget(connection: Connection, keys: Sequence[str]) -> None:
+def forget(connection: Connection, keys: Sequence[str], now: int) -> None:
     """What ends with machine resources: a key that never enrolled at once; others stay as tombstones, so that agents can be told.
 
-    A hook for `Engine(removals={"microsoft.hybridcompute/machines": forget})`.
+    A tombstone's `expires_at` is its own end, counted from the removal: agents may have been silent for long before it.
     """
     for row in of_machines(connection, keys).values():
         connection.execute(delete(challenges).where(challenges.c.vm_id == row["vm_id"]))
@@ -180,4 +186,5 @@ def forget(connection: Connection, keys: Sequence[str]) -> None:
             connection.execute(delete(registrations).where(chosen))
             continue
         buried = {"state": REMOVED, "resource": f"{row['resource'][:1900]}#{row['vm_id']}", "key_hash": row["vm_id"]}
+        buried["expires_at"] = now + TOMBSTONE
         connection.execute(update(registrations).where(chosen).values(**buried, next_public_key=None, next_key_hash=None))

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, select, update
 
 from isthmus.arm.change import Change
+from isthmus.arm.envelope import Resource
 from isthmus.arm.types import Actor
 from isthmus.engine import Engine, lookup
 from isthmus.machines import windows
@@ -17,8 +18,10 @@ from isthmus.machines.registration import (
     EXPIRED,
     LAPSED,
     MACHINES,
+    ONBOARDING,
     PENDING,
     REMOVED,
+    TOMBSTONE,
     bare,
     has_children,
     with_status,
@@ -29,8 +32,6 @@ from isthmus.store.tables import windows as closed_windows
 
 SILENT = 15 * 60_000
 """Milliseconds without a heartbeat after which a machine is Disconnected."""
-TOMBSTONE = 30 * 86_400_000
-"""Milliseconds for which a removed machine is remembered."""
 
 ACTOR = Actor(id="isthmus:machines", kind="Application", name="Isthmus machines")
 _BATCH = 200
@@ -45,7 +46,7 @@ def settle(engine: Engine, now: int) -> set[str]:
     changed |= _lapse(engine, now)
     with engine.store.begin() as connection:
         connection.execute(delete(challenges).where(challenges.c.expires_at <= now))
-        buried = (registrations.c.state == REMOVED, registrations.c.last_heartbeat < now - TOMBSTONE)
+        buried = (registrations.c.state == REMOVED, registrations.c.expires_at <= now)
         connection.execute(delete(registrations).where(*buried))
         windows.delete_old(connection, now - TOMBSTONE)
     return changed
@@ -64,7 +65,7 @@ def _sweep(engine: Engine, wanted: Sequence[ColumnElement[bool]], values: dict[s
 
 
 def _lapse(engine: Engine, now: int) -> set[str]:
-    """Take back what was registered in windows that closed unused: a machine that only onboarding made goes, a bare one is bare again.
+    """Take back what was registered in windows that closed unused: a machine that is onboarding's alone goes, any other is bare again.
 
     One that had enrolled before stays, without a key that is believed.
     """
@@ -81,10 +82,10 @@ def _lapse(engine: Engine, now: int) -> set[str]:
                 continue
             if row["enrolled_at"] is not None:
                 puts.append(with_status(machine, LAPSED, now))
-            elif machine.tags or has_children(connection, machine.id.key):
-                puts.append(bare(machine))
-            else:
+            elif _is_onboardings(connection, machine):
                 deletes.append(machine.id)
+            else:
+                puts.append(bare(machine))
         return Change(puts=tuple(puts), deletes=tuple(deletes), detail={"windows": "expired"})
 
     while True:
@@ -94,6 +95,12 @@ def _lapse(engine: Engine, now: int) -> set[str]:
     over = select(closed_windows.c.id).where(closed_windows.c.state == "expired")
     wanted = (registrations.c.state == PENDING, registrations.c.window_id.in_(over))
     return _batches(engine, wanted, change, "lapse")
+
+
+def _is_onboardings(connection: Connection, machine: Resource) -> bool:
+    """Whether onboarding made the machine and nobody added anything since."""
+    made = machine.system is not None and machine.system.created_by == ONBOARDING.id
+    return made and not machine.tags and not has_children(connection, machine.id.key)
 
 
 def _batches(

@@ -18,7 +18,6 @@ from isthmus.clouds.contract import Cell, Gap, Listed, Scanner, ScanTarget, Shel
 from isthmus.engine import Engine, Lookup
 from isthmus.engine.engine import Removal
 from isthmus.machines import Machines
-from isthmus.machines import forget as forget_machines
 from isthmus.solutions import subject
 from isthmus.solutions.contract import ALL_REGIONS, PERIOD, PERIODIC_SYNC, REGION_LIST, Setting, SolutionType
 from isthmus.solutions.loop import Loop
@@ -104,7 +103,7 @@ class Onboarding:
     @property
     def removals(self) -> Mapping[str, Removal]:
         """What ends with machines and with solution configurations, by lower-cased type."""
-        return {"microsoft.hybridcompute/machines": forget_machines, subject.CONFIGURATIONS.lower(): rows.forget}
+        return {"microsoft.hybridcompute/machines": self.machines.forget, subject.CONFIGURATIONS.lower(): rows.forget}
 
     def timetables(self) -> tuple[Timetable, ...]:
         """Each minute what time does to machines; four times a minute the ticks of rows whose time has passed."""

@@ -11,7 +11,6 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
 from isthmus.arm.ids import group_id
-from isthmus.arm.types import Actor
 from isthmus.engine import Engine, lookup
 from isthmus.machines import registration, windows
 from isthmus.solutions import places
@@ -22,7 +21,7 @@ from isthmus.solutions.projection import bare_host
 from isthmus.solutions.subject import Subject
 from isthmus.store import dialect
 
-ACTOR = Actor(id="isthmus:onboarding", kind="Application", name="Isthmus onboarding")
+ACTOR = registration.ONBOARDING
 
 
 @dataclass(frozen=True, kw_only=True)
