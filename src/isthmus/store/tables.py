@@ -6,6 +6,12 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 metadata = MetaData()
 
+
+def _exact(length: int) -> String:
+    """Text that is compared by code points, as Python and SQLite do: whatever the database's own collation makes of case and signs."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 installation = Table(
     "installation",
     metadata,
@@ -17,17 +23,17 @@ installation = Table(
 resources = Table(
     "resources",
     metadata,
-    Column("key", String(2048), primary_key=True, comment="lower-cased id"),
-    Column("id", String(2048), nullable=False, comment="id in the case of its creation"),
+    Column("key", _exact(2048), primary_key=True, comment="lower-cased id"),
+    Column("id", _exact(2048), nullable=False, comment="id in the case of its creation"),
     Column("type", String(256), nullable=False, comment="lower-cased full type"),
     Column("name", String(512), nullable=False),
     Column("subscription", String(64), nullable=False, comment="lower case; empty at tenant scope"),
     Column("resource_group", String(128), nullable=False, comment="lower case; empty outside groups"),
-    Column("parent", String(2048), nullable=False, comment="key of the parent or extended resource; empty at top level"),
+    Column("parent", _exact(2048), nullable=False, comment="key of the parent or extended resource; empty at top level"),
     Column("location", String(64), nullable=False),
     Column("etag", String(64), nullable=False),
-    Column("unique_key", String(512), unique=True, comment="what must be unique in the tenant, per type"),
-    Column("source", String(512), comment="what it derives from: a projection's cell, an assignment's principal"),
+    Column("unique_key", _exact(512), unique=True, comment="what must be unique in the tenant, per type"),
+    Column("source", _exact(512), comment="what it derives from: a projection's cell, an assignment's principal"),
     Column("digest", String(64), comment="projections: digest of what the cloud said"),
     Column("created_at", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
@@ -41,8 +47,8 @@ resources = Table(
 resource_tags = Table(
     "resource_tags",
     metadata,
-    Column("resource", String(2048), primary_key=True),
-    Column("name", String(512), primary_key=True, comment="lower case"),
+    Column("resource", _exact(2048), primary_key=True),
+    Column("name", _exact(512), primary_key=True, comment="lower case"),
     Column("value", String(1024), nullable=False),
     Index("resource_tags_by_name", "name", "value"),
 )
@@ -50,7 +56,7 @@ resource_tags = Table(
 operations = Table(
     "operations",
     metadata,
-    Column("id", String(160), primary_key=True),
+    Column("id", _exact(160), primary_key=True),
     Column("resource", String(2048), nullable=False, comment="id the operation is about"),
     Column("kind", String(128), nullable=False),
     Column("status", String(32), nullable=False),
@@ -146,7 +152,7 @@ registrations = Table(
     "registrations",
     metadata,
     Column("vm_id", String(64), primary_key=True, comment="also the machine's client id"),
-    Column("resource", String(2048), nullable=False, unique=True, comment="key of the machine resource"),
+    Column("resource", _exact(2048), nullable=False, unique=True, comment="key of the machine resource"),
     Column("resource_id", String(2048), nullable=False),
     Column("principal_id", String(64), nullable=False, unique=True),
     Column("public_key", Text, nullable=False, comment="base64 PKCS#1"),
@@ -201,7 +207,7 @@ instances = Table(
     Column("batch", String(64), nullable=False, comment="the command that it waits for, by our name; empty when none"),
     Column("command_id", String(64), nullable=False, comment="the same by the cloud's name; empty until it is known"),
     Column("sends", Integer, nullable=False, comment="commands that were meant for it so far"),
-    Column("machine", String(2048), nullable=False, comment="key of the machine resource"),
+    Column("machine", _exact(2048), nullable=False, comment="key of the machine resource"),
     Column("since", BigInteger, nullable=False, comment="when state and code became what they are"),
     Column("next_at", BigInteger, nullable=False, comment="when to look again"),
     Column("seen_at", BigInteger, nullable=False, comment="when the cloud was last asked about it"),
@@ -225,7 +231,7 @@ instance_events = Table(
 scans = Table(
     "scans",
     metadata,
-    Column("id", String(160), primary_key=True, comment="deterministic: solution and slot"),
+    Column("id", _exact(160), primary_key=True, comment="deterministic: solution and slot"),
     Column("solution", String(2048), nullable=False, index=True),
     Column("account", String(12), nullable=False),
     Column("status", String(32), nullable=False),
@@ -237,16 +243,24 @@ scans = Table(
 scopes = Table(
     "scopes",
     metadata,
-    Column("solution", String(1024), primary_key=True),
-    Column("account", String(12), primary_key=True),
-    Column("region", String(32), primary_key=True),
-    Column("type", String(128), primary_key=True),
+    Column("solution", _exact(1024), primary_key=True),
+    Column("account", _exact(12), primary_key=True),
+    Column("region", _exact(32), primary_key=True),
+    Column("type", _exact(128), primary_key=True),
     Column("scan", String(160), nullable=False, comment="the scan that wrote this row last"),
     Column("outcome", String(32), nullable=False),
     Column("reason", Text, nullable=False),
     Column("rows", Integer, nullable=False),
     Column("checked_at", BigInteger, nullable=False),
     Column("complete_at", BigInteger, comment="last time the cell was listed to its end"),
-    Column("vanished", Text, nullable=False, comment="JSON keys that the cell listed no more, until the region was weighed"),
+    Column("vanished", Text, nullable=False, comment="JSON keys that the cell listed no more, until they are deleted"),
     Column("frozen", Boolean, nullable=False, comment="deletions are withheld because too much vanished at once"),
+)
+
+ordered_syncs = Table(
+    "ordered_syncs",
+    metadata,
+    Column("solution", _exact(2048), primary_key=True),
+    Column("job", String(160), nullable=False, comment="the job that the timetable ordered last for it"),
+    comment="What the timetable has ordered, so that one slot is one order.",
 )

@@ -18,6 +18,7 @@ def upgrade() -> None:
     _instance_events()
     _instances()
     _operations()
+    _ordered_syncs()
     _registrations()
     _resource_tags()
     _resources()
@@ -144,7 +145,12 @@ def _instances() -> None:
         sa.Column("batch", sa.String(length=64), nullable=False, comment="the command that it waits for, by our name; empty when none"),
         sa.Column("command_id", sa.String(length=64), nullable=False, comment="the same by the cloud's name; empty until it is known"),
         sa.Column("sends", sa.Integer(), nullable=False, comment="commands that were meant for it so far"),
-        sa.Column("machine", sa.String(length=2048), nullable=False, comment="key of the machine resource"),
+        sa.Column(
+            "machine",
+            sa.String(length=2048).with_variant(sa.String(length=2048, collation="C"), "postgresql"),
+            nullable=False,
+            comment="key of the machine resource",
+        ),
         sa.Column("since", sa.BigInteger(), nullable=False, comment="when state and code became what they are"),
         sa.Column("next_at", sa.BigInteger(), nullable=False, comment="when to look again"),
         sa.Column("seen_at", sa.BigInteger(), nullable=False, comment="when the cloud was last asked about it"),
@@ -159,7 +165,7 @@ def _instances() -> None:
 def _operations() -> None:
     op.create_table(
         "operations",
-        sa.Column("id", sa.String(length=160), nullable=False),
+        sa.Column("id", sa.String(length=160).with_variant(sa.String(length=160, collation="C"), "postgresql"), nullable=False),
         sa.Column("resource", sa.String(length=2048), nullable=False, comment="id the operation is about"),
         sa.Column("kind", sa.String(length=128), nullable=False),
         sa.Column("status", sa.String(length=32), nullable=False),
@@ -177,11 +183,26 @@ def _operations() -> None:
     op.create_index("operations_by_time", "operations", ["started_at"], unique=False)
 
 
+def _ordered_syncs() -> None:
+    op.create_table(
+        "ordered_syncs",
+        sa.Column("solution", sa.String(length=2048).with_variant(sa.String(length=2048, collation="C"), "postgresql"), nullable=False),
+        sa.Column("job", sa.String(length=160), nullable=False, comment="the job that the timetable ordered last for it"),
+        sa.PrimaryKeyConstraint("solution"),
+        comment="What the timetable has ordered, so that one slot is one order.",
+    )
+
+
 def _registrations() -> None:
     op.create_table(
         "registrations",
         sa.Column("vm_id", sa.String(length=64), nullable=False, comment="also the machine's client id"),
-        sa.Column("resource", sa.String(length=2048), nullable=False, comment="key of the machine resource"),
+        sa.Column(
+            "resource",
+            sa.String(length=2048).with_variant(sa.String(length=2048, collation="C"), "postgresql"),
+            nullable=False,
+            comment="key of the machine resource",
+        ),
         sa.Column("resource_id", sa.String(length=2048), nullable=False),
         sa.Column("principal_id", sa.String(length=64), nullable=False),
         sa.Column("public_key", sa.Text(), nullable=False, comment="base64 PKCS#1"),
@@ -213,8 +234,13 @@ def _registrations() -> None:
 def _resource_tags() -> None:
     op.create_table(
         "resource_tags",
-        sa.Column("resource", sa.String(length=2048), nullable=False),
-        sa.Column("name", sa.String(length=512), nullable=False, comment="lower case"),
+        sa.Column("resource", sa.String(length=2048).with_variant(sa.String(length=2048, collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "name",
+            sa.String(length=512).with_variant(sa.String(length=512, collation="C"), "postgresql"),
+            nullable=False,
+            comment="lower case",
+        ),
         sa.Column("value", sa.String(length=1024), nullable=False),
         sa.PrimaryKeyConstraint("resource", "name"),
     )
@@ -224,18 +250,41 @@ def _resource_tags() -> None:
 def _resources() -> None:
     op.create_table(
         "resources",
-        sa.Column("key", sa.String(length=2048), nullable=False, comment="lower-cased id"),
-        sa.Column("id", sa.String(length=2048), nullable=False, comment="id in the case of its creation"),
+        sa.Column(
+            "key",
+            sa.String(length=2048).with_variant(sa.String(length=2048, collation="C"), "postgresql"),
+            nullable=False,
+            comment="lower-cased id",
+        ),
+        sa.Column(
+            "id",
+            sa.String(length=2048).with_variant(sa.String(length=2048, collation="C"), "postgresql"),
+            nullable=False,
+            comment="id in the case of its creation",
+        ),
         sa.Column("type", sa.String(length=256), nullable=False, comment="lower-cased full type"),
         sa.Column("name", sa.String(length=512), nullable=False),
         sa.Column("subscription", sa.String(length=64), nullable=False, comment="lower case; empty at tenant scope"),
         sa.Column("resource_group", sa.String(length=128), nullable=False, comment="lower case; empty outside groups"),
-        sa.Column("parent", sa.String(length=2048), nullable=False, comment="key of the parent or extended resource; empty at top level"),
+        sa.Column(
+            "parent",
+            sa.String(length=2048).with_variant(sa.String(length=2048, collation="C"), "postgresql"),
+            nullable=False,
+            comment="key of the parent or extended resource; empty at top level",
+        ),
         sa.Column("location", sa.String(length=64), nullable=False),
         sa.Column("etag", sa.String(length=64), nullable=False),
-        sa.Column("unique_key", sa.String(length=512), nullable=True, comment="what must be unique in the tenant, per type"),
         sa.Column(
-            "source", sa.String(length=512), nullable=True, comment="what it derives from: a projection's cell, an assignment's principal"
+            "unique_key",
+            sa.String(length=512).with_variant(sa.String(length=512, collation="C"), "postgresql"),
+            nullable=True,
+            comment="what must be unique in the tenant, per type",
+        ),
+        sa.Column(
+            "source",
+            sa.String(length=512).with_variant(sa.String(length=512, collation="C"), "postgresql"),
+            nullable=True,
+            comment="what it derives from: a projection's cell, an assignment's principal",
         ),
         sa.Column("digest", sa.String(length=64), nullable=True, comment="projections: digest of what the cloud said"),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -253,7 +302,12 @@ def _resources() -> None:
 def _scans() -> None:
     op.create_table(
         "scans",
-        sa.Column("id", sa.String(length=160), nullable=False, comment="deterministic: solution and slot"),
+        sa.Column(
+            "id",
+            sa.String(length=160).with_variant(sa.String(length=160, collation="C"), "postgresql"),
+            nullable=False,
+            comment="deterministic: solution and slot",
+        ),
         sa.Column("solution", sa.String(length=2048), nullable=False),
         sa.Column("account", sa.String(length=12), nullable=False),
         sa.Column("status", sa.String(length=32), nullable=False),
@@ -268,17 +322,17 @@ def _scans() -> None:
 def _scopes() -> None:
     op.create_table(
         "scopes",
-        sa.Column("solution", sa.String(length=1024), nullable=False),
-        sa.Column("account", sa.String(length=12), nullable=False),
-        sa.Column("region", sa.String(length=32), nullable=False),
-        sa.Column("type", sa.String(length=128), nullable=False),
+        sa.Column("solution", sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"), nullable=False),
+        sa.Column("account", sa.String(length=12).with_variant(sa.String(length=12, collation="C"), "postgresql"), nullable=False),
+        sa.Column("region", sa.String(length=32).with_variant(sa.String(length=32, collation="C"), "postgresql"), nullable=False),
+        sa.Column("type", sa.String(length=128).with_variant(sa.String(length=128, collation="C"), "postgresql"), nullable=False),
         sa.Column("scan", sa.String(length=160), nullable=False, comment="the scan that wrote this row last"),
         sa.Column("outcome", sa.String(length=32), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("checked_at", sa.BigInteger(), nullable=False),
         sa.Column("complete_at", sa.BigInteger(), nullable=True, comment="last time the cell was listed to its end"),
-        sa.Column("vanished", sa.Text(), nullable=False, comment="JSON keys that the cell listed no more, until the region was weighed"),
+        sa.Column("vanished", sa.Text(), nullable=False, comment="JSON keys that the cell listed no more, until they are deleted"),
         sa.Column("frozen", sa.Boolean(), nullable=False, comment="deletions are withheld because too much vanished at once"),
         sa.PrimaryKeyConstraint("solution", "account", "region", "type"),
     )
