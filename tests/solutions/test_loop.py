@@ -44,9 +44,13 @@ def test_everything_comes_in_order(loop: Loop) -> None:
 
 def test_an_error_comes_after_what_was_read(loop: Loop) -> None:
     source, found = Source(5, fails=True), []
-    with pytest.raises(ConnectionResetError):
+
+    def read() -> None:
         for batch in loop.batches(source.numbers(), limit=2, ahead=1, linger=0.01):
             found.extend(batch)
+
+    with pytest.raises(ConnectionResetError):
+        read()
     assert found == list(range(5))
     assert loop.run(_others()) == 0
 

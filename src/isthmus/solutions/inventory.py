@@ -10,18 +10,16 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, insert, select, update
 
-from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError, unavailable
-from isthmus.arm.ids import ResourceId, parse_resource
 from isthmus.clouds.aws.catalog import service_keys
 from isthmus.clouds.contract import Scanner, Selection
 from isthmus.engine import Engine, Lookup, Removal
-from isthmus.solutions import ledger, places, subject
+from isthmus.solutions import deletions, ledger, subject
 from isthmus.solutions.contract import ALL_REGIONS, PERIOD, PERIODIC_SYNC, REGION_LIST, Setting, SolutionType, words
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.projection import ACTOR, Projector, SolutionGone
 from isthmus.solutions.subject import Subject
-from isthmus.store.tables import registrations, resources, scans, scopes
+from isthmus.store.tables import scans, scopes
 from isthmus.work import Arguments, Job
 
 TYPE = "Microsoft.AssetManagement"
@@ -118,7 +116,9 @@ class Inventory:
         self._begin(found, arguments["scan"])
         try:
             self._scan(found, arguments["scan"])
-            frozen = self._settle(found, arguments["scan"], confirmed=bool(arguments.get("confirm")))
+            confirmed = bool(arguments.get("confirm"))
+            frozen = deletions.settle(self.engine, found, arguments["scan"], confirmed=confirmed)
+            deletions.leave_out(self.engine, found, arguments["scan"], selection(found.settings), confirmed=confirmed)
         except SolutionGone:
             self._finish(arguments, error=_gone(arguments["solution"]))
             return None
@@ -141,30 +141,6 @@ class Inventory:
         for batch in self.loop.batches(self.scanner.scan(found.target, selection(found.settings), done)):
             projector.store(batch)
 
-    def _settle(self, found: Subject, scan: str, *, confirmed: bool) -> dict[str, int]:
-        """Delete what complete cells listed no more, unless too much of a region is gone at once; frozen rows by region."""
-        frozen: dict[str, int] = {}
-        key = found.solution.id.key
-        with self.engine.store.begin() as connection:
-            for region, keys in ledger.vanished(connection, key, scan).items():
-                prefix = places.source_of(found.target.guid, found.target.account, region, "")
-                allowed = max(10.0, 0.2 * ledger.known(connection, prefix))
-                if len(keys) > allowed and not confirmed:
-                    frozen[region or "global"] = len(keys)
-                else:
-                    deletes = tuple(self._deletable(connection, keys))
-                    change = Change(deletes=deletes, detail={"scan": scan, "region": region})
-                    self.engine.apply_within(connection, change, ACTOR, "inventory/delete", str(found.solution.id))
-                ledger.settle(connection, key, scan, region, frozen=region in frozen or (not region and "global" in frozen))
-        return frozen
-
-    def _deletable(self, connection: Connection, keys: Collection[str]) -> list[ResourceId]:
-        """The vanished projections, and with an instance its machine as long as no agent has joined it."""
-        found = [parse_resource(key) for key in connection.execute(select(resources.c.id).where(resources.c.key.in_(keys))).scalars()]
-        hosts = {id.scope.key: id.scope for id in found if id.scope is not None and id.scope.namespace != "Microsoft.Resources"}
-        enrolled = set(connection.execute(select(registrations.c.resource).where(registrations.c.resource.in_(hosts))).scalars())
-        return found + [host for key, host in hosts.items() if key not in enrolled]
-
     def _begin(self, found: Subject, scan: str) -> None:
         row = {"id": scan, "solution": found.solution.id.key, "account": found.target.account, "status": subject.IN_PROGRESS}
         with self.engine.store.begin() as connection:
@@ -180,7 +156,7 @@ class Inventory:
         scan = arguments["scan"]
         with self.engine.store.begin() as connection:
             outcomes = ledger.summary(connection, found.solution.id.key, scan)
-            count = ledger.known(connection, places.source_of(found.target.guid, found.target.account, "", "").rstrip("/"))
+            count = ledger.known(connection, f"{found.target.account}/")
             status = subject.WITH_GAPS if frozen or _troubled(outcomes) else subject.COMPLETED
             result = {"scan": scan, "status": status, "projections": count, "outcomes": dict(outcomes), "frozen": dict(frozen)}
             ended = {"status": status, "ended_at": self.engine.now(), "summary": json.dumps(result)}
@@ -199,10 +175,14 @@ def _troubled(outcomes: Mapping[str, int]) -> bool:
 
 
 def _sentence(outcomes: Mapping[str, int], count: int, frozen: Mapping[str, int]) -> str:
-    gaps = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()) if outcome != "complete")
+    gaps = ", ".join(
+        f"{number} {outcome}" for outcome, number in sorted(outcomes.items()) if outcome not in ("complete", ledger.NOT_SELECTED)
+    )
     text = f"{count} resources in {outcomes.get('complete', 0)} complete scopes."
     if gaps:
         text += f" Scopes that could not be listed: {gaps}; their resources are kept as they were."
+    if left := outcomes.get(ledger.NOT_SELECTED):
+        text += f" Scopes that were not looked at any more: {left}; their resources are kept, and each scope says how to remove them."
     if frozen:
         regions = ", ".join(f"{region} ({number})" for region, number in sorted(frozen.items()))
         text += (

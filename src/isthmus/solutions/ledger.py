@@ -6,17 +6,23 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from isthmus.clouds.contract import Cell, Gap, Listed
+from isthmus.solutions import places
 from isthmus.store import dialect
 from isthmus.store.tables import resources, scopes
+
+NOT_SELECTED = "not-selected"
+"""The outcome of a cell that the scan was not to look at, or could not know of, and that has projections nevertheless."""
 
 
 def done_cells(connection: Connection, solution: str, scan: str) -> set[Cell]:
     """Cells that this scan has finished already; a repeated step leaves them out."""
     rows = connection.execute(
-        select(scopes.c.account, scopes.c.region, scopes.c.type).where(scopes.c.solution == solution, scopes.c.scan == scan)
+        select(scopes.c.account, scopes.c.region, scopes.c.type).where(
+            scopes.c.solution == solution, scopes.c.scan == scan, scopes.c.outcome != NOT_SELECTED
+        )
     )
     return {Cell(account=row.account, region=row.region, type=row.type) for row in rows}
 
@@ -45,27 +51,71 @@ def close(connection: Connection, solution: str, scan: str, ends: Iterable[tuple
     dialect.upsert(connection, scopes, gaps, keep=("rows", "complete_at"))
 
 
-def vanished(connection: Connection, solution: str, scan: str) -> dict[str, list[str]]:
-    """Per region, the keys of rows that complete cells of this scan did not list any more and that nobody has decided on yet."""
-    found: dict[str, list[str]] = {}
+def vanished(connection: Connection, solution: str, scan: str) -> dict[str, list[tuple[Cell, list[str]]]]:
+    """Per region, complete cells of this scan with the keys that they did not list any more and that nobody has decided on yet."""
+    found: dict[str, list[tuple[Cell, list[str]]]] = {}
     wanted = (scopes.c.solution == solution, scopes.c.scan == scan, scopes.c.vanished != "")
-    for row in connection.execute(select(scopes.c.region, scopes.c.vanished).where(*wanted)):
-        found.setdefault(row.region, []).extend(json.loads(row.vanished))
+    columns = (scopes.c.account, scopes.c.region, scopes.c.type, scopes.c.vanished)
+    for row in connection.execute(select(*columns).where(*wanted).order_by(scopes.c.region, scopes.c.type)):
+        cell = Cell(account=row.account, region=row.region, type=row.type)
+        found.setdefault(row.region, []).append((cell, json.loads(row.vanished)))
     return found
 
 
 def settle(connection: Connection, solution: str, scan: str, region: str, *, frozen: bool) -> None:
-    """Close the question of a region's vanished rows: deleted, or frozen and said so."""
+    """Close the question of a region's vanished rows: deleted, or frozen and said so, so that a repeated step weighs them again."""
     wanted = (scopes.c.solution == solution, scopes.c.scan == scan, scopes.c.region == region, scopes.c.vanished != "")
-    connection.execute(update(scopes).where(*wanted).values(vanished="", frozen=frozen))
+    connection.execute(update(scopes).where(*wanted).values(**({"frozen": True} if frozen else {"vanished": "", "frozen": False})))
 
 
 def known(connection: Connection, prefix: str) -> int:
-    """How many projections stem from cells below a source prefix."""
-    count = connection.execute(
-        select(func.count()).select_from(resources).where(resources.c.source >= prefix, resources.c.source < prefix + "\x7f")
-    ).scalar()
+    """How many projections stem from cells below a source prefix, which ends with a slash."""
+    count = connection.execute(select(func.count()).select_from(resources).where(*_below(prefix))).scalar()
     return int(count or 0)
+
+
+def held(connection: Connection, account: str) -> dict[Cell, int]:
+    """Every cell of the account that projections stem from, with their number."""
+    found = select(resources.c.source, func.count()).where(*_below(f"{account}/")).group_by(resources.c.source)
+    return {places.cell_of(str(source)): int(count) for source, count in connection.execute(found)}
+
+
+def keys_of(connection: Connection, cell: Cell) -> list[str]:
+    """The keys of a cell's projections."""
+    source = places.source_of(cell.account, cell.region, cell.type)
+    return list(connection.execute(select(resources.c.key).where(resources.c.source == source)).scalars())
+
+
+def leave_out(connection: Connection, solution: str, scan: str, kept: Mapping[Cell, tuple[int, str]], now: int) -> None:
+    """Say of cells that this scan did not look at why not, and how many projections they keep. Older rows of others are forgotten."""
+    known_cells = {
+        Cell(account=row.account, region=row.region, type=row.type): row.complete_at
+        for row in connection.execute(select(scopes).where(scopes.c.solution == solution, scopes.c.scan != scan))
+    }
+    rows = [
+        {
+            "solution": solution,
+            "account": cell.account,
+            "region": cell.region,
+            "type": cell.type,
+            "scan": scan,
+            "outcome": NOT_SELECTED,
+            "reason": reason,
+            "rows": count,
+            "checked_at": now,
+            "complete_at": known_cells.get(cell),
+            "vanished": "",
+            "frozen": False,
+        }
+        for cell, (count, reason) in kept.items()
+    ]
+    dialect.upsert(connection, scopes, rows)
+    connection.execute(delete(scopes).where(scopes.c.solution == solution, scopes.c.scan != scan))
+
+
+def _below(prefix: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Sources that begin with a prefix; `0` is what follows the slash at its end."""
+    return resources.c.source >= prefix, resources.c.source < prefix[:-1] + "0"
 
 
 def summary(connection: Connection, solution: str, scan: str) -> Mapping[str, int]:

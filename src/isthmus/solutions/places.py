@@ -6,7 +6,7 @@ import hashlib
 import re
 
 from isthmus.arm.ids import ResourceId, group_id
-from isthmus.clouds.contract import Item
+from isthmus.clouds.contract import Cell, Item
 
 AWS_CONNECTOR = "Microsoft.AwsConnector"
 MACHINES = "Microsoft.HybridCompute/machines"
@@ -80,6 +80,12 @@ def projection_id(item: Item, subscription: str) -> ResourceId:
     return group_id(subscription, group_name(item.cell.account)).extension(kind, projection_name(item))
 
 
-def source_of(guid: str, account: str, region: str, kind: str) -> str:
-    """The cell that lists a projection, as stored beside it."""
-    return f"{guid}/{account}/{region}/{kind}"
+def source_of(account: str, region: str, kind: str) -> str:
+    """The cell that lists a projection, as stored beside it. It names no connector: one that is made anew finds what is there."""
+    return f"{account}/{region}/{kind}"
+
+
+def cell_of(source: str) -> Cell:
+    """The cell that `source_of` named."""
+    account, region, kind = source.split("/")
+    return Cell(account=account, region=region, type=kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from isthmus.arm.types import Actor
 from isthmus.clouds.aws.catalog import TYPES
 from isthmus.clouds.contract import Cell, Gap, Item, Listed, Reading
 from isthmus.engine import Engine, lookup
+from isthmus.engine.rows import from_row
 from isthmus.solutions import ledger, places
 from isthmus.solutions.subject import Subject
 from isthmus.store.tables import resources
@@ -45,7 +46,6 @@ class Projector:
         self._scan = scan
         self._cells: dict[Cell, _OpenCell] = {}
         self._subscription = subject.connector.id.subscription
-        self._guid = subject.target.guid
         self.written = 0
 
     def store(self, readings: Iterable[Reading]) -> None:
@@ -55,23 +55,25 @@ class Projector:
                 raise SolutionGone
             readings = list(readings)
             self._open(connection, readings)
-            puts: list[Resource] = []
+            changed: dict[str, tuple[ResourceId, Item, str]] = {}
             ends: list[tuple[Listed | Gap, list[str]]] = []
             for reading in readings:
                 if isinstance(reading, Item):
-                    puts.extend(self._project(connection, reading))
+                    changed |= self._changed(reading)
                 else:
                     ends.append((reading, self._end(reading)))
+            # The audit lock comes last: whoever holds it waits for nobody.
+            puts = self._projections(connection, changed)
+            ledger.close(connection, self._subject.solution.id.key, self._scan, ends, self._engine.now())
             if puts:
                 change = Change(puts=(*self._hosts(connection, puts), *puts), detail={"scan": self._scan})
                 self._engine.apply_within(connection, change, ACTOR, "inventory/project", str(self._subject.solution.id))
                 self.written += len(puts)
-            ledger.close(connection, self._subject.solution.id.key, self._scan, ends, self._engine.now())
 
     def _open(self, connection: Connection, readings: Sequence[Reading]) -> None:
         """Load what is stored of the cells that begin here. Most cells are empty, so one query asks for many."""
         cells = {reading.cell for reading in readings} - self._cells.keys()
-        by_source = {places.source_of(self._guid, cell.account, cell.region, cell.type): cell for cell in cells}
+        by_source = {places.source_of(cell.account, cell.region, cell.type): cell for cell in cells}
         stored: dict[str, dict[str, str]] = {source: {} for source in by_source}
         sources = list(by_source)
         for start in range(0, len(sources), _CHUNK):
@@ -80,20 +82,24 @@ class Projector:
                 stored[row.source][row.key] = row.digest or ""
         self._cells.update((cell, _OpenCell(known=stored[source])) for source, cell in by_source.items())
 
-    def _project(self, connection: Connection, item: Item) -> Iterable[Resource]:
-        """The projection of an item, unless the stored one says the same; terminated instances count as gone."""
+    def _changed(self, item: Item) -> dict[str, tuple[ResourceId, Item, str]]:
+        """An item by the key of its projection, unless the stored one says the same; terminated instances count as gone."""
         if item.cell.type == "ec2Instances" and _state_of(item) == "terminated":
-            return
+            return {}
         cell = self._cells[item.cell]
         id = places.projection_id(item, self._subscription)
         digest = hashlib.sha256(f"{item.digest}|{self._subject.connector.id}".encode()).hexdigest()
         cell.seen.add(id.key)
-        if cell.known.get(id.key) != digest:
-            yield self._resource(connection, id, item, digest, fresh=id.key not in cell.known)
+        return {} if cell.known.get(id.key) == digest else {id.key: (id, item, digest)}
 
-    def _resource(self, connection: Connection, id: ResourceId, item: Item, digest: str, *, fresh: bool) -> Resource:
+    def _projections(self, connection: Connection, changed: Mapping[str, tuple[ResourceId, Item, str]]) -> list[Resource]:
+        """What to put. The rows are held first, so that tags that somebody writes at this moment are read after or written after us."""
+        hosts = {id.scope.key for id, _, _ in changed.values() if id.scope is not None and id.scope.namespace != "Microsoft.Resources"}
+        held = hold(connection, {*changed, *hosts})
+        return [self._resource(id, item, digest, held.get(key)) for key, (id, item, digest) in changed.items()]
+
+    def _resource(self, id: ResourceId, item: Item, digest: str, old: Resource | None) -> Resource:
         stands_alone = places.hosted_on(item, self._subscription) is None
-        old = None if fresh else lookup.find(connection, id.key)
         stored = old.properties["awsProperties"] if old and item.partial else {}
         properties: dict[str, Any] = {
             "arn": item.arn,
@@ -111,7 +117,7 @@ class Projector:
             location=places.location_of(item.region, self._subject.connector.location) if stands_alone else "",
             tags=old.tags if old else {},
             properties=properties,
-            source=places.source_of(self._guid, item.cell.account, item.cell.region, item.cell.type),
+            source=places.source_of(item.cell.account, item.cell.region, item.cell.type),
             digest=digest,
         )
 
@@ -137,6 +143,16 @@ class Projector:
                 location = places.location_of(put.properties["awsRegion"], connector.location)
                 made.append(bare_host(host, location))
         return made
+
+
+def hold(connection: Connection, keys: Collection[str]) -> dict[str, Resource]:
+    """Resources by key, locked until the transaction ends. In the order of keys, which puts a host before what extends it."""
+    found: dict[str, Resource] = {}
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _CHUNK):
+        part = select(resources).where(resources.c.key.in_(ordered[start : start + _CHUNK])).order_by(resources.c.key)
+        found.update((row.key, from_row(row)) for row in connection.execute(part.with_for_update()))
+    return found
 
 
 def bare_host(id: ResourceId, location: str) -> Resource:
