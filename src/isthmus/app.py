@@ -27,6 +27,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.ids import ResourceId, subscription_id
 from isthmus.arm.types import Actor
+from isthmus.audit import Refusals
 from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.aws.session import Sessions
@@ -135,6 +136,7 @@ class _Core:
 
     engine: Engine
     lookup: Lookup
+    refusals: Refusals
     machines: Machines
     solutions: Mapping[str, SolutionType]
     work: Work
@@ -151,7 +153,10 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         core.work.stop()
         reach.loop.run(reach.wire.close())
         reach.loop.close()
-        footing.store.close()
+        try:
+            core.refusals.flush()
+        finally:
+            footing.store.close()
 
     return Application(
         asgi=_face(footing, core, hosts=_hosts(footing.public_url, port), issuer_url=settings.issuer_url, close=close),
@@ -191,7 +196,8 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     later = _Later()
     engine, lookup = Engine(footing.store, later, clock=time.time, new_guid=new_guid), Lookup(footing.store)
     solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
-    machines = Machines(engine=engine, tenant=footing.installation.tenant, public_url=footing.public_url)
+    refusals = Refusals(footing.store, time.time)
+    machines = Machines(engine=engine, refusals=refusals, tenant=footing.installation.tenant, public_url=footing.public_url)
     connectors = Connectors(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, solutions=solutions)
     stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
     joining = Onboarding(
@@ -204,7 +210,7 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
         ca=footing.authority.ca_pem.decode(),
     )
     engine.arrivals = {registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid)}
-    engine.removals = _together(stock.removals, joining.removals)
+    engine.removals = _together(connectors.removals, stock.removals, joining.removals)
     work = Work(
         footing.store,
         jobs=[delete_group(engine, lookup), connectors.test_job(), stock.job(), *joining.jobs()],
@@ -215,7 +221,7 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     )
     work.migrate()
     later.work = work
-    return _Core(engine=engine, lookup=lookup, machines=machines, solutions=solutions, work=work)
+    return _Core(engine=engine, lookup=lookup, refusals=refusals, machines=machines, solutions=solutions, work=work)
 
 
 def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: str, close: Callable[[], None]) -> Starlette:
@@ -236,7 +242,7 @@ def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: 
     health = Health(store, lambda: core.work.is_running)
     return site.build(
         arm=Arm(registry=table, engine=core.engine, lookup=core.lookup, access=access, tenant=tenant, new_guid=new_guid),
-        directory=_directory(footing, core.engine),
+        directory=_directory(footing, core.engine, core.refusals),
         agents=Agents(core.machines, access),
         health=health,
         frame=Frame(public_url=public_url, hosts=hosts, observe=health.observe),
@@ -264,10 +270,11 @@ def new_guid() -> str:
     return str(uuid.uuid4())
 
 
-def _directory(footing: _Footing, engine: Engine) -> Directory:
+def _directory(footing: _Footing, engine: Engine, refusals: Refusals) -> Directory:
     tenant, public_url, foreign = footing.installation.tenant, footing.public_url, IssuerKeys(_fetch, time.time)
     return Directory(
         engine=engine,
+        refusals=refusals,
         tokens=TokenEndpoint(footing.store, footing.api, tenant=tenant, public_url=public_url, clock=time.time, foreign=foreign),
         api=footing.api,
         aws=footing.aws,

@@ -11,6 +11,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.ids import ResourceId, group_id
 from isthmus.arm.types import Actor
+from isthmus.audit import Refusals
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.principal import Principal
 from isthmus.machines import Machines, registration, windows
@@ -59,7 +60,7 @@ class Plane:
         self.clock = clock
         self.engine = engine_on(store, clock)
         self.lookup = Lookup(store)
-        self.machines = Machines(engine=self.engine, tenant=TENANT, public_url=URL)
+        self.machines = Machines(engine=self.engine, refusals=Refusals(store, clock), tenant=TENANT, public_url=URL)
         group = Resource(id=GROUP, location="westeurope", properties={"provisioningState": "Succeeded"})
         self.engine.apply(Change(puts=(group,)), TESTER, "test", "group")
 

@@ -16,6 +16,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
 from isthmus.arm.ids import group_id
+from isthmus.audit import Refusals
 from isthmus.clouds.aws.template.document import check_parameters
 from isthmus.clouds.contract import Instance, InvalidInstances, Invocation, ManagedNode, ScanTarget
 from isthmus.engine import Engine, Lookup
@@ -303,8 +304,9 @@ class World:
     def start(self, store: Store) -> onboarding.Onboarding:
         """The program, as a fresh process has it."""
         self.engine = Engine(store, self.line, clock=self.clock, new_guid=self.engine.new_guid, removals=self.engine.removals)
-        machines = Machines(engine=self.engine, tenant=TENANT, public_url=URL)
-        quiet = Machines(engine=engine_on(self.store, self.clock, self.line), tenant=TENANT, public_url=URL)
+        refusals = Refusals(self.store, self.clock)
+        machines = Machines(engine=self.engine, refusals=refusals, tenant=TENANT, public_url=URL)
+        quiet = Machines(engine=engine_on(self.store, self.clock, self.line), refusals=refusals, tenant=TENANT, public_url=URL)
         self.estate.machines = quiet
         return onboarding.Onboarding(
             engine=self.engine,

@@ -9,6 +9,7 @@ from isthmus.api.wire import Incoming, Reply
 from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Actor
+from isthmus.audit import Refusals
 from isthmus.engine import Engine
 from isthmus.identity import documents, links
 from isthmus.identity.issuer import Issuer
@@ -23,6 +24,7 @@ class Directory:
         self,
         *,
         engine: Engine,
+        refusals: Refusals,
         tokens: TokenEndpoint,
         api: Issuer,
         aws: Issuer,
@@ -32,6 +34,7 @@ class Directory:
         new_guid: Callable[[], str],
     ) -> None:
         self._engine = engine
+        self._refusals = refusals
         self._tokens = tokens
         self._api = api
         self._aws = aws
@@ -72,13 +75,15 @@ class Directory:
         return Reply(body=self._aws.jwks())
 
     def token(self, incoming: Incoming) -> Reply:
-        """The token endpoint; errors have OAuth's shape (RFC 6749), not ARM's. A refusal leaves an audit record."""
+        """The token endpoint; errors have OAuth's shape (RFC 6749), not ARM's. Refusals are counted in the audit chain."""
         try:
             form = _form(incoming)
             return Reply(body=self._tokens.answer(form, asked=incoming.path.strip("/").split("/")[0]))
         except OAuthError as error:
             refused = ArmError(error.error, str(error), status=error.status)
-            self._engine.refuse(Actor(id="anonymous", kind="Application", correlation=incoming.correlation), "token", self._tenant, refused)
+            self._refusals.refuse(
+                Actor(id="anonymous", kind="Application", correlation=incoming.correlation), "token", self._tenant, refused
+            )
             body = error.body(trace_id=self._new_guid(), correlation_id=incoming.correlation, at=self._engine.clock())
             return Reply(status=error.status, body=body)
 
@@ -89,12 +94,15 @@ class Directory:
             raise invalid("The body needs the code of a sign-in link.", target="code")
         actor = Actor(id=self._admin, kind="User", name="Administrator", correlation=incoming.correlation)
         try:
+            with self._engine.store.read() as connection:
+                # Guesses are turned away before anything waits for the database.
+                links.require_unused(connection, code, self._engine.clock)
             with self._engine.store.begin() as connection:
                 links.consume(connection, code, self._engine.clock)
                 self._engine.apply_within(connection, Change(), actor, "Isthmus.Identity/signIn", "/sign-in")
         except ArmError as error:
             if error.status < 500:
-                self._engine.refuse(Actor(id="anonymous", kind="User", correlation=incoming.correlation), "sign-in", "/sign-in", error)
+                self._refusals.refuse(Actor(id="anonymous", kind="User", correlation=incoming.correlation), "sign-in", "/sign-in", error)
             raise
         return Reply(body=self._tokens.for_person(self._admin, "administrator"))
 

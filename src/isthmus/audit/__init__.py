@@ -1,5 +1,6 @@
 """The audit log: one append-only, hash-chained list of everything that Isthmus accepts or refuses."""
 
 from isthmus.audit.chain import Record, append, verify
+from isthmus.audit.refusals import Refusals
 
-__all__ = ["Record", "append", "verify"]
+__all__ = ["Record", "Refusals", "append", "verify"]

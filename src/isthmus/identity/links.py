@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from isthmus.arm.errors import ArmError
 from isthmus.store.tables import sign_in_links
@@ -23,17 +23,30 @@ def make(connection: Connection, clock: Callable[[], float], *, random_bytes: Ca
     return code
 
 
+def require_unused(connection: Connection, code: str, clock: Callable[[], float]) -> None:
+    """ArmError 401 `InvalidSignInLink` when `consume` would refuse the link now; for readers."""
+    if connection.execute(select(sign_in_links.c.hash).where(_unused(code, int(clock() * 1000)))).first() is None:
+        raise _refusal()
+
+
 def consume(connection: Connection, code: str, clock: Callable[[], float]) -> None:
     """Use a link. ArmError 401 `InvalidSignInLink` when it is unknown, used or expired; of two concurrent uses one succeeds."""
     now = int(clock() * 1000)
-    unused = (sign_in_links.c.hash == _digest(code)) & sign_in_links.c.used_at.is_(None) & (sign_in_links.c.expires_at > now)
-    if connection.execute(update(sign_in_links).where(unused).values(used_at=now)).rowcount != 1:
-        raise ArmError(
-            "InvalidSignInLink",
-            "This sign-in link was used before, has expired, or is not one of ours. On the computer of the control plane, "
-            "run 'isthmus login --link' for a new one.",
-            status=401,
-        )
+    if connection.execute(update(sign_in_links).where(_unused(code, now)).values(used_at=now)).rowcount != 1:
+        raise _refusal()
+
+
+def _unused(code: str, now: int) -> ColumnElement[bool]:
+    return (sign_in_links.c.hash == _digest(code)) & sign_in_links.c.used_at.is_(None) & (sign_in_links.c.expires_at > now)
+
+
+def _refusal() -> ArmError:
+    return ArmError(
+        "InvalidSignInLink",
+        "This sign-in link was used before, has expired, or is not one of ours. On the computer of the control plane, "
+        "run 'isthmus login --link' for a new one.",
+        status=401,
+    )
 
 
 def _digest(code: str) -> str:

@@ -17,6 +17,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, conflict, invalid
 from isthmus.arm.types import Actor
+from isthmus.audit import Refusals
 from isthmus.engine import Engine, lookup
 from isthmus.identity.assertions import spender
 from isthmus.identity.documents import token_url
@@ -62,6 +63,7 @@ class Machines:
     """All that machines may ask. `public_url` has no trailing slash; `new_nonce` gives 256 random bits as base64url."""
 
     engine: Engine
+    refusals: Refusals
     tenant: str
     public_url: str
     new_nonce: Callable[[], str] = _new_nonce
@@ -103,7 +105,7 @@ class Machines:
                 return self._enrol(connection, asked, parsed, known)
         except ArmError as error:
             if error.status < 500:
-                self.engine.refuse(NOBODY, f"{MACHINES}/enrol", known["resource_id"], error)
+                self.refusals.refuse(NOBODY, f"{MACHINES}/enrol", known["resource_id"], error)
             raise
 
     def _enrol(self, connection: Connection, asked: EnrolBody, parsed: Parsed, known: RowMapping) -> dict[str, Any]:
@@ -249,7 +251,11 @@ class Machines:
         forget(connection, keys, self.engine.now())
 
     def mark_silent(self, now: int | None = None) -> set[str]:
-        """What time alone changes: silent machines, ended registrations, closed windows. Keys of the machines that changed; repeatable."""
+        """What time alone changes: silent machines, ended registrations, closed windows; refusals that were counted are written.
+
+        Keys of the machines that changed; repeatable.
+        """
+        self.refusals.settle()
         return silence.settle(self.engine, self.engine.now() if now is None else now)
 
     def _of(self, connection: Connection, principal: Principal) -> tuple[RowMapping, Resource]:
