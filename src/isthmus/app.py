@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 from sqlalchemy import Connection
 from starlette.applications import Starlette
 
@@ -38,6 +37,7 @@ from isthmus.engine.installation import Installation, settle
 from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.clients import register_operator
 from isthmus.identity.federation import IssuerKeys
+from isthmus.identity.foreign import fetch
 from isthmus.identity.issuer import AccountTokens, Issuer, api_issuer, aws_issuer, record_keys
 from isthmus.identity.roles import OWNER, definition
 from isthmus.identity.tokens import TokenEndpoint
@@ -271,7 +271,7 @@ def new_guid() -> str:
 
 
 def _directory(footing: _Footing, engine: Engine, refusals: Refusals) -> Directory:
-    tenant, public_url, foreign = footing.installation.tenant, footing.public_url, IssuerKeys(_fetch, time.time)
+    tenant, public_url, foreign = footing.installation.tenant, footing.public_url, IssuerKeys(fetch, time.time)
     return Directory(
         engine=engine,
         refusals=refusals,
@@ -315,16 +315,6 @@ def _owner(principal: str, kind: str) -> Resource:
 def _hosts(public_url: str, port: int) -> frozenset[str]:
     """Names under which requests may come; links repeat them."""
     return frozenset({urlsplit(public_url).netloc, *(f"{host}:{port}" for host in ("localhost", "127.0.0.1", "[::1]"))})
-
-
-def _fetch(url: str) -> bytes:
-    """Documents of foreign issuers: no redirects, five seconds."""
-    try:
-        answer = httpx.get(url, timeout=5.0, follow_redirects=False)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        raise OSError(str(error)) from error
-    return answer.content
 
 
 def _rotation(store: Store, rings: tuple[KeyRing, ...]) -> Timetable:

@@ -9,6 +9,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,7 +109,8 @@ class IssuerKeys:
     """Keys of foreign issuers, fetched over https and kept for `lifetime` seconds; at most `capacity` issuers.
 
     `fetch(url)` returns a body or raises OSError; it must verify TLS, follow no redirect, and give up in time. Only issuers of registered
-    credentials are ever asked. An unknown kid asks the issuer again, but an issuer is asked at most once in `patience` seconds.
+    credentials are ever asked. An unknown kid asks the issuer again, but an issuer is asked at most once in `patience` seconds, and by one
+    caller at a time: others who need the same answer wait for it.
     """
 
     def __init__(
@@ -120,18 +122,41 @@ class IssuerKeys:
         self._patience = patience
         self._capacity = capacity
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._flights: dict[str, Future[_Known]] = {}
         self._lock = threading.Lock()
 
     def keys(self, issuer: str, kid: str) -> tuple[VerificationKey, ...]:
         """The issuer's keys, hopefully with `kid` among them; KeysUnavailable when they cannot be had."""
         with self._lock:
             known = self._known.get(issuer)
-        age = self._clock() - known.at if known else float("inf")
-        if known is None or (age >= self._patience and (age >= self._lifetime or known.failure or with_kid(known.keys, kid) is None)):
-            known = self._ask(issuer)
+            flight, is_mine = None, False
+            if known is None or self._is_stale(known, kid):
+                is_mine = issuer not in self._flights
+                flight = self._flights.setdefault(issuer, Future())
+        if flight is not None:
+            known = self._lead(issuer, flight) if is_mine else flight.result()
+        assert known is not None
         if known.failure:
             raise KeysUnavailable(known.failure)
         return known.keys
+
+    def _is_stale(self, known: _Known, kid: str) -> bool:
+        age = self._clock() - known.at
+        return age >= self._patience and (age >= self._lifetime or bool(known.failure) or with_kid(known.keys, kid) is None)
+
+    def _lead(self, issuer: str, flight: Future[_Known]) -> _Known:
+        """Ask for everybody who waits for the flight."""
+        try:
+            known = self._ask(issuer)
+        except BaseException as error:
+            flight.set_exception(error)
+            raise
+        else:
+            flight.set_result(known)
+            return known
+        finally:
+            with self._lock:
+                del self._flights[issuer]
 
     def _ask(self, issuer: str) -> _Known:
         try:
