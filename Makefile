@@ -42,7 +42,8 @@ test: check azure-cli
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15 tests
 
 test-fast: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --sqlite-only -m "not slow and not e2e" tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --sqlite-only --hypothesis-profile=fast \
+		-m "not slow and not e2e" --ignore=tests/house tests
 
 bench: setup
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from isthmus.store import Store
 from tests.support.clock import Clock
 from tests.support.databases import Databases
+from tests.support.examples import FAST
 from tests.support.postgres import Postgres
+
+settings.register_profile(FAST)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -16,6 +16,7 @@ from isthmus_agent.plane import NetworkError
 from isthmus_agent.store import Connection, Store
 from isthmus_agent.tokens import Refused, Tokens
 from tests.agent.fake_plane import RESOURCE_ID, SUBSCRIPTION, TENANT, VM_ID, DirectCaller, FakePlane
+from tests.support.examples import examples
 
 KEYS = [Key.generate() for _ in range(6)]
 
@@ -103,7 +104,7 @@ def attempt(root: Path, plane: FakePlane, fuse: Fuse) -> Connection:
     return tokens.renew(tokens.settled(present))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(breaks=st.lists(st.integers(min_value=0, max_value=18), max_size=4), more=st.booleans())
 def test_a_crash_at_any_point_never_locks_the_machine_out(breaks: list[int], more: bool) -> None:
     supply = iter(KEYS[1:] * 3)

@@ -24,6 +24,7 @@ from isthmus.engine import Lookup
 from isthmus.settings import Settings
 from tests.api.conftest import PORT, Api
 from tests.support.databases import Databases
+from tests.support.examples import examples
 
 HC = "providers/Microsoft.HybridConnectivity"
 METHODS = ("GET", "HEAD", "PUT", "PUT", "PATCH", "PATCH", "DELETE", "POST", "POST", "OPTIONS", "BREW")
@@ -236,7 +237,7 @@ def places(draw: st.DrawFn, estate: Estate) -> tuple[str, str]:
     return path, draw(st.sampled_from([version] * 8 + list(VERSIONS)))
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(500), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data(), method=st.sampled_from(METHODS), query=nothing | queries, sent=nothing | nothing | headers, body=bodies)
 def test_nothing_breaks_the_server(
     estate: Estate, data: st.DataObject, method: str, query: dict[str, str], sent: dict[str, str], body: bytes

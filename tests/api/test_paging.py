@@ -18,6 +18,7 @@ from isthmus.arm.types import Actor
 from isthmus.settings import Settings
 from tests.api.conftest import PORT, Api
 from tests.support.databases import Databases
+from tests.support.examples import examples
 
 ACTOR = Actor(id="test", kind="Application")
 KIND = "Microsoft.AwsConnector/s3Buckets"
@@ -64,7 +65,7 @@ def shelf(made_keys: Path, tmp_path_factory: pytest.TempPathFactory, databases: 
     app.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     pool=pools,
     top=st.integers(1, 6),

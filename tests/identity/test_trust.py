@@ -24,6 +24,7 @@ from isthmus.identity.jws import VerificationKey, key_of_pem, keys_of_jwks
 from isthmus.identity.trust import TRUST, Context, TokenKind, verify
 from tests.identity.parties import BASE, TENANT, TestKey
 from tests.support.clock import Clock
+from tests.support.examples import examples
 
 NOW = 1_767_225_600
 VM = "22222222-2222-2222-2222-222222222222"
@@ -244,7 +245,7 @@ def test_malformed_and_oversized_tokens_are_refused(change: Callable[[str], str]
 
 
 @given(st.text(max_size=200) | st.from_regex(r"[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}", fullmatch=True))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_no_text_does_anything_but_be_refused(text: str) -> None:
     with pytest.raises(ArmError, match="InvalidAuthenticationToken"):
         verify(trust.CLIENT_ASSERTION, text, context_of(trust.CLIENT_ASSERTION))

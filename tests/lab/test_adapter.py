@@ -14,6 +14,8 @@ import pytest
 
 from isthmus_lab.environment import scrubbed
 
+pytestmark = pytest.mark.e2e
+
 POINTS = Path(__file__).with_name("contract_points.py")
 NAMES = [
     node.name.removeprefix("point_")

@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 
 from isthmus_lab.process import LabProcess
 
+pytestmark = pytest.mark.e2e
+
 LISTS = {
     "redshift": ("describe_clusters", "Clusters"),
     "elasticbeanstalk": ("describe_applications", "Applications"),

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+pytestmark = pytest.mark.e2e
+
 LINUX, WINDOWS = "ami-0c2023a1b2c3d4e5f", "ami-0fedcba9876543210"
 
 

@@ -8,6 +8,8 @@ import pytest
 from isthmus_lab.estate import REGIONS, Summary, seed
 from isthmus_lab.process import LabProcess
 
+pytestmark = pytest.mark.e2e
+
 ACCOUNT = "222222222222"
 
 LISTS: dict[str, tuple[str, str, str, dict[str, Any]]] = {

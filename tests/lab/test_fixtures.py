@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 
 from isthmus_lab.process import LabProcess
 
+pytestmark = pytest.mark.e2e
+
 LISTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("accessanalyzer", "list_analyzers", {}, "analyzers"),
     ("lightsail", "get_instances", {}, "instances"),

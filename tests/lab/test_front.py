@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientEr
 
 from isthmus_lab.process import LabProcess
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture
 def faults(lab: LabProcess) -> Iterator[Callable[..., None]]:

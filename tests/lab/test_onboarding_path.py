@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+pytestmark = pytest.mark.e2e
+
 NAME = "Isthmus-Onboarding-00000000"
 
 

@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 from isthmus_lab.environment import is_scrubbed, scrubbed, usable_port
 from isthmus_lab.process import LabFailedError, LabProcess
 
+pytestmark = pytest.mark.e2e
+
 HOSTILE = {
     "AWS_ACCESS_KEY_ID": "AKIAREAL",
     "AWS_SECRET_ACCESS_KEY": "real",

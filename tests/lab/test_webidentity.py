@@ -14,6 +14,8 @@ from botocore.exceptions import ClientError
 from isthmus_lab.process import LabProcess
 from tests.lab.issuer import FakeIssuer, encode
 
+pytestmark = pytest.mark.e2e
+
 SESSION = "ConnectorPrimaryIdentifier_0f0f0f0f-1111-2222-3333-444444444444"
 
 

@@ -17,6 +17,7 @@ from isthmus.audit import verify
 from isthmus.solutions import subject
 from isthmus.store.tables import audit_records, registrations, resources, scopes
 from tests.solutions.conftest import ACCOUNT, CONNECTOR, PROJECTIONS, SOLUTION, Bench
+from tests.support.examples import examples
 
 USER = Actor(id="user", kind="User")
 
@@ -239,7 +240,7 @@ steps = st.lists(st.tuples(cells, broken, st.integers(0, 12)), min_size=1, max_s
 
 
 @given(steps)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_fails_in_between_nothing_is_deleted_falsely(bench: Bench, steps: list[tuple[Any, Any, int]]) -> None:
     """The truth is the last complete listing of each cell; crashes and gaps in between never take a row away."""
     bench.account.cells = {}

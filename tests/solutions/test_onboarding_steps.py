@@ -15,6 +15,7 @@ from isthmus.solutions.onboard.codes import CODES, retry_at
 from isthmus.solutions.onboard.rows import NEVER, InstanceRow, Seen
 from isthmus.solutions.onboard.steps import Observed, Standing, next_step
 from isthmus_agent.keys import Key
+from tests.support.examples import examples
 
 NOW = 1_767_225_600_000
 KEY = Key.generate().public
@@ -113,7 +114,7 @@ def observations(draw: st.DrawFn) -> Observed:
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(instance_rows(), observations())
 def test_every_step_is_accounted_for(row: InstanceRow, observed: Observed) -> None:
     step = next_step(row, observed, NOW)
@@ -143,7 +144,7 @@ def test_every_step_is_accounted_for(row: InstanceRow, observed: Observed) -> No
         assert not row.seen.exclusion
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(instance_rows(), observations(), st.sampled_from(["gone", "terminated"]))
 def test_the_gone_are_marked_and_stay_so(row: InstanceRow, observed: Observed, state: str) -> None:
     gone = replace(row, seen=replace(row.seen, state=state))
@@ -154,7 +155,7 @@ def test_the_gone_are_marked_and_stay_so(row: InstanceRow, observed: Observed, s
         assert next_step(step.row, observed, NOW + 1).row == step.row
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(instance_rows(), observations())
 def test_a_settled_row_does_not_move_by_itself(row: InstanceRow, observed: Observed) -> None:
     """Level-triggered: what is idle twice under one observation stays where it is."""
@@ -168,7 +169,7 @@ def test_a_settled_row_does_not_move_by_itself(row: InstanceRow, observed: Obser
     assert (third.row.state, third.row.code) == (second.row.state, second.row.code)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(invocations.filter(lambda one: one is not None), standings.filter(lambda one: one is None or one.state != "enrolled"), st.data())
 def test_no_failure_is_repeated_without_rest(invocation: Invocation, standing: Standing | None, data: Any) -> None:
     """A day in which every command ends the same bad way: commands per instance stay few."""

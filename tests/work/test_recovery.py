@@ -25,6 +25,8 @@ from tests.support.databases import Databases
 from tests.work.conftest import Launch, eventually
 from tests.work.program import build
 
+pytestmark = pytest.mark.e2e
+
 ROOT = Path(__file__).parents[2]
 Start = Callable[..., subprocess.Popen[str]]
 

@@ -16,6 +16,7 @@ from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.contract import Cell, Gap, Item, Listed, Reading, Selection
 from tests.clouds.aws.estate import BUCKETS, CLUSTERS, QUEUES, REGIONS, SERVICES, TABLES, USERS, answers, truth
 from tests.clouds.aws.fake_aws import ACCOUNT, TARGET, FakeAws, refuse, sessions_of, unreachable
+from tests.support.examples import examples
 
 ALL = Selection(services=SERVICES, regions=REGIONS)
 
@@ -299,7 +300,7 @@ def _error(kind: str, operation: str, region: str) -> Exception | None:
     return refuse(codes[kind][0], operation, region, status=codes[kind][1]) if kind in codes else None
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.tuples(st.sampled_from(_OPERATIONS), st.sampled_from(REGIONS)),

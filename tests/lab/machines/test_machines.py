@@ -20,6 +20,8 @@ from isthmus_lab.machines.supervisor import Machines
 from isthmus_lab.world import Instance
 from tests.lab.machines.fake_world import UBUNTU, FakeWorld
 
+pytestmark = pytest.mark.e2e
+
 
 class Harness:
     def __init__(self, world: FakeWorld, machines: Machines) -> None:

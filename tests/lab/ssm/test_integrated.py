@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 from isthmus.clouds.aws.template.document import document_hash, document_text
 from isthmus_lab.process import LabProcess
 
+pytestmark = pytest.mark.e2e
+
 Client = Callable[..., Any]
 IMAGE = "ami-0c2023a1b2c3d4e5f"
 DHMC = "/ssm/managed-instance/default-ec2-instance-management-role"

@@ -28,6 +28,7 @@ EVERYTHING = COMBINATIONS["inventory-least-onboarding-two-regions-tagged"]
 REGIONS = {"aws": ["us-east-1", "eu-west-1"], "aws-cn": ["cn-north-1"], "aws-us-gov": ["us-gov-west-1"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_cfn_lint_finds_nothing(name: str) -> None:
     wanted = COMBINATIONS[name]

@@ -15,6 +15,7 @@ from isthmus.clouds.aws.wire import AwsError, names, operation
 from isthmus.clouds.aws.wire.answers import Answer, read_answer, refusal, true_time
 from isthmus.clouds.aws.wire.read import iso
 from tests.clouds.aws.wire import oracle, samples
+from tests.support.examples import examples
 
 
 def botocore_reads(name: str, body: bytes, headers: dict[str, str], status: int = 200) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def test_unreadable_success_is_a_typed_error(name: str, body: bytes) -> None:
 
 
 @given(body=st.binary(max_size=200), name=st.sampled_from(["ec2:DescribeVpcs", "iam:ListRoles", "s3:ListBuckets", "sqs:ListQueues"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_body_brings_down_the_reader(body: bytes, name: str) -> None:
     try:
         outcome: object = ours(name, body)

@@ -14,6 +14,8 @@ from isthmus.clouds.aws.wire import AwsError, Credentials, Wire, classify
 from tests.clouds.aws.moto import moto
 from tests.clouds.aws.wire import oracle
 
+pytestmark = pytest.mark.slow
+
 REGION = "eu-west-1"
 CREDENTIALS = Credentials(access_key="testing", secret_key="testing", token=None, expires_at=0)
 READS: dict[str, dict[str, Any]] = {

@@ -17,11 +17,13 @@ from isthmus.clouds.aws.wire.compile.services import plan
 from tests.clouds.aws.wire import oracle
 
 
+@pytest.mark.slow
 def test_plans_are_fresh() -> None:
     committed = {file.name: file.read_bytes() for file in PLANS.glob("*.json")}
     assert committed == compile_plans(), "run `make models` and commit src/isthmus/clouds/aws/wire/plans"
 
 
+@pytest.mark.slow
 def test_compiling_removes_what_is_no_longer_listed(tmp_path: Any) -> None:
     (tmp_path / "gone.json").write_text("{}")
     main(tmp_path)
@@ -36,6 +38,7 @@ def test_every_operation_of_the_catalog_is_compiled() -> None:
     assert set(catalog.operations()) <= set(names()), "add them to wire/compile/operations.py and run `make models`"
 
 
+@pytest.mark.slow
 def test_operations_that_the_wire_cannot_call_are_refused_when_compiling() -> None:
     for name, operation_name, said in [
         ("logs", "StartLiveTail", "streams"),

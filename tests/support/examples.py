@@ -1,0 +1,12 @@
+"""How many examples a property is tried on: all of them in `make test`, a tenth in `make test-fast` (hypothesis profile `fast`)."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+FAST = "fast"
+
+
+def examples(number: int) -> int:
+    """`number`, or a tenth of it and at least ten in the inner loop."""
+    return max(10, number // 10) if settings.get_current_profile_name() == FAST else number
