@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from isthmus.arm.change import Change, OperationOrder
 from isthmus.arm.envelope import Resource, SystemData, instant
 from isthmus.arm.types import Actor
 from isthmus.solutions import inventory, subject
 from isthmus.solutions.connectors import Connectors, due_slot
-from isthmus.store.tables import operations
+from isthmus.store.tables import audit_records, operations, ordered_syncs
 from tests.fakes.jobs import RecordedJobs
 from tests.solutions.conftest import CONNECTOR, SOLUTION, Bench
 
@@ -59,6 +59,25 @@ def test_a_slot_is_ordered_once(bench: Bench, jobs: RecordedJobs) -> None:
     connectors.start_due(None)  # type: ignore[arg-type]
     connectors.start_due(None)  # type: ignore[arg-type]
     assert [(job, partition) for job, _, partition in jobs.orders.values()] == [(inventory.SYNC, "s")]
+    assert recorded(bench) == 1, "no order, no record"
+    bench.clock.advance(30)
+    connectors.start_due(None)  # type: ignore[arg-type]
+    assert (len(jobs.orders), recorded(bench)) == (2, 2)
+
+
+def recorded(bench: Bench) -> int:
+    with bench.engine.store.read() as connection:
+        wanted = select(func.count()).select_from(audit_records).where(audit_records.c.action == "solutions/due")
+        return connection.execute(wanted).scalar() or 0
+
+
+def test_what_was_ordered_is_forgotten_with_its_solution(bench: Bench) -> None:
+    connectors = made(bench)
+    bench.engine.removals = dict(connectors.removals)
+    connectors.start_due(None)  # type: ignore[arg-type]
+    bench.engine.apply(Change(deletes=(CONNECTOR,)), Actor(id="a", kind="User"), "w", "x")
+    with bench.engine.store.read() as connection:
+        assert connection.execute(select(ordered_syncs)).all() == []
 
 
 def made(bench: Bench) -> Connectors:

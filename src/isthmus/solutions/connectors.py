@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from sqlalchemy import Connection, select
 
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
 from isthmus.clouds.contract import Scanner
-from isthmus.engine import Engine, Lookup
+from isthmus.engine import Engine, Lookup, Removal
 from isthmus.solutions.contract import SolutionType
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.subject import CONFIGURATIONS, FAILED, PENDING, target_of
+from isthmus.store import dialect
+from isthmus.store.tables import ordered_syncs
 from isthmus.work import Arguments, Job, Timetable
 
 TEST = "connector.test-permissions"
@@ -73,7 +77,26 @@ class Connectors:
                 continue
             order = sync_order(solution, self.solutions[solution.properties["solutionType"]].sync_job, slot)
             with self.engine.store.begin() as connection:
-                self.engine.apply_within(connection, Change(jobs=(order,)), ACTOR, "solutions/due", str(solution.id))
+                if _remember(connection, solution.id.key, order.id):
+                    self.engine.apply_within(connection, Change(jobs=(order,)), ACTOR, "solutions/due", str(solution.id))
+
+    @property
+    def removals(self) -> Mapping[str, Removal]:
+        """What ends with solution configurations: what was ordered for them last."""
+        return {CONFIGURATIONS.lower(): _forget}
+
+
+def _remember(connection: Connection, solution: str, job: str) -> bool:
+    """Note the job as the last one ordered for a solution; False when it was already, and then there is nothing to order or to record."""
+    last = select(ordered_syncs.c.job).where(ordered_syncs.c.solution == solution)
+    if connection.execute(last.with_for_update()).scalar() == job:
+        return False
+    dialect.upsert(connection, ordered_syncs, [{"solution": solution, "job": job}])
+    return True
+
+
+def _forget(connection: Connection, keys: Sequence[str]) -> None:
+    connection.execute(ordered_syncs.delete().where(ordered_syncs.c.solution.in_(keys)))
 
 
 def due_slot(solution: Resource, now: int) -> str | None:
