@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.api.conftest import Api
 from tests.machines.test_publickey import PKCS1
 
@@ -163,6 +165,19 @@ def test_a_template_comes_bare_for_a_connector_by_id_or_name(api: Api) -> None:
     assert api.call("POST", action, {"connectorId": "conn"}).json() == by_id
     asked = {"connectorId": connector, "solutionTypes": [{"solutionType": "Microsoft.HybridCompute.Onboard"}]}
     assert set(api.call("POST", action, asked).json()["Resources"]) != set(by_id["Resources"])
+
+
+@pytest.mark.parametrize("everywhere", ["true", "false"])
+def test_a_template_reaches_no_further_than_the_regions_that_are_looked_at(api: Api, everywhere: str) -> None:
+    """Named regions win over scanAllAWSRegions, whose default is true; letter case does not matter."""
+    settings = {"cloudProviderRegions": "EU-Central-1, us-east-1", "scanAllAWSRegions": everywhere}
+    solution = {"solutionType": "Microsoft.HybridCompute.Onboard", "solutionSettings": settings}
+    connector = api.connector()
+    stored = api.call("PUT", f"{connector}/{HC}/solutionConfigurations/join", {"properties": solution}).json()["properties"]
+    assert stored["solutionSettings"]["cloudProviderRegions"] == "eu-central-1, us-east-1"
+    action = f"/subscriptions/{api.subscription}/{HC}/generateAwsTemplate"
+    for body in ({"connectorId": connector}, {"connectorId": connector, "solutionTypes": [solution]}):
+        assert '"eu-central-1,us-east-1"' in api.call("POST", action, body).text
 
 
 def test_a_sign_in_link_works_once(api: Api) -> None:

@@ -11,14 +11,14 @@ from pydantic import AfterValidator
 
 from isthmus.arm.change import Change, JobOrder, OperationOrder
 from isthmus.arm.envelope import Resource, location_of, tags_of
-from isthmus.arm.errors import ArmError, conflict, invalid
+from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.ids import parse_resource
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
-from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest, authentication_template
+from isthmus.clouds.aws.template import authentication_template
 from isthmus.engine import Lookup
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.locations import CONNECTOR_LOCATIONS
-from isthmus.solutions import inventory
+from isthmus.providers.templates import template_request
 from isthmus.solutions.connectors import TEST, sync_order
 from isthmus.solutions.contract import SolutionType
 from isthmus.solutions.subject import CONFIGURATIONS, CONNECTORS, PENDING
@@ -27,7 +27,6 @@ NAMESPACE = "Microsoft.HybridConnectivity"
 VERSIONS = ("2027-01-01", "2025-12-01-preview", "2024-12-01", "2024-08-01-preview", "2023-12-01-preview")
 WITH_KIND = "2025-12-01"
 NAME = re.compile(r"^[a-zA-Z0-9-]{3,63}$")
-ONBOARD = "Microsoft.HybridCompute.Onboard"
 
 
 def _twelve_digits(value: str) -> str:
@@ -381,24 +380,3 @@ def test_permissions(resource: Resource | None, ask: Ask) -> Answer:
     opened = OperationOrder(id=operation, resource=resource.id, kind="test-permissions", location=resource.location)
     job = JobOrder(job=TEST, id=f"{TEST}:{operation}", arguments={"connector": str(resource.id), "operation": operation})
     return Answer(change=Change(operation=opened, jobs=(job,)), style="both")
-
-
-def template_request(connector: Resource, chosen: Mapping[str, Mapping[str, str]], issuer_url: str) -> TemplateRequest:
-    """What the template builder needs of a connector and its solutions' settings."""
-    asset, onboard = chosen.get(inventory.TYPE), chosen.get(ONBOARD)
-    picked = inventory.selection(asset).services if asset is not None else None
-    regions = None
-    if onboard is not None and onboard["scanAllAWSRegions"] != "true":
-        regions = tuple(part.strip() for part in onboard["cloudProviderRegions"].split(",") if part.strip())
-    try:
-        return TemplateRequest(
-            account=connector.properties["awsCloudProfile"]["accountId"],
-            guid=connector.properties["connectorPrimaryIdentifier"],
-            issuer_url=issuer_url,
-            inventory=None
-            if asset is None
-            else InventoryAsk(services=None if picked is None else tuple(picked), global_read_only=asset["awsGlobalReadOnly"] == "true"),
-            onboarding=None if onboard is None else OnboardingAsk(regions=regions, filter_tag=onboard["arcOnboardEc2FilterTag"]),
-        )
-    except ValueError as error:
-        raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error

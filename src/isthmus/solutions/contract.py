@@ -95,7 +95,8 @@ def _checked(setting: Setting, value: object) -> str:
         _check_list(setting, value)
     elif setting.allowed and value.strip().lower() not in setting.allowed:
         raise _wrong(setting.name, f"{setting.name} accepts {', '.join(setting.allowed)}; not '{value[:64]}'.")
-    text = value.strip().lower() if setting.kind in ("boolean", "integer") else value.strip()
+    # What is chosen from known words has one spelling; free text, such as a tag, keeps its own.
+    text = value.strip().lower() if setting.kind in ("boolean", "integer") or setting.allowed else value.strip()
     if setting.check is not None:
         try:
             setting.check(text)

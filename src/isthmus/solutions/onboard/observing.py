@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from isthmus.arm.ids import group_id
@@ -46,7 +46,7 @@ def filter_of(text: str) -> Filter:
     return Filter(key=key, value=value)
 
 
-def regions_wanted(settings: Mapping[str, str]) -> Collection[str] | None:
+def regions_wanted(settings: Mapping[str, str]) -> tuple[str, ...] | None:
     """Regions that the settings select; None for all that the account has. A list other than the default wins over `scanAllAWSRegions`."""
     chosen = tuple(word.lower() for word in words(settings["cloudProviderRegions"]))
     return None if settings["scanAllAWSRegions"] == "true" and chosen == words(REGION_LIST.default) else chosen

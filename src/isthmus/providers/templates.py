@@ -1,0 +1,31 @@
+"""From a connector and its solutions' settings to what the template builder asks for: no wider than what the solutions will use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from isthmus.arm.envelope import Resource
+from isthmus.arm.errors import conflict
+from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest
+from isthmus.solutions import inventory, onboarding
+from isthmus.solutions.onboard.observing import regions_wanted
+
+
+def template_request(connector: Resource, chosen: Mapping[str, Mapping[str, str]], issuer_url: str) -> TemplateRequest:
+    """What the template builder needs of a connector and its solutions' settings."""
+    asset, onboard = chosen.get(inventory.TYPE), chosen.get(onboarding.TYPE)
+    picked = inventory.selection(asset).services if asset is not None else None
+    try:
+        return TemplateRequest(
+            account=connector.properties["awsCloudProfile"]["accountId"],
+            guid=connector.properties["connectorPrimaryIdentifier"],
+            issuer_url=issuer_url,
+            inventory=None
+            if asset is None
+            else InventoryAsk(services=None if picked is None else tuple(picked), global_read_only=asset["awsGlobalReadOnly"] == "true"),
+            onboarding=None
+            if onboard is None
+            else OnboardingAsk(regions=regions_wanted(onboard), filter_tag=onboard["arcOnboardEc2FilterTag"]),
+        )
+    except ValueError as error:
+        raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
