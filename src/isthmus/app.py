@@ -54,6 +54,7 @@ from isthmus.solutions.inventory import Inventory
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboard.report import inventory_items
 from isthmus.solutions.onboarding import Onboarding
+from isthmus.solutions.retention import Retention
 from isthmus.store import Store
 from isthmus.work import Arguments, Queue, Timetable, Work
 
@@ -200,6 +201,7 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     machines = Machines(engine=engine, refusals=refusals, tenant=footing.installation.tenant, public_url=footing.public_url)
     connectors = Connectors(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, solutions=solutions)
     stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
+    retention = Retention(engine=engine, keep_days=keep_days)
     joining = Onboarding(
         engine=engine,
         lookup=lookup,
@@ -215,7 +217,7 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
         footing.store,
         jobs=[delete_group(engine, lookup), connectors.test_job(), stock.job(), *joining.jobs()],
         queues=QUEUES,
-        timetables=[connectors.timetable(), *joining.timetables(), _rotation(footing.store, footing.rings)],
+        timetables=[connectors.timetable(), *joining.timetables(), retention.timetable(), _rotation(footing.store, footing.rings)],
         clock=time.time,
         keep_days=keep_days,
     )

@@ -1,0 +1,54 @@
+"""What happened long ago is forgotten: ended operations, and scans beyond the newest of each solution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy import ColumnElement, Table, delete, func, select
+
+from isthmus.engine import Engine
+from isthmus.store.tables import operations, scans
+from isthmus.work import Timetable
+
+NEWEST_SCANS = 50
+"""Scans that every solution keeps, however old they are."""
+_DAY = 86_400_000
+_BATCH = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """Deletes what ended more than `keep_days` ago."""
+
+    engine: Engine
+    keep_days: float
+
+    def timetable(self) -> Timetable:
+        """Hourly."""
+        return Timetable(name="retention", cron="0 41 * * * *", run=self.delete_old)
+
+    def delete_old(self, _planned: datetime) -> None:
+        """Delete in batches, each a transaction of its own, so that nobody waits long for a writer."""
+        before = int(self.engine.now() - self.keep_days * _DAY)
+        counted = {"operations": self._delete(operations, operations.c.ended_at < before), "scans": self._delete_scans(before)}
+        if any(counted.values()):
+            structlog.get_logger().info("old_history_deleted", **counted)
+
+    def _delete_scans(self, before: int) -> int:
+        turn = func.row_number().over(partition_by=scans.c.solution, order_by=(scans.c.started_at.desc(), scans.c.id.desc()))
+        ranked = select(scans.c.id, turn.label("turn")).subquery()
+        beyond = select(ranked.c.id).where(ranked.c.turn > NEWEST_SCANS)
+        return self._delete(scans, scans.c.ended_at < before, scans.c.id.in_(beyond))
+
+    def _delete(self, table: Table, *wanted: ColumnElement[bool]) -> int:
+        count = 0
+        while True:
+            with self.engine.store.begin() as connection:
+                old = list(connection.execute(select(table.c.id).where(*wanted).order_by(table.c.id).limit(_BATCH)).scalars())
+                if old:
+                    connection.execute(delete(table).where(table.c.id.in_(old)))
+            count += len(old)
+            if len(old) < _BATCH:
+                return count
