@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, Table, select
+from sqlalchemy import Column, Row, Table, select
 
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import invalid
@@ -20,26 +20,35 @@ from isthmus.store.tables import audit_records, operations, scans, scopes
 
 VERSIONS = ("2026-11-01",)
 OPERATIONS = "Isthmus.Operations/longRunningOperations"
+MOST_SCANS = 500
+"""Scans of a solution that can be listed, the newest: hourly ones of three weeks. Older ones are forgotten sooner, as a rule."""
+MOST_SCOPES = 20_000
+"""Scopes of a solution that can be listed: several times what every type in every region makes."""
 
 
 def rows(engine: Engine) -> tuple[ResourceType, ...]:
     """The rows of these namespaces."""
     return (
-        _of_solution(engine, "Isthmus.Inventory/scans", scans, _scan),
-        _of_solution(engine, "Isthmus.Inventory/scopes", scopes, _scope),
+        _of_solution(engine, "Isthmus.Inventory/scans", scans, scans.c.started_at, MOST_SCANS, _scan),
+        _of_solution(engine, "Isthmus.Inventory/scopes", scopes, scopes.c.checked_at, MOST_SCOPES, _scope),
         _operations(engine),
         _audit(engine),
     )
 
 
-def _of_solution(engine: Engine, type: str, table: Table, show: Callable[[Row[Any]], tuple[str, dict[str, Any]]]) -> ResourceType:
-    """Rows of a table that has a column `solution`, as extensions of that solution configuration; `show` gives name and properties."""
+def _of_solution(
+    engine: Engine, type: str, table: Table, newest: Column[Any], most: int, show: Callable[[Row[Any]], tuple[str, dict[str, Any]]]
+) -> ResourceType:
+    """Rows of a table that has a column `solution`, as extensions of that solution configuration; `show` gives name and properties.
+
+    At most `most`, those with the largest values of `newest`.
+    """
 
     def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
         solution: ResourceId | None = ask.id.parent
         assert solution is not None
         with engine.store.read() as connection:
-            found = connection.execute(select(table).where(table.c.solution == solution.key)).all()
+            found = connection.execute(select(table).where(table.c.solution == solution.key).order_by(newest.desc()).limit(most)).all()
         shown = map(show, found)
         bodies = [
             {"id": f"{solution}/providers/{type}/{name}", "name": name, "type": type, "properties": properties}
