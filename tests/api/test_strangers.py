@@ -13,8 +13,12 @@ from tests.api.conftest import Api
 def refused(api: Api) -> Counter[str]:
     """How many records of refusals there are, by action."""
     with api.app.engine.store.read() as connection:
-        counted = select(audit_records.c.action, func.count()).where(audit_records.c.outcome == "refused").group_by(audit_records.c.action)
-        return Counter(dict(connection.execute(counted).tuples().all()))
+        counted = (
+            select(audit_records.c.action, func.count().label("number"))
+            .where(audit_records.c.outcome == "refused")
+            .group_by(audit_records.c.action)
+        )
+        return Counter({row.action: row.number for row in connection.execute(counted)})
 
 
 def test_requests_of_strangers_do_not_fill_the_chain(api: Api) -> None:
