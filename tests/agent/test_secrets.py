@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -53,6 +54,7 @@ class Arguments(threading.Thread):
                         continue
 
 
+@pytest.mark.slow
 def test_the_private_key_is_nowhere_but_in_its_file(environ: dict[str, str], tls: TlsPlane, root: Path) -> None:
     watcher = Arguments()
     watcher.start()

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from isthmus_agent.command import main
 from isthmus_agent.logs import Log
 from isthmus_agent.paths import Paths
@@ -153,6 +155,7 @@ def test_other_refusals_never_clear_it(tmp_path: Path) -> None:
         assert harness.store.connection()
 
 
+@pytest.mark.e2e
 def test_real_process_beats_after_connect_and_stops_on_sigterm(environ: dict[str, str], tls: TlsPlane, root: Path) -> None:
     command = [sys.executable, "-m", "isthmus_agent"]
     service = subprocess.Popen([*command, "service", "run"], env=environ)

@@ -48,6 +48,7 @@ def test_options_hold_before_and_after_the_command() -> None:
         assert (ran.exit_code, ran.stdout[0]) == (0, "{"), ran.stderr
 
 
+@pytest.mark.slow
 def test_every_command_has_help() -> None:
     root = typer.main.get_command(app)
 

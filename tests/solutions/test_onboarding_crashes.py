@@ -96,6 +96,7 @@ def loop() -> Iterator[Loop]:
     running.close()
 
 
+@pytest.mark.slow
 def test_a_death_anywhere_changes_nothing_of_the_end(store: Store, clock: Clock, keys: Keys, loop: Loop) -> None:
     accounts = (f"{number:012d}" for number in itertools.count(200_000_000_000))
     world, points = live(store, clock, keys, loop, next(accounts), set())

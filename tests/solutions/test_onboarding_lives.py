@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from isthmus.arm.change import Change
@@ -64,6 +65,7 @@ def test_a_key_that_changed_is_registered_anew(world: World, estate: Estate) -> 
     assert world.item(host)["state"] == "CONNECTED"
 
 
+@pytest.mark.slow
 def test_two_machines_with_one_key_are_quarantined_until_a_person_confirms(world: World, estate: Estate, keys: Keys) -> None:
     first, second = estate.host(1), estate.host(2)
     first.keys["1"] = second.keys["1"] = keys[50]

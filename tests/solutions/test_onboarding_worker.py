@@ -16,6 +16,8 @@ from tests.machines.plane import Keys, engine_on
 from tests.solutions.onboarding_estate import ACCOUNT, Estate, World
 from tests.support.clock import Clock
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60.0
 
 
@@ -45,6 +47,7 @@ def test_machines_connect_within_seconds(store: Store, loop: Loop) -> None:
     world.engine.jobs = work
     estate.machines = type(world.app.machines)(
         engine=engine_on(store, clock, work, start=int(ACCOUNT) << 30),
+        refusals=world.app.machines.refusals,
         tenant=world.app.machines.tenant,
         public_url=world.app.machines.public_url,
     )

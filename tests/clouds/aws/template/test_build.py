@@ -37,6 +37,7 @@ def test_cfn_lint_finds_nothing(name: str) -> None:
     assert [f"{match.rule.id} {match.message}" for match in found] == []
 
 
+@pytest.mark.slow
 def test_cfn_lint_would_object_to_a_broken_template() -> None:
     template = authentication_template(EVERYTHING)
     template["Resources"]["AssignmentFunction"]["Properties"]["Timeout"] = 901
