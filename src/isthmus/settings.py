@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     database_wait_seconds: Annotated[float, Field(gt=0, le=300)] = Field(
         default=15.0, description="How long a write waits for a locked database before it is refused with 503."
     )
-    keep_days: Annotated[float, Field(gt=0)] = Field(default=7.0, description="Days for which finished jobs and operations are kept.")
+    keep_days: Annotated[float, Field(gt=0)] = Field(
+        default=7.0, description="Days for which finished jobs, operations and scans are kept; of each solution the newest 50 scans stay."
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @property
