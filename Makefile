@@ -5,6 +5,8 @@ AZURE_CLI_VERSION = 2.91.0
 BIN = .venv/bin
 STAMP = .venv/.complete
 PACKAGES = -p isthmus -p isthmus_agent -p isthmus_lab -p bench
+# Some environments forbid it; then every process of a demo or a test compiles everything that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 DEMO = $(if $(ONCE),--once) $(if $(MACHINES),--machines $(MACHINES))
 
 .PHONY: setup demo serve test test-fast check bench models golden reference lock clean azure-cli
