@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, event, select
 
 from isthmus.arm.change import Change
+from isthmus.arm.envelope import Resource
 from isthmus.arm.types import Actor
 from isthmus.store.tables import resources, scopes
 from tests.solutions.conftest import CONNECTOR, PROJECTIONS, SOLUTION, Bench
@@ -182,6 +183,29 @@ def test_deletions_of_two_regions_do_not_lock_out_a_writer(bench: Bench) -> None
     scan.join(timeout=30)
     assert bench.names() == set()
     assert bench.solution()["status"] == "Completed"
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_machine_that_a_person_puts_meanwhile_is_not_made_bare(bench: Bench) -> None:
+    """A person has put the instance's machine and not committed: the scan must wait and leave it as it is."""
+    bench.account.cells = {("us-east-1", "ec2Volumes"): volumes(1)}
+    bench.sync()
+    bench.account.cells["us-east-1", "ec2Instances"] = {"i-0a": {"state": {"name": {"value": "running"}}}}
+    machine = PROJECTIONS.extension("Microsoft.HybridCompute/machines", "i-0a")
+    scan = threading.Thread(target=bench.sync)
+
+    def put(_old: Resource | None) -> Change:
+        scan.start()
+        _until_somebody_waits(bench)
+        return Change(puts=(Resource(id=machine, location="eastus", tags={"owner": "me"}),))
+
+    bench.engine.write(machine, put, USER, "w")
+    scan.join(timeout=30)
+    found = bench.lookup.find(machine)
+    assert found is not None
+    assert dict(found.tags) == {"owner": "me"}
+    assert "ec2Instances/default" in bench.names()
 
 
 def _tagged(connection: Connection, key: str) -> str:

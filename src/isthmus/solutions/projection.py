@@ -19,6 +19,7 @@ from isthmus.engine import Engine, lookup
 from isthmus.engine.rows import from_row
 from isthmus.solutions import ledger, places
 from isthmus.solutions.subject import Subject
+from isthmus.store import dialect
 from isthmus.store.tables import resources
 
 _CHUNK = 400
@@ -137,7 +138,12 @@ class Projector:
         wanted = {host.key: (host, put) for put in puts if (host := put.id.scope) is not None and host.namespace != "Microsoft.Resources"}
         if not wanted:
             return made
-        present = set(connection.execute(select(resources.c.key).where(resources.c.key.in_(wanted))).scalars())
+        present = _present(connection, wanted)
+        missing = sorted(set(wanted) - present)
+        for key in missing:
+            # A row that is not there cannot be held; its name can, which is what everybody takes who puts it.
+            dialect.lock_name(connection, key)
+        present |= _present(connection, missing)
         for key, (host, put) in wanted.items():
             if key not in present:
                 location = places.location_of(put.properties["awsRegion"], connector.location)
@@ -152,6 +158,14 @@ def hold(connection: Connection, keys: Collection[str]) -> dict[str, Resource]:
     for start in range(0, len(ordered), _CHUNK):
         part = select(resources).where(resources.c.key.in_(ordered[start : start + _CHUNK])).order_by(resources.c.key)
         found.update((row.key, from_row(row)) for row in connection.execute(part.with_for_update()))
+    return found
+
+
+def _present(connection: Connection, keys: Collection[str]) -> set[str]:
+    found: set[str] = set()
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _CHUNK):
+        found |= set(connection.execute(select(resources.c.key).where(resources.c.key.in_(ordered[start : start + _CHUNK]))).scalars())
     return found
 
 
