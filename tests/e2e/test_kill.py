@@ -36,7 +36,7 @@ def test_a_killed_server_goes_on_where_it_was(new_stack: Callable[..., Stack], d
 def kill_in_a_batch(stack: Stack) -> None:
     """Kill when some machines are registered and not all are connected; afterwards all are, each registered once."""
     for region in ("us-east-1", "eu-west-1"):
-        stack.fault(service="ssm", action="SendCommand", region=region, delay=3)
+        stack.fault(service="ssm", action="SendCommand", region=region, delay=20)
     stack.configure("onboarding", ONBOARDING, FILTER)
     until(lambda: 0 < len(joined(stack.database)["vm_ids"]) < MACHINES, 60, 0.02, "some machines are registered")
     stack.kill()
@@ -61,8 +61,8 @@ def kill_in_a_batch(stack: Stack) -> None:
 def kill_in_a_scan(stack: Stack) -> None:
     """Kill while the ledger is partly written; afterwards the scan has ended and nothing of it is missing."""
     solution = stack.solution("inventory")
-    stack.fault(service="sqs", delay=5)
-    stack.fault(service="sns", delay=5)
+    stack.fault(service="sqs", delay=12)
+    stack.fault(service="sns", delay=12)
     stack.configure("inventory", INVENTORY, NARROW)
     until(lambda: finished_cells(stack.database, solution) >= 10, 60, 0.02, "some cells are closed")
     stack.kill()
