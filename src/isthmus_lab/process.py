@@ -60,7 +60,10 @@ class LabProcess:
         deadline = time.monotonic() + timeout
         line = b""
         while not line.endswith(b"\n"):
-            readable, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            # poll(2), since select(2) knows descriptors below 1024 only.
+            waiting = select.poll()
+            waiting.register(child.stdout, select.POLLIN)
+            readable = waiting.poll(max(0.0, deadline - time.monotonic()) * 1000)
             chunk = os.read(child.stdout.fileno(), 4096) if readable else b""
             if not chunk:
                 self.stop()

@@ -52,11 +52,13 @@ class Loop:
                 self.run(_stop(producer))
 
     def close(self) -> None:
-        """Cancel everything and end the thread."""
+        """Cancel everything, end the thread and give back what the loop holds open."""
         self._closing = True
         asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
+        if not self._thread.is_alive():
+            self._loop.close()
 
 
 async def _pour(source: AsyncIterator[Any], queue: asyncio.Queue[Any]) -> None:

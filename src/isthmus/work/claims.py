@@ -119,11 +119,12 @@ class SessionClaim:
         # A dropped session makes its socket readable at once; the query finds the half-open ones.
         session = connection.connection.dbapi_connection
         descriptor: int = session.fileno()  # type: ignore[union-attr]
-        ears: list[int | socket.socket] = [descriptor, listener]
+        ears = select.poll()  # select(2) knows descriptors below 1024 only
+        ears.register(descriptor, select.POLLIN)
+        ears.register(listener, select.POLLIN)
         with listener:
             while True:
-                readable, _, _ = select.select(ears, [], [], self._check_seconds)
-                if listener in readable:
+                if any(heard == listener.fileno() for heard, _ in ears.poll(self._check_seconds * 1000)):
                     return
                 try:
                     connection.execute(text("select 1"))
