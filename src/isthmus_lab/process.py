@@ -51,7 +51,11 @@ class LabProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        ready = json.loads(self._ready_line(self._child, timeout))
+        try:
+            ready = json.loads(self._ready_line(self._child, timeout))
+        except BaseException:
+            self.stop()  # nobody else knows the child yet
+            raise
         self.url, self.pid = ready["url"], ready["pid"]
         return self
 
@@ -66,7 +70,6 @@ class LabProcess:
             readable = waiting.poll(max(0.0, deadline - time.monotonic()) * 1000)
             chunk = os.read(child.stdout.fileno(), 4096) if readable else b""
             if not chunk:
-                self.stop()
                 end = self.log_path.read_text(errors="replace")[-2000:]
                 raise LabFailedError(f"The lab did not start within {timeout:g} s or ended at once. End of {self.log_path}:\n{end}")
             line += chunk

@@ -85,3 +85,18 @@ def test_failed_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(LabFailedError, match=r"lab\.log"):
         lab.start(timeout=0.01)
     assert not lab.is_running
+
+
+def test_a_start_that_is_interrupted_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def interrupt(_lab: LabProcess, child: subprocess.Popen[bytes], _timeout: float) -> bytes:
+        begun.append(child)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LabProcess, "_ready_line", interrupt)
+    lab = LabProcess(tmp_path, port=0)
+    with pytest.raises(KeyboardInterrupt):
+        lab.start()
+    assert not lab.is_running
+    assert begun[0].poll() is not None
