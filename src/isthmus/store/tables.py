@@ -264,3 +264,70 @@ ordered_syncs = Table(
     Column("job", String(160), nullable=False, comment="the job that the timetable ordered last for it"),
     comment="What the timetable has ordered, so that one slot is one order.",
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True, comment="SHA-256 of what the browser holds"),
+    Column("object_id", String(64), nullable=False, index=True),
+    Column("name", String(256), nullable=False),
+    Column("provider", String(512), nullable=False, comment="issuer that signed the person in; empty for sign-in links"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    comment="Signed-in browsers.",
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("object_id", String(64), primary_key=True),
+    Column("issuer", _exact(512), nullable=False),
+    Column("subject", _exact(255), nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("mail", String(320), nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    UniqueConstraint("issuer", "subject"),
+    comment="Who has signed in through an OpenID provider.",
+)
+
+projections = Table(
+    "projections",
+    metadata,
+    Column("key", _exact(2048), primary_key=True, comment="key of the projection in resources"),
+    Column("subscription", String(64), nullable=False),
+    Column("resource_group", String(128), nullable=False),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False, comment="where the resource lies; empty for global ones"),
+    Column("type", _exact(128), nullable=False, comment="type below Microsoft.AwsConnector, as the catalog spells it"),
+    Column("name", _exact(512), nullable=False, comment="what people call it in AWS"),
+    Column("aws_id", _exact(1024), nullable=False, comment="ARN, or the last part of it where other resources name that"),
+    Column("words", Text, nullable=False, comment="lower case: name, id, ARN; what a search looks at"),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("projections_by_type", "subscription", "type", "name", "key"),
+    Index("projections_by_name", "subscription", "name", "key"),
+    Index("projections_by_place", "subscription", "account", "region", "type"),
+    Index("projections_by_aws_id", "aws_id"),
+    comment="Index over the projections in resources: narrow rows to list, count and search.",
+)
+
+resource_references = Table(
+    "resource_references",
+    metadata,
+    Column("resource", _exact(2048), primary_key=True),
+    Column("target", _exact(1024), primary_key=True, comment="AWS id or ARN that its properties name"),
+    Index("resource_references_by_target", "target"),
+)
+
+resource_changes = Table(
+    "resource_changes",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("resource", _exact(2048), nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("actor", String(256), nullable=False),
+    Column("kind", String(16), nullable=False, comment="Create, Update or Delete"),
+    Column("changes", Text, nullable=False, comment="JSON: path to what it was and is"),
+    Index("resource_changes_by_resource", "resource", "at"),
+)

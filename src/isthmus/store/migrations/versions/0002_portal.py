@@ -1,0 +1,100 @@
+"""What the portal needs: sessions and people, an index over projections with what they refer to, and the history of resources."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def _exact(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    _people()
+    _projections()
+    _resource_changes()
+    _resource_references()
+    _sessions()
+
+
+def _people() -> None:
+    op.create_table(
+        "people",
+        sa.Column("object_id", sa.String(64), nullable=False),
+        sa.Column("issuer", _exact(512), nullable=False),
+        sa.Column("subject", _exact(255), nullable=False),
+        sa.Column("name", sa.String(256), nullable=False),
+        sa.Column("mail", sa.String(320), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("object_id"),
+        sa.UniqueConstraint("issuer", "subject"),
+        comment="Who has signed in through an OpenID provider.",
+    )
+
+
+def _projections() -> None:
+    op.create_table(
+        "projections",
+        sa.Column("key", _exact(2048), nullable=False, comment="key of the projection in resources"),
+        sa.Column("subscription", sa.String(64), nullable=False),
+        sa.Column("resource_group", sa.String(128), nullable=False),
+        sa.Column("account", sa.String(12), nullable=False),
+        sa.Column("region", sa.String(32), nullable=False, comment="where the resource lies; empty for global ones"),
+        sa.Column("type", _exact(128), nullable=False, comment="type below Microsoft.AwsConnector, as the catalog spells it"),
+        sa.Column("name", _exact(512), nullable=False, comment="what people call it in AWS"),
+        sa.Column("aws_id", _exact(1024), nullable=False, comment="ARN, or the last part of it where other resources name that"),
+        sa.Column("words", sa.Text(), nullable=False, comment="lower case: name, id, ARN; what a search looks at"),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+        comment="Index over the projections in resources: narrow rows to list, count and search.",
+    )
+    op.create_index("projections_by_type", "projections", ["subscription", "type", "name", "key"])
+    op.create_index("projections_by_name", "projections", ["subscription", "name", "key"])
+    op.create_index("projections_by_place", "projections", ["subscription", "account", "region", "type"])
+    op.create_index("projections_by_aws_id", "projections", ["aws_id"])
+
+
+def _resource_changes() -> None:
+    op.create_table(
+        "resource_changes",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("resource", _exact(2048), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(256), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False, comment="Create, Update or Delete"),
+        sa.Column("changes", sa.Text(), nullable=False, comment="JSON: path to what it was and is"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_resource_changes_at"), "resource_changes", ["at"])
+    op.create_index("resource_changes_by_resource", "resource_changes", ["resource", "at"])
+
+
+def _resource_references() -> None:
+    op.create_table(
+        "resource_references",
+        sa.Column("resource", _exact(2048), nullable=False),
+        sa.Column("target", _exact(1024), nullable=False, comment="AWS id or ARN that its properties name"),
+        sa.PrimaryKeyConstraint("resource", "target"),
+    )
+    op.create_index("resource_references_by_target", "resource_references", ["target"])
+
+
+def _sessions() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("hash", sa.String(64), nullable=False, comment="SHA-256 of what the browser holds"),
+        sa.Column("object_id", sa.String(64), nullable=False),
+        sa.Column("name", sa.String(256), nullable=False),
+        sa.Column("provider", sa.String(512), nullable=False, comment="issuer that signed the person in; empty for sign-in links"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hash"),
+        comment="Signed-in browsers.",
+    )
+    op.create_index(op.f("ix_sessions_expires_at"), "sessions", ["expires_at"])
+    op.create_index(op.f("ix_sessions_object_id"), "sessions", ["object_id"])
