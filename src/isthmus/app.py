@@ -22,11 +22,13 @@ from isthmus.api.arm import Arm
 from isthmus.api.directory import Directory
 from isthmus.api.frame import Frame
 from isthmus.api.health import Health
+from isthmus.api.local import LocalTransport
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.ids import ResourceId, subscription_id
 from isthmus.arm.types import Actor
 from isthmus.audit import Refusals
+from isthmus.client import Client
 from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.aws.session import Sessions
@@ -70,10 +72,11 @@ SYSTEM = Actor(id="isthmus", kind="Application", name="Isthmus")
 class Application:
     """A built program. Serving `asgi` launches durable work and closes everything at the end; who does not serve it calls `close`.
 
-    `authority` made the certificate that clients are to trust.
+    `authority` made the certificate that clients are to trust. `call` makes an API client without a network for a source of tokens.
     """
 
     asgi: Starlette
+    call: Callable[[Callable[[], str]], Client]
     engine: Engine
     work: Work
     authority: LocalAuthority
@@ -159,8 +162,10 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         finally:
             footing.store.close()
 
+    asgi, call = _face(footing, core, hosts=_hosts(footing.public_url, port), issuer_url=settings.issuer_url, close=close)
     return Application(
-        asgi=_face(footing, core, hosts=_hosts(footing.public_url, port), issuer_url=settings.issuer_url, close=close),
+        asgi=asgi,
+        call=call,
         engine=core.engine,
         work=core.work,
         authority=footing.authority,
@@ -226,7 +231,9 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     return _Core(engine=engine, lookup=lookup, refusals=refusals, machines=machines, solutions=solutions, work=work)
 
 
-def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: str, close: Callable[[], None]) -> Starlette:
+def _face(
+    footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: str, close: Callable[[], None]
+) -> tuple[Starlette, Callable[[Callable[[], str]], Client]]:
     store, public_url, tenant = footing.store, footing.public_url, footing.installation.tenant
     verifier = BearerVerifier(footing.api, tenant=tenant, audience=public_url, clock=time.time)
     access = Access(store, verifier, public_url=public_url, tenant=tenant)
@@ -242,15 +249,23 @@ def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: 
         )
     )
     health = Health(store, lambda: core.work.is_running)
-    return site.build(
-        arm=Arm(registry=table, engine=core.engine, lookup=core.lookup, access=access, tenant=tenant, new_guid=new_guid),
+    arm = Arm(registry=table, engine=core.engine, lookup=core.lookup, access=access, tenant=tenant, new_guid=new_guid)
+    frame = Frame(public_url=public_url, hosts=hosts, observe=health.observe)
+    local = LocalTransport(frame, arm.answer, public_url)
+
+    def call(token: Callable[[], str]) -> Client:
+        return Client(public_url, token, transport=local)
+
+    built = site.build(
+        arm=arm,
         directory=_directory(footing, core.engine, core.refusals),
         agents=Agents(core.machines, access),
         health=health,
-        frame=Frame(public_url=public_url, hosts=hosts, observe=health.observe),
+        frame=frame,
         launch=core.work.launch,
         close=close,
     )
+    return built, call
 
 
 def _together(*parts: Mapping[str, Removal]) -> dict[str, Removal]:

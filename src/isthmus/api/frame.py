@@ -38,22 +38,28 @@ class Frame:
             correlation = _correlation(request)
             try:
                 incoming = await self._incoming(request, correlation)
-                reply = await run_in_threadpool(handler, incoming)
+                reply = await run_in_threadpool(self.reply, handler, incoming)
             except ArmError as error:
                 reply = failure(error)
-                if error.status >= 500:
-                    _log.error("request_failed", code=error.code, status=error.status, correlation=correlation, path=request.url.path)
             except ClientDisconnect:
                 reply = Reply(status=499)
-            except Exception:  # noqa: BLE001 - the border of a request
-                _log.exception("request_broke", method=request.method, path=request.url.path, correlation=correlation)
-                reply = failure(
-                    ArmError("InternalServerError", f"Something broke here. The log has it under correlation id {correlation}.", status=500)
-                )
             self._observe(request.method, reply.status, perf_counter() - started)
             return self._response(request, reply, correlation)
 
         return answer
+
+    def reply(self, handler: Handler, incoming: Incoming) -> Reply:
+        """What the handler answers; what it raises as an answer. Everything that goes wrong ends here and is logged once."""
+        try:
+            return handler(incoming)
+        except ArmError as error:
+            if error.status >= 500:
+                _log.error("request_failed", code=error.code, status=error.status, correlation=incoming.correlation, path=incoming.path)
+            return failure(error)
+        except Exception:  # noqa: BLE001 - the border of a request
+            _log.exception("request_broke", method=incoming.method, path=incoming.path, correlation=incoming.correlation)
+            said = f"Something broke here. The log has it under correlation id {incoming.correlation}."
+            return failure(ArmError("InternalServerError", said, status=500))
 
     async def refuse(self, request: Request, error: Exception) -> Response:
         """What no route takes: a method that nobody offers, a path with a line break. Errors have one shape here too."""

@@ -214,8 +214,10 @@ def http_client(base_url: str, *, transport: httpx.BaseTransport | None, verify:
     local = host == "localhost" or host.startswith("127.") or host == "::1"
     if transport is None and urlsplit(base_url).scheme != "https":
         raise ArmError("InsecureUrl", f"'{base_url}' is not an https URL; tokens travel encrypted only. Use https.", target="url")
+    if transport is not None:
+        return httpx.Client(base_url=base_url, transport=transport, follow_redirects=False, trust_env=False)
     context = ssl.create_default_context()
-    for file in verify if transport is None else ():
+    for file in verify:
         try:
             context.load_verify_locations(file)
         except (OSError, ssl.SSLError) as error:
@@ -226,7 +228,6 @@ def http_client(base_url: str, *, transport: httpx.BaseTransport | None, verify:
             ) from error
     return httpx.Client(
         base_url=base_url,
-        transport=transport,
         verify=context,
         timeout=httpx.Timeout(timeout, connect=10.0),
         follow_redirects=False,

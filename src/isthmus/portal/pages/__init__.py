@@ -1,0 +1,9 @@
+"""Every page of the portal: a module each, and its line here."""
+
+from isthmus.portal.page import Page
+from isthmus.portal.pages import home, kit
+
+PAGES: tuple[Page, ...] = (
+    *home.PAGES,
+    *kit.PAGES,
+)

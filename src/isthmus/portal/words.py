@@ -1,0 +1,121 @@
+"""How pages say things: times, numbers, names of states. Functions and filters of every template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from isthmus.portal.page import local
+
+_STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (7, "day"), (4.35, "week"), (12, "month"), (float("inf"), "year"))
+
+TONES: Mapping[str, str] = {
+    "good": "Completed Succeeded Connected connected Running Create InStep Arrived allowed complete SUCCESS Valid",
+    "busy": "InProgress New Accepted inProgress waiting Waiting KEYGEN CONNECTING VERIFYING DISCOVERED SSM_WAIT ENQUEUED PENDING DELAYED "
+    "Deleting AwaitingConnection Update",
+    "warn": "AuthorizationPending CompletedWithGaps disconnected Disconnected Drifted warning throttled stopped STOPPED Canceled Expired",
+    "bad": "Failed blocked BLOCKED QUARANTINED error denied scp NotDeployed Unreadable Unreachable ERROR CANCELLED "
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED Delete Error",
+}
+_TONE = {word: tone for tone, words in TONES.items() for word in words.split()}
+_SPOKEN = {
+    "CompletedWithGaps": "Completed with gaps",
+    "AuthorizationPending": "Waits for authorization",
+    "InProgress": "In progress",
+    "inProgress": "in progress",
+    "AwaitingConnection": "Awaiting connection",
+    "InStep": "In step",
+    "NotDeployed": "Not deployed",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "Given up",
+}
+
+
+def instant_of(text: str | None) -> datetime | None:
+    """An ISO 8601 instant as a time, None when it is none."""
+    try:
+        return datetime.fromisoformat(text or "").astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def ago(text: str | None, now: int) -> str:
+    """How long ago an instant was, or how soon it will be; `now` in epoch milliseconds."""
+    then = instant_of(text)
+    if then is None:
+        return "never"
+    seconds = now / 1000 - then.timestamp()
+    if abs(seconds) < 5:
+        return "just now"
+    amount = abs(seconds)
+    for size, unit in _STEPS:
+        if amount < size:
+            whole = int(amount)
+            spoken = f"{whole} {unit}{'' if whole == 1 else 's'}"
+            return f"{spoken} ago" if seconds > 0 else f"in {spoken}"
+        amount /= size
+    raise AssertionError("the last step has no end")
+
+
+@pass_context
+def moment(context: Context, text: str | None) -> Markup:
+    """A `<time>`: relative to the template's `now` to read, exact in its title."""
+    then = instant_of(text)
+    if then is None:
+        return Markup('<span class="quiet">never</span>')
+    return Markup('<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>').format(text, then, ago(text, context["now"]))
+
+
+def number(value: int | None) -> str:
+    """A number with thin groups; a dash for what is not known."""
+    return "–" if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 machine`, `2 machines`."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def tone(word: str) -> str:
+    """How a state is coloured: good, busy, warn, bad or plain."""
+    return _TONE.get(word, "plain")
+
+
+def spoken(word: str) -> str:
+    """A state as people read it."""
+    return _SPOKEN.get(word) or (word.replace("_", " ").capitalize() if word.isupper() else word)
+
+
+def short_type(name: str) -> str:
+    """The last part of a resource type."""
+    return name.rpartition("/")[2]
+
+
+def resource_path(id: str) -> str:
+    """The page of a resource."""
+    return f"/portal/resource{quote(id, safe='/:@!$()+,;=~-._')}"
+
+
+def connector_path(id: str) -> str:
+    """The page of a connector."""
+    return f"/portal/connector{quote(id, safe='/:@!$()+,;=~-._')}"
+
+
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "local": local,
+    "moment": moment,
+    "plural": plural,
+    "resource_path": resource_path,
+    "connector_path": connector_path,
+}
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "number": number,
+    "tone": tone,
+    "spoken": spoken,
+    "short_type": short_type,
+}
