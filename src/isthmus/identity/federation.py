@@ -109,7 +109,7 @@ class _Known:
 class IssuerKeys:
     """Documents and keys of foreign issuers, fetched over https and kept for `lifetime` seconds; at most `capacity` issuers.
 
-    `fetch(url)` returns a body or raises OSError; it must verify TLS, follow no redirect, and give up in time. Only issuers that an operator
+    `fetch(url)` returns a body or raises OSError; it must verify TLS, follow no redirect, and give up in time. Only issuers that operators
     named are ever asked. An unknown kid asks the issuer again, but an issuer is asked at most once in `patience` seconds, and by one caller
     at a time: others who need the same answer wait for it.
     """

@@ -82,7 +82,7 @@ class TokenRequests:
         self._identifier = identifier
 
     def redeem(self, configuration: Mapping[str, Any], code: str, verifier: str, redirect_uri: str) -> Mapping[str, Any]:
-        """What a code is worth: the JSON of a success. ArmError 401 `SignInRefused` for a refusal, 503 `SignInUnavailable` for anything else.
+        """What a code is worth: the JSON of a success. ArmError 401 `SignInRefused` for a refusal, 503 `SignInUnavailable` otherwise.
 
         A refusal names the provider's error code only: descriptions are for its own pages.
         """
@@ -121,7 +121,7 @@ class TokenRequests:
         return {}, {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
     def _assertion(self, endpoint: str) -> str:
-        """RFC 7523: the client speaks of itself. Entra takes foreign keys as a federated credential only: our issuer speaks of the client."""
+        """RFC 7523: the client speaks of itself. Entra takes foreign keys as a federated credential: our issuer speaks of the client."""
         client, now = self._provider.client_id, int(self._clock())
         if entra_tenant(self._provider.issuer):
             return self._own.mint({"aud": DEFAULT_AUDIENCE, "sub": client}, ASSERTION_LIFETIME)
