@@ -20,6 +20,7 @@ from isthmus.api.access import Access
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
 from isthmus.api.directory import Directory
+from isthmus.api.entries import LinkEntry, ProviderEntry, SignIn
 from isthmus.api.frame import Frame
 from isthmus.api.health import Health
 from isthmus.api.local import LocalTransport
@@ -38,13 +39,16 @@ from isthmus.engine import Engine, Lookup, Removal
 from isthmus.engine.installation import Installation, settle
 from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.clients import register_operator
+from isthmus.identity.configured import configured_openid
 from isthmus.identity.federation import IssuerKeys
 from isthmus.identity.foreign import fetch
 from isthmus.identity.issuer import AccountTokens, Issuer, api_issuer, aws_issuer, record_keys
 from isthmus.identity.roles import OWNER, definition
+from isthmus.identity.sessions import Sessions as BrowserSessions
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import KeyRing, LocalAuthority, operator_signer
 from isthmus.machines import Machines, registration
+from isthmus.portal import Portal
 from isthmus.providers import Ground, registry
 from isthmus.providers.authorization import ASSIGNMENTS
 from isthmus.providers.resources import delete_group
@@ -72,16 +76,18 @@ SYSTEM = Actor(id="isthmus", kind="Application", name="Isthmus")
 class Application:
     """A built program. Serving `asgi` launches durable work and closes everything at the end; who does not serve it calls `close`.
 
-    `authority` made the certificate that clients are to trust. `call` makes an API client without a network for a source of tokens.
+    `authority` made the certificate that clients are to trust; `sign_in` lets people in and out; `retire` ends the streams of live pages,
+    from any thread, so that serving can end.
     """
 
     asgi: Starlette
-    call: Callable[[Callable[[], str]], Client]
+    retire: Callable[[], None]
     engine: Engine
     work: Work
     authority: LocalAuthority
     installation: Installation
     public_url: str
+    sign_in: SignIn
     close: Callable[[], None]
 
 
@@ -152,6 +158,8 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
     reach = _reach(footing.aws, environ)
     core = _join(footing, reach, keep_days=settings.keep_days)
     _first_start(core.engine, footing)
+    tokens = _tokens(footing)
+    sign_in = _sign_in(settings, footing, core, tokens)
 
     def close() -> None:
         core.work.stop()
@@ -162,15 +170,24 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         finally:
             footing.store.close()
 
-    asgi, call = _face(footing, core, hosts=_hosts(footing.public_url, port), issuer_url=settings.issuer_url, close=close)
+    asgi, retire = _face(
+        footing,
+        core,
+        sign_in,
+        directory=_directory(footing, core, tokens, sign_in),
+        hosts=_hosts(footing.public_url, port),
+        issuer_url=settings.issuer_url,
+        close=close,
+    )
     return Application(
         asgi=asgi,
-        call=call,
+        retire=retire,
         engine=core.engine,
         work=core.work,
         authority=footing.authority,
         installation=footing.installation,
         public_url=footing.public_url,
+        sign_in=sign_in,
         close=close,
     )
 
@@ -232,8 +249,16 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
 
 
 def _face(
-    footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: str, close: Callable[[], None]
-) -> tuple[Starlette, Callable[[Callable[[], str]], Client]]:
+    footing: _Footing,
+    core: _Core,
+    sign_in: SignIn,
+    *,
+    directory: Directory,
+    hosts: frozenset[str],
+    issuer_url: str,
+    close: Callable[[], None],
+) -> tuple[Starlette, Callable[[], None]]:
+    """The routes of API and portal, and what ends the portal's streams."""
     store, public_url, tenant = footing.store, footing.public_url, footing.installation.tenant
     verifier = BearerVerifier(footing.api, tenant=tenant, audience=public_url, clock=time.time)
     access = Access(store, verifier, public_url=public_url, tenant=tenant)
@@ -253,19 +278,25 @@ def _face(
     frame = Frame(public_url=public_url, hosts=hosts, observe=health.observe)
     local = LocalTransport(frame, arm.answer, public_url)
 
-    def call(token: Callable[[], str]) -> Client:
-        return Client(public_url, token, transport=local)
-
+    portal = Portal(
+        sign_in=sign_in,
+        call=lambda token: Client(public_url, token, transport=local),
+        hosts=hosts,
+        subscription=footing.installation.subscription,
+        clock=time.time,
+        observe=health.observe,
+    )
     built = site.build(
         arm=arm,
-        directory=_directory(footing, core.engine, core.refusals),
+        directory=directory,
+        portal=portal.routes(),
         agents=Agents(core.machines, access),
         health=health,
         frame=frame,
         launch=core.work.launch,
         close=close,
     )
-    return built, call
+    return built, portal.hub.retire
 
 
 def _together(*parts: Mapping[str, Removal]) -> dict[str, Removal]:
@@ -287,19 +318,37 @@ def new_guid() -> str:
     return str(uuid.uuid4())
 
 
-def _directory(footing: _Footing, engine: Engine, refusals: Refusals) -> Directory:
-    tenant, public_url, foreign = footing.installation.tenant, footing.public_url, IssuerKeys(fetch, time.time)
+def _tokens(footing: _Footing) -> TokenEndpoint:
+    return TokenEndpoint(
+        footing.store,
+        footing.api,
+        tenant=footing.installation.tenant,
+        public_url=footing.public_url,
+        clock=time.time,
+        foreign=IssuerKeys(fetch, time.time),
+    )
+
+
+def _directory(footing: _Footing, core: _Core, tokens: TokenEndpoint, sign_in: SignIn) -> Directory:
     return Directory(
-        engine=engine,
-        refusals=refusals,
-        tokens=TokenEndpoint(footing.store, footing.api, tenant=tenant, public_url=public_url, clock=time.time, foreign=foreign),
+        engine=core.engine,
+        refusals=core.refusals,
+        tokens=tokens,
         api=footing.api,
         aws=footing.aws,
-        public_url=public_url,
-        tenant=tenant,
-        admin=footing.installation.admin,
+        public_url=footing.public_url,
+        tenant=footing.installation.tenant,
+        links=sign_in.link,
         new_guid=new_guid,
     )
+
+
+def _sign_in(settings: Settings, footing: _Footing, core: _Core, tokens: TokenEndpoint) -> SignIn:
+    sessions = BrowserSessions(footing.store, tokens, time.time, idle_minutes=settings.session_idle_minutes, hours=settings.session_hours)
+    link = LinkEntry(engine=core.engine, refusals=core.refusals, sessions=sessions, admin=footing.installation.admin)
+    openid = configured_openid(settings, own=footing.api, public_url=footing.public_url, clock=time.time)
+    provider = ProviderEntry(engine=core.engine, refusals=core.refusals, openid=openid) if openid else None
+    return SignIn(sessions=sessions, link=link, provider=provider)
 
 
 def _first_start(engine: Engine, footing: _Footing) -> None:

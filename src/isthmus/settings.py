@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -40,6 +40,29 @@ class Settings(BaseSettings):
     )
     keep_days: Annotated[float, Field(gt=0)] = Field(
         default=7.0, description="Days for which finished jobs, operations and scans are kept; of each solution the newest 50 scans stay."
+    )
+    session_idle_minutes: Annotated[float, Field(ge=5, le=1440)] = Field(
+        default=60.0, description="Minutes without use after which a person is signed out of the portal."
+    )
+    session_hours: Annotated[float, Field(gt=0, le=168)] = Field(
+        default=12.0, description="Hours after the sign-in to the portal after which a person signs in again, whatever happened since."
+    )
+    oidc_issuer: str = Field(
+        default="", description="Issuer of the OpenID provider that people sign in with, exactly as it names itself. Empty: links only."
+    )
+    oidc_client_id: str = Field(default="", description="Client id under which that provider knows this installation.")
+    oidc_name: str = Field(default="", description="Label of the button that leads to it. Empty: the provider's host.")
+    oidc_scopes: str = Field(default="openid profile email", description="Scopes that are asked for; 'openid' is among them.")
+    oidc_client_auth: Literal["none", "private_key_jwt", "client_secret"] = Field(
+        default="none",
+        description="How we prove to it that we are that client: 'none' (public client, PKCE alone), 'private_key_jwt' (signed with our "
+        "own keys, published under <public_url>/<tenant>/discovery/v2.0/keys) or 'client_secret'.",
+    )
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="File with the client secret, read at each use and stored nowhere; for 'client_secret' only."
+    )
+    oidc_ca_file: Path | None = Field(
+        default=None, description="File (PEM) with CA certificates to trust for that provider, besides the system's."
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 

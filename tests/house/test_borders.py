@@ -14,6 +14,7 @@ from tests.house.tree import Module, functions, imported, modules, said
 # Where everything may be caught, and whose border that is. The line itself says why.
 BROAD = {
     "src/isthmus/api/frame.py": "a request",
+    "src/isthmus/portal/site.py": "a request",
     "src/isthmus/work/attempts.py": "a job",
     "src/isthmus/work/worker.py": "a job",
     "src/isthmus/clouds/aws/scan.py": "one cell of a scan",

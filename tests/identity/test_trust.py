@@ -22,72 +22,12 @@ from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.issuer import Issuer
 from isthmus.identity.jws import VerificationKey, key_of_pem, keys_of_jwks
 from isthmus.identity.trust import TRUST, Context, TokenKind, verify
+from tests.identity.kinds import KINDS, NOW, RESOURCE, claims_of, context_of, typ_of
 from tests.identity.parties import BASE, TENANT, TestKey
 from tests.support.clock import Clock
 from tests.support.examples import examples
 
-NOW = 1_767_225_600
-VM = "22222222-2222-2222-2222-222222222222"
-RESOURCE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.HybridCompute/machines/i-1"
-ISSUERS = {
-    trust.API_TOKEN: f"{BASE}/{TENANT}/v2.0",
-    trust.MACHINE_TOKEN: f"{BASE}/{TENANT}/v2.0",
-    trust.CLIENT_ASSERTION: "app",
-    trust.FEDERATED_TOKEN: "https://foreign.test",
-    trust.MACHINE_ASSERTION: VM,
-    trust.MACHINE_ENROLMENT: VM,
-    trust.MACHINE_RENEWAL: VM,
-    trust.MACHINE_REKEY: VM,
-}
-KINDS = sorted(TRUST)
 _PADDING = padding.PKCS1v15()
-
-
-class Spent:
-    """Used token ids, as the database would keep them."""
-
-    def __init__(self) -> None:
-        self.ids: set[str] = set()
-
-    def __call__(self, digest: str, expires_at: int) -> bool:
-        assert expires_at > NOW * 1000
-        fresh = digest not in self.ids
-        self.ids.add(digest)
-        return fresh
-
-
-def claims_of(kind: str) -> dict[str, Any]:
-    statement = {"iss": ISSUERS[kind], "sub": ISSUERS[kind], "aud": "us", "iat": NOW, "exp": NOW + 300, "jti": "1"}
-    if kind in (trust.API_TOKEN, trust.MACHINE_TOKEN):
-        machine = kind == trust.MACHINE_TOKEN
-        more = {"oid": "o", "tid": TENANT, "azp": "app", "appid": "app", "ver": "2.0", "nbf": NOW, "idtyp": "machine" if machine else "app"}
-        return {**statement, **more, **({"xms_mirid": RESOURCE} if machine else {})}
-    if kind == trust.MACHINE_ENROLMENT:
-        return {**statement, "nonce": "n", "resourceId": RESOURCE, "tenantId": TENANT}
-    if kind == trust.MACHINE_REKEY:
-        return {**statement, "spki_sha256": "k"}
-    return statement
-
-
-def typ_of(kind: str) -> str:
-    return next(iter(TRUST[kind].types - {""})) if len(TRUST[kind].types) == 1 else "JWT"
-
-
-def context_of(kind: str, *keys: VerificationKey, **changes: Any) -> Context:
-    values: dict[str, Any] = {
-        "now": float(NOW),
-        "keys": keys,
-        "issuer": ISSUERS[kind],
-        "subject": ISSUERS[kind],
-        "audiences": frozenset({"us"}),
-        "tenant": TENANT,
-        "nonce": "n",
-        "resource": RESOURCE,
-        "next_key": "k",
-        "spend": Spent(),
-        **changes,
-    }
-    return Context(**values)
 
 
 @pytest.fixture

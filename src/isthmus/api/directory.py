@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
 
+from isthmus.api.entries import LinkEntry
 from isthmus.api.wire import Incoming, Reply
-from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Actor
 from isthmus.audit import Refusals
 from isthmus.engine import Engine
-from isthmus.identity import documents, links
+from isthmus.identity import documents
 from isthmus.identity.issuer import Issuer
 from isthmus.identity.oauth import OAuthError, bad_request
 from isthmus.identity.tokens import TokenEndpoint
 
 
 class Directory:
-    """Handlers of everything that needs no token. `admin` is the object id of the person behind sign-in links."""
+    """Handlers of everything that needs no token."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Directory:
         aws: Issuer,
         public_url: str,
         tenant: str,
-        admin: str,
+        links: LinkEntry,
         new_guid: Callable[[], str],
     ) -> None:
         self._engine = engine
@@ -40,7 +40,7 @@ class Directory:
         self._aws = aws
         self._public_url = public_url
         self._tenant = tenant
-        self._admin = admin
+        self._links = links
         self._new_guid = new_guid
 
     @property
@@ -92,19 +92,8 @@ class Directory:
         code = incoming.object().get("code")
         if not isinstance(code, str):
             raise invalid("The body needs the code of a sign-in link.", target="code")
-        actor = Actor(id=self._admin, kind="User", name="Administrator", correlation=incoming.correlation)
-        try:
-            with self._engine.store.read() as connection:
-                # Guesses are turned away before anything waits for the database.
-                links.require_unused(connection, code, self._engine.clock)
-            with self._engine.store.begin() as connection:
-                links.consume(connection, code, self._engine.clock)
-                self._engine.apply_within(connection, Change(), actor, "Isthmus.Identity/signIn", "/sign-in")
-        except ArmError as error:
-            if error.status < 500:
-                self._refusals.refuse(Actor(id="anonymous", kind="User", correlation=incoming.correlation), "sign-in", "/sign-in", error)
-            raise
-        return Reply(body=self._tokens.for_person(self._admin, "administrator"))
+        person = self._links.use(code, correlation=incoming.correlation)
+        return Reply(body=self._tokens.for_person(person.object_id, person.name))
 
 
 def _form(incoming: Incoming) -> dict[str, str]:

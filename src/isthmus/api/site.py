@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
@@ -24,6 +24,7 @@ def build(
     arm: Arm,
     directory: Directory,
     agents: Agents,
+    portal: Sequence[BaseRoute],
     health: Health,
     frame: Frame,
     launch: Callable[[], None],
@@ -63,6 +64,7 @@ def build(
             route("/{tenant}/.well-known/openid-configuration", directory.discovery, ["GET"]),
             route("/{tenant}/discovery/v2.0/keys", directory.keys, ["GET"]),
             route("/{tenant}/oauth2/v2.0/token", directory.token, ["POST"]),
+            *portal,
             route("/{path:path}", arm.answer, _ALL),
         ],
     )

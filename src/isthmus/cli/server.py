@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -66,7 +66,7 @@ def run(settings: Settings, *, exact_port: bool, log_file: Path | None) -> None:
             issuer=settings.issuer_url,
             subscription=built.installation.subscription,
         )
-        with stop.ends(server):
+        with stop.ends(server, built.retire):
             announcing = threading.Thread(target=_announce, args=(server, built, note, data, settings.port not in (0, port)), daemon=True)
             announcing.start()
             try:
@@ -134,14 +134,15 @@ class _Stop:
 
     def __init__(self) -> None:
         self._server: uvicorn.Server | None = None
+        self._retire: Callable[[], None] = lambda: None
         self.told = False
         for kind in (signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, self._told)
 
     @contextmanager
-    def ends(self, server: uvicorn.Server) -> Iterator[None]:
-        """While inside, a signal stops this server. uvicorn raises it once more when it is done; then there is nothing left to do."""
-        self._server = server
+    def ends(self, server: uvicorn.Server, retire: Callable[[], None]) -> Iterator[None]:
+        """While inside, a signal stops this server, and what would keep it waiting. uvicorn raises it once more when it is done."""
+        self._server, self._retire = server, retire
         yield
 
     def _told(self, _kind: int, _frame: FrameType | None) -> None:
@@ -149,6 +150,7 @@ class _Stop:
         if self._server is None:
             raise SystemExit(0)
         self._server.should_exit = True
+        self._retire()
 
 
 def _announce(server: uvicorn.Server, built: app.Application, note: Note, data: Path, moved: bool) -> None:

@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -101,16 +101,17 @@ def remove_federated(connection: Connection, client_id: str, credential_id: str)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Known:
     at: float
-    keys: tuple[VerificationKey, ...]
+    keys: tuple[VerificationKey, ...] = ()
+    configuration: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
 
 
 class IssuerKeys:
-    """Keys of foreign issuers, fetched over https and kept for `lifetime` seconds; at most `capacity` issuers.
+    """Documents and keys of foreign issuers, fetched over https and kept for `lifetime` seconds; at most `capacity` issuers.
 
-    `fetch(url)` returns a body or raises OSError; it must verify TLS, follow no redirect, and give up in time. Only issuers of registered
-    credentials are ever asked. An unknown kid asks the issuer again, but an issuer is asked at most once in `patience` seconds, and by one
-    caller at a time: others who need the same answer wait for it.
+    `fetch(url)` returns a body or raises OSError; it must verify TLS, follow no redirect, and give up in time. Only issuers that operators
+    named are ever asked. An unknown kid asks the issuer again, but an issuer is asked at most once in `patience` seconds, and by one caller
+    at a time: others who need the same answer wait for it.
     """
 
     def __init__(
@@ -127,6 +128,13 @@ class IssuerKeys:
 
     def keys(self, issuer: str, kid: str) -> tuple[VerificationKey, ...]:
         """The issuer's keys, hopefully with `kid` among them; KeysUnavailable when they cannot be had."""
+        return self._find(issuer, kid).keys
+
+    def configuration(self, issuer: str) -> Mapping[str, Any]:
+        """The issuer's discovery document (OpenID Connect Discovery 4.2), which names this very issuer; KeysUnavailable otherwise."""
+        return self._find(issuer, None).configuration
+
+    def _find(self, issuer: str, kid: str | None) -> _Known:
         with self._lock:
             known = self._known.get(issuer)
             flight, is_mine = None, False
@@ -138,11 +146,12 @@ class IssuerKeys:
         assert known is not None
         if known.failure:
             raise KeysUnavailable(known.failure)
-        return known.keys
+        return known
 
-    def _is_stale(self, known: _Known, kid: str) -> bool:
+    def _is_stale(self, known: _Known, kid: str | None) -> bool:
         age = self._clock() - known.at
-        return age >= self._patience and (age >= self._lifetime or bool(known.failure) or with_kid(known.keys, kid) is None)
+        lacking = kid is not None and with_kid(known.keys, kid) is None
+        return age >= self._patience and (age >= self._lifetime or bool(known.failure) or lacking)
 
     def _lead(self, issuer: str, flight: Future[_Known]) -> _Known:
         """Ask for everybody who waits for the flight."""
@@ -160,9 +169,9 @@ class IssuerKeys:
 
     def _ask(self, issuer: str) -> _Known:
         try:
-            known = _Known(at=self._clock(), keys=self._fetched(issuer))
+            known = self._fetched(issuer)
         except KeysUnavailable as error:
-            known = _Known(at=self._clock(), keys=(), failure=str(error))
+            known = _Known(at=self._clock(), failure=str(error))
         with self._lock:
             self._known[issuer] = known
             self._known.move_to_end(issuer)
@@ -170,7 +179,7 @@ class IssuerKeys:
                 self._known.popitem(last=False)
         return known
 
-    def _fetched(self, issuer: str) -> tuple[VerificationKey, ...]:
+    def _fetched(self, issuer: str) -> _Known:
         document = self._document(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if document.get("issuer") != issuer:
             raise KeysUnavailable("the issuer's configuration names another issuer")
@@ -178,7 +187,7 @@ class IssuerKeys:
         if not isinstance(address, str):
             raise KeysUnavailable("the issuer's configuration names no keys")
         try:
-            return keys_of_jwks(self._document(address))
+            return _Known(at=self._clock(), keys=keys_of_jwks(self._document(address)), configuration=document)
         except ValueError as error:
             raise KeysUnavailable("the issuer's keys are not a JWK Set") from error
 

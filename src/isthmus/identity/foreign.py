@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
+
+from isthmus.arm.errors import invalid
 
 LIMIT = 262_144
 """Bytes that are read at most."""
@@ -12,30 +18,72 @@ SECONDS = 5.0
 """For everything together, from the connection to the last byte. A resolver that hangs adds its own limit."""
 
 
-def fetch(url: str, *, limit: int = LIMIT, seconds: float = SECONDS) -> bytes:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """What a server answered, whatever the status."""
+
+    status: int
+    body: bytes = field(repr=False)
+
+
+def fetch(url: str, *, limit: int = LIMIT, seconds: float = SECONDS, trust: ssl.SSLContext | None = None) -> bytes:
     """The body at a URL. OSError when there is none in time, it is too long, compressed, or behind a redirect.
 
     For threads without an event loop: only a loop can end a wait for a server that sends a byte now and then.
     """
+    said = send("GET", url, limit=limit, seconds=seconds, trust=trust)
+    if said.status != 200:
+        raise OSError(f"answered {said.status}")
+    return said.body
+
+
+def send(
+    method: str,
+    url: str,
+    *,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    limit: int = LIMIT,
+    seconds: float = SECONDS,
+    trust: ssl.SSLContext | None = None,
+) -> Said:
+    """One request, with a form as its body where one is given; OSError as for `fetch`, except that every status is an answer."""
     try:
-        return asyncio.run(_fetched(url, limit, seconds))
+        # A small body may decompress to a huge one, so none is asked for.
+        request = httpx.Request(method, url, data=form, headers={**(headers or {}), "Accept-Encoding": "identity"})
+        return asyncio.run(_sent(request, limit, seconds, trust))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise OSError(str(error)) from error
 
 
-async def _fetched(url: str, limit: int, seconds: float) -> bytes:
-    # A small body may decompress to a huge one, so none is asked for.
-    headers = {"Accept-Encoding": "identity"}
+def trusting(file: Path | None) -> ssl.SSLContext | None:
+    """The system's CAs and those of a PEM file, None for the usual ones alone; ArmError `UnreadableCertificate` names the file."""
+    if file is None:
+        return None
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(file)
+    except (OSError, ssl.SSLError) as error:
+        raise invalid(f"The CA file '{file}' cannot be read: {error}.", target=str(file), code="UnreadableCertificate") from error
+    return context
+
+
+async def _sent(request: httpx.Request, limit: int, seconds: float, trust: ssl.SSLContext | None) -> Said:
+    # No proxy leads to this machine itself.
+    is_local = request.url.host in ("localhost", "::1") or request.url.host.startswith("127.")
     async with (
         asyncio.timeout(seconds),
-        httpx.AsyncClient(timeout=seconds, follow_redirects=False) as client,
-        client.stream("GET", url, headers=headers) as answer,
+        httpx.AsyncClient(timeout=seconds, follow_redirects=False, verify=trust or True, trust_env=not is_local) as client,
     ):
-        if answer.status_code != 200 or "content-encoding" in answer.headers:
-            raise OSError(f"answered {answer.status_code}, {answer.headers.get('content-encoding', 'uncompressed')}")
-        body = bytearray()
-        async for part in answer.aiter_raw():
-            body += part
-            if len(body) > limit:
-                raise OSError(f"sent more than {limit} bytes")
-        return bytes(body)
+        answer = await client.send(request, stream=True)
+        try:
+            if "content-encoding" in answer.headers:
+                raise OSError(f"answered {answer.status_code}, {answer.headers['content-encoding']}")
+            body = bytearray()
+            async for part in answer.aiter_raw():
+                body += part
+                if len(body) > limit:
+                    raise OSError(f"sent more than {limit} bytes")
+            return Said(status=answer.status_code, body=bytes(body))
+        finally:
+            await answer.aclose()

@@ -35,10 +35,13 @@ class Context:
     nonce: str = ""
     resource: str = ""
     next_key: str = ""
+    access_hash: str = ""
     spend: Callable[[str, int], bool] | None = None
 
 
 Check = Callable[[Any, Context], bool]
+Rule = Callable[[Mapping[str, Any], Context], str]
+"""Looks at several claims together; answers why they are refused, or nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +50,7 @@ class TokenKind:
 
     `key_by_id`: the header's kid chooses among the known keys and must be one of them; otherwise the keys are those registered for the
     sender and the header chooses nothing. `single_use`: the jti is spent. `other_claims`: claims of foreign issuers that nobody reads.
+    `together`: rules about several claims at once.
     """
 
     name: str
@@ -59,6 +63,7 @@ class TokenKind:
     algorithms: frozenset[str] = frozenset({"RS256"})
     key_by_id: bool = False
     single_use: bool = False
+    together: tuple[Rule, ...] = ()
 
 
 def _issuer(value: Any, context: Context) -> bool:
@@ -76,6 +81,26 @@ def _audience(value: Any, context: Context) -> bool:
 def _only_audience(value: Any, context: Context) -> bool:
     """Some issuers (Kubernetes) always send a list; a list with a second audience is a token that others may hold, too."""
     return _audience(value[0] if isinstance(value, list) and len(value) == 1 else value, context)
+
+
+def _for_client(value: Any, context: Context) -> bool:
+    return any(_audience(one, context) for one in (value if isinstance(value, list) else [value]))
+
+
+def _authorized_party(claims: Mapping[str, Any], context: Context) -> str:
+    """A token for several audiences names the one it was made for (OpenID Connect Core 3.1.3.7)."""
+    audiences = claims["aud"]
+    several = isinstance(audiences, list) and len(audiences) != 1
+    return "it was issued for another audience too, and names no party" if several and "azp" not in claims else ""
+
+
+def _person(value: Any, _context: Context) -> bool:
+    """At most 255 ASCII characters (OpenID Connect Core 2)."""
+    return isinstance(value, str) and 0 < len(value) <= 255 and value.isascii() and value.isprintable()
+
+
+def _access_hash(value: Any, context: Context) -> bool:
+    return bool(context.access_hash) and value == context.access_hash
 
 
 def _tenant(value: Any, context: Context) -> bool:
@@ -121,6 +146,8 @@ _REASONS: Mapping[Check, str] = MappingProxyType(
         _subject: "it does not speak for the expected subject",
         _audience: "it was issued for another audience",
         _only_audience: "it was issued for another audience",
+        _for_client: "it was issued for another audience",
+        _access_hash: "it does not belong to the access token that came with it",
         _tenant: "it belongs to another tenant",
         _nonce: "it does not answer the challenge",
         _resource: "it names another resource",
@@ -155,6 +182,8 @@ MACHINE_ASSERTION = "machine assertion"
 MACHINE_ENROLMENT = "machine enrolment statement"
 MACHINE_RENEWAL = "machine renew statement"
 MACHINE_REKEY = "machine renew authorization"
+ID_TOKEN = "id token"  # noqa: S105
+PENDING_SIGN_IN = "pending sign-in"
 
 _ROWS = (
     TokenKind(
@@ -198,6 +227,35 @@ _ROWS = (
         lifetime=300,
         required={**_STATEMENT, "spki_sha256": _next_key},
         single_use=True,
+    ),
+    TokenKind(
+        name=ID_TOKEN,
+        types=_JWT,
+        lifetime=86_400,
+        required={"iss": _issuer, "sub": _person, "aud": _for_client, "nonce": _nonce, **_TIMES},
+        optional={"nbf": _begun, "azp": _audience, "at_hash": _access_hash},
+        other_claims=True,
+        algorithms=frozenset({"RS256", "ES256"}),
+        key_by_id=True,
+        together=(_authorized_party,),
+    ),
+    TokenKind(
+        name=PENDING_SIGN_IN,
+        types=frozenset({"isthmus-sign-in+jwt"}),
+        lifetime=600,
+        required={
+            "iss": _issuer,
+            "sub": _subject,
+            "aud": _audience,
+            "nbf": _begun,
+            "jti": _text,
+            "state": _text,
+            "nonce": _text,
+            "verifier": _text,
+            "return_to": _text,
+            **_TIMES,
+        },
+        key_by_id=True,
     ),
 )
 
@@ -263,6 +321,9 @@ def _check_claims(row: TokenKind, claims: Mapping[str, Any], context: Context) -
                 raise Refused(_REASONS.get(row.optional[name], f"the claim '{name}' is not acceptable"))
         elif not row.other_claims:
             raise Refused("it holds a claim that this kind of token does not have")
+    for rule in row.together:
+        if reason := rule(claims, context):
+            raise Refused(reason)
 
 
 def _check_lifetime(row: TokenKind, claims: Mapping[str, Any], context: Context) -> None:

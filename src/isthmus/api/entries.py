@@ -1,0 +1,116 @@
+"""The ways in which people come in, whatever they came through: each leaves an audit record, and refusals of strangers are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from isthmus.arm.change import Change
+from isthmus.arm.errors import ArmError
+from isthmus.arm.types import Actor
+from isthmus.audit import Refusals
+from isthmus.engine import Engine
+from isthmus.identity import links, people
+from isthmus.identity.assertions import spender
+from isthmus.identity.openid import Begun, OpenId
+from isthmus.identity.people import Person
+from isthmus.identity.sessions import Sessions
+
+Found = TypeVar("Found")
+ACTION = "Isthmus.Identity/signIn"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """Who has signed in, and the page of ours to go on to."""
+
+    person: Person
+    return_to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkEntry:
+    """Sign-in by single-use link. `admin` is the object id of the person behind all of them."""
+
+    engine: Engine
+    refusals: Refusals
+    sessions: Sessions
+    admin: str
+
+    def use(self, code: str, *, correlation: str = "") -> Person:
+        """Whom a code lets in; it is used up. ArmError 401 `InvalidSignInLink` for a used, unknown or late one."""
+        return self._consume(code, correlation, lambda _connection, person: person)
+
+    def open(self, code: str, *, correlation: str = "") -> str:
+        """As `use`, and opens a session of the browser in the same transaction; its secret."""
+        return self._consume(code, correlation, lambda connection, person: self.sessions.open_within(connection, person, provider=""))
+
+    def _consume(self, code: str, correlation: str, then: Callable[[Connection, Person], Found]) -> Found:
+        actor = Actor(id=self.admin, kind="User", name="Administrator", correlation=correlation)
+        try:
+            with self.engine.store.read() as connection:
+                # Guesses are turned away before anything waits for the database.
+                links.require_unused(connection, code, self.engine.clock)
+            with self.engine.store.begin() as connection:
+                links.consume(connection, code, self.engine.clock)
+                self.engine.apply_within(connection, Change(), actor, ACTION, "/sign-in")
+                return then(connection, Person(object_id=self.admin, name="administrator"))
+        except ArmError as error:
+            _count(self.refusals, error, "/sign-in", correlation)
+            raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderEntry:
+    """Sign-in with an OpenID provider. Nothing is written before it has vouched for somebody."""
+
+    engine: Engine
+    refusals: Refusals
+    openid: OpenId
+
+    @property
+    def label(self) -> str:
+        """What the button says."""
+        return self.openid.provider.label
+
+    @property
+    def issuer(self) -> str:
+        """Who vouches; the `provider` of the sessions that follow."""
+        return self.openid.provider.issuer
+
+    def begin(self, return_to: str) -> Begun:
+        """See `isthmus.identity.openid.OpenId.begin`."""
+        return self.openid.begin(return_to)
+
+    def finish(self, cookie: str, query: Mapping[str, str], *, correlation: str = "") -> Finished:
+        """See `isthmus.identity.openid.OpenId.finish`. The person is remembered, and one sign-in counts once."""
+        try:
+            vouched = self.openid.finish(cookie, query)
+            person = vouched.person
+            actor = Actor(id=person.object_id, kind="User", name=person.name, correlation=correlation)
+            with self.engine.store.begin() as connection:
+                if not spender(connection, self.engine.clock)(vouched.once, vouched.until):
+                    raise ArmError("SignInMismatch", "This sign-in was finished before. Begin again.", status=401)
+                people.remember(connection, person, self.engine.clock)
+                self.engine.apply_within(connection, Change(detail={"issuer": person.issuer}), actor, ACTION, "/sign-in/callback")
+        except ArmError as error:
+            _count(self.refusals, error, "/sign-in/callback", correlation)
+            raise
+        return Finished(person=person, return_to=vouched.return_to)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """Everything a face needs to let people in and out; `provider` is None where none is configured."""
+
+    sessions: Sessions
+    link: LinkEntry
+    provider: ProviderEntry | None = None
+
+
+def _count(refusals: Refusals, error: ArmError, target: str, correlation: str) -> None:
+    if error.status < 500:
+        refusals.refuse(Actor(id="anonymous", kind="User", correlation=correlation), "sign-in", target, error)
