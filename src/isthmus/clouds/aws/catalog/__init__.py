@@ -33,6 +33,10 @@ TYPES: Mapping[str, AwsType] = MappingProxyType({entry.arm: entry for module in 
 CONTROL = (
     "ec2:DescribeInstances",
     "ec2:DescribeRegions",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
     "iam:SimulatePrincipalPolicy",
     "resourcegroupstaggingapi:GetResources",
     "ssm:CancelCommand",
@@ -46,10 +50,10 @@ CONTROL = (
     "sts:AssumeRoleWithWebIdentity",
     "sts:GetCallerIdentity",
 )
-"""What the product calls besides reading types: trust, regions, permission tests, Run Command."""
+"""What the product calls besides reading types: trust, regions, permission tests, its own roles, Run Command."""
 
-EVERY_SCAN = ("ec2:DescribeRegions", "iam:SimulatePrincipalPolicy")
-"""What every scan needs, whatever is selected: the account's regions, and an honest answer of testPermissions."""
+EVERY_SCAN = ("ec2:DescribeRegions",)
+"""What every scan needs, whatever is selected: the account's regions."""
 
 
 def service_keys() -> tuple[str, ...]:

@@ -1,24 +1,27 @@
-"""From a connector and its solutions' settings to what the template builder asks for: no wider than what the solutions will use."""
+"""From a connector and its solutions' settings to what clouds are asked for: no wider than what the solutions will use."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import conflict
 from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest
+from isthmus.clouds.contract import Selection
 from isthmus.solutions import inventory, onboarding
 from isthmus.solutions.onboard.observing import regions_wanted
 
 
-def template_request(connector: Resource, chosen: Mapping[str, Mapping[str, str]], issuer_url: str) -> TemplateRequest:
-    """What the template builder needs of a connector and its solutions' settings."""
+def template_request(account: str, guid: str, chosen: Mapping[str, Mapping[str, str]], issuer_url: str) -> TemplateRequest:
+    """What the template builder needs of a connector (or one to come) and its solutions' complete settings, by solution type.
+
+    Raises ArmError 409 `TemplateNotPossible`.
+    """
     asset, onboard = chosen.get(inventory.TYPE), chosen.get(onboarding.TYPE)
     picked = inventory.selection(asset).services if asset is not None else None
     try:
         return TemplateRequest(
-            account=connector.properties["awsCloudProfile"]["accountId"],
-            guid=connector.properties["connectorPrimaryIdentifier"],
+            account=account,
+            guid=guid,
             issuer_url=issuer_url,
             inventory=None
             if asset is None
@@ -29,3 +32,8 @@ def template_request(connector: Resource, chosen: Mapping[str, Mapping[str, str]
         )
     except ValueError as error:
         raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
+
+
+def selection(solution: str, settings: Mapping[str, str]) -> Selection:
+    """What a solution works on by its complete settings."""
+    return Selection(regions=regions_wanted(settings)) if solution == onboarding.TYPE else inventory.selection(settings)
