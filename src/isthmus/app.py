@@ -48,8 +48,10 @@ from isthmus.providers.authorization import ASSIGNMENTS
 from isthmus.providers.resources import delete_group
 from isthmus.settings import Settings
 from isthmus.solutions import inventory, onboarding
+from isthmus.solutions.arrivals import Arrivals
 from isthmus.solutions.connectors import Connectors
 from isthmus.solutions.contract import SolutionType
+from isthmus.solutions.drift import Drift
 from isthmus.solutions.inventory import Inventory
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboard.report import inventory_items
@@ -147,7 +149,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
     """Open the store, mint what a first start mints, and put the parts together. `port` is the one that is listened on."""
     footing = _open(settings, port)
     reach = _reach(footing.aws, environ)
-    core = _join(footing, reach, keep_days=settings.keep_days)
+    core = _join(footing, reach, settings)
     _first_start(core.engine, footing)
 
     def close() -> None:
@@ -160,7 +162,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
             footing.store.close()
 
     return Application(
-        asgi=_face(footing, core, hosts=_hosts(footing.public_url, port), issuer_url=settings.issuer_url, close=close),
+        asgi=_face(footing, core, hosts=_hosts(footing.public_url, port), settings=settings, close=close),
         engine=core.engine,
         work=core.work,
         authority=footing.authority,
@@ -193,7 +195,7 @@ def _reach(issuer: Issuer, environ: Mapping[str, str]) -> _Reach:
     return _Reach(loop=Loop(), wire=wire, scanner=AwsScanner(sessions), shell=AwsShell(sessions))
 
 
-def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
+def _join(footing: _Footing, reach: _Reach, settings: Settings) -> _Core:
     later = _Later()
     engine, lookup = Engine(footing.store, later, clock=time.time, new_guid=new_guid), Lookup(footing.store)
     solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
@@ -201,7 +203,9 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     machines = Machines(engine=engine, refusals=refusals, tenant=footing.installation.tenant, public_url=footing.public_url)
     connectors = Connectors(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, solutions=solutions)
     stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
-    retention = Retention(engine=engine, keep_days=keep_days)
+    arrivals = Arrivals(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
+    drift = Drift(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, issuer_url=settings.issuer_url)
+    retention = Retention(engine=engine, keep_days=settings.keep_days)
     joining = Onboarding(
         engine=engine,
         lookup=lookup,
@@ -215,18 +219,24 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     engine.removals = _together(connectors.removals, stock.removals, joining.removals)
     work = Work(
         footing.store,
-        jobs=[delete_group(engine, lookup), connectors.test_job(), stock.job(), *joining.jobs()],
+        jobs=[delete_group(engine, lookup), connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs()],
         queues=QUEUES,
-        timetables=[connectors.timetable(), *joining.timetables(), retention.timetable(), _rotation(footing.store, footing.rings)],
+        timetables=[
+            connectors.timetable(),
+            arrivals.timetable(),
+            *joining.timetables(),
+            retention.timetable(),
+            _rotation(footing.store, footing.rings),
+        ],
         clock=time.time,
-        keep_days=keep_days,
+        keep_days=settings.keep_days,
     )
     work.migrate()
     later.work = work
     return _Core(engine=engine, lookup=lookup, refusals=refusals, machines=machines, solutions=solutions, work=work)
 
 
-def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: str, close: Callable[[], None]) -> Starlette:
+def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], settings: Settings, close: Callable[[], None]) -> Starlette:
     store, public_url, tenant = footing.store, footing.public_url, footing.installation.tenant
     verifier = BearerVerifier(footing.api, tenant=tenant, audience=public_url, clock=time.time)
     access = Access(store, verifier, public_url=public_url, tenant=tenant)
@@ -236,7 +246,8 @@ def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: 
             lookup=core.lookup,
             tenant=tenant,
             public_url=public_url,
-            issuer_url=issuer_url,
+            issuer_url=settings.issuer_url,
+            template_url=settings.template_url,
             solutions=core.solutions,
             ledger=lambda solution: inventory_items(store, solution),
         )

@@ -68,10 +68,10 @@ class Connectors:
         try:
             verdicts = self.loop.run(self.scanner.test(target, wanted))
         except PermissionError as error:
-            return tested(kind, DISCONNECTED, str(error), f"{_DEPLOY} in account {target.account}, wait for its end, and test again.")
+            return entry(kind, DISCONNECTED, str(error), f"{_DEPLOY} in account {target.account}, wait for its end, and test again.")
         except ConnectionError as error:
-            return tested(kind, DISCONNECTED, str(error), "Check this server's network, name resolution and AWS_ENDPOINT_URL; test again.")
-        return tested(kind, CONNECTED, *_summary(verdicts), verdicts)
+            return entry(kind, DISCONNECTED, str(error), "Check this server's network, name resolution and AWS_ENDPOINT_URL; test again.")
+        return entry(kind, CONNECTED, *_summary(verdicts), verdicts)
 
     def _test_failed(self, arguments: Arguments, error: ArmError) -> None:
         self.engine.finish(arguments["operation"], error=error)
@@ -94,7 +94,7 @@ class Connectors:
         return {CONFIGURATIONS.lower(): _forget}
 
 
-def tested(kind: str, status: str, details: str, remedy: str, verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
+def entry(kind: str, status: str, details: str, remedy: str, verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
     """One entry of what testing permissions answers. Long texts are cut: the result is one row of the store."""
     return {
         "solutionType": kind,

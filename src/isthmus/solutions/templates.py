@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from isthmus.arm.errors import conflict
-from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest
+from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest, authentication_template
 from isthmus.clouds.contract import Selection
 from isthmus.solutions import inventory, onboarding
 from isthmus.solutions.onboard.observing import regions_wanted
@@ -30,6 +31,14 @@ def template_request(account: str, guid: str, chosen: Mapping[str, Mapping[str, 
             if onboard is None
             else OnboardingAsk(regions=regions_wanted(onboard), filter_tag=onboard["arcOnboardEc2FilterTag"]),
         )
+    except ValueError as error:
+        raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
+
+
+def made_template(request: TemplateRequest) -> dict[str, Any]:
+    """The template of a request. Raises ArmError 409 `TemplateNotPossible` when it is larger than AWS takes."""
+    try:
+        return authentication_template(request)
     except ValueError as error:
         raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
 

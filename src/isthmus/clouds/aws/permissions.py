@@ -162,12 +162,11 @@ async def _try_onboarding(sessions: Sessions, target: ScanTarget, regions: Seque
 
 
 def _untested(action: str) -> Verdict:
-    return Verdict(action=action, allowed=None, message=f"Not tested: the role may not ask IAM's simulator, and calling it would act. {UPDATE}")
+    why = "Not tested: the role may not ask IAM's simulator, and calling it would act."
+    return Verdict(action=action, allowed=None, message=f"{why} {UPDATE}")
 
 
-async def _call(
-    sessions: Sessions, target: ScanTarget, action: str, operation: str, params: Mapping[str, object], region: str
-) -> Verdict:
+async def _call(sessions: Sessions, target: ScanTarget, action: str, operation: str, params: Mapping[str, object], region: str) -> Verdict:
     """Whatever AWS answers but a denial shows that the call was allowed; no answer shows nothing."""
     try:
         await sessions.call(target, operation, params, region=region)

@@ -7,11 +7,13 @@ from types import MappingProxyType
 
 from isthmus.clouds.aws.catalog import compute, containers, databases, ec2, iam, management, messaging, network, security, storage
 from isthmus.clouds.aws.catalog.actions import action_of
+from isthmus.clouds.aws.catalog.titles import SERVICE_TITLES
 from isthmus.clouds.aws.catalog.types import HOME, PARENT, TAGGING, AwsType, Detail, Parent, path
 
 __all__ = [
     "HOME",
     "PARENT",
+    "SERVICE_TITLES",
     "TAGGING",
     "TYPES",
     "AwsType",
