@@ -54,8 +54,10 @@ from isthmus.providers.authorization import ASSIGNMENTS
 from isthmus.providers.resources import delete_group
 from isthmus.settings import Settings
 from isthmus.solutions import inventory, onboarding
+from isthmus.solutions.arrivals import Arrivals
 from isthmus.solutions.connectors import Connectors
 from isthmus.solutions.contract import SolutionType
+from isthmus.solutions.drift import Drift
 from isthmus.solutions.inventory import Inventory
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboard.report import inventory_items
@@ -156,7 +158,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
     """Open the store, mint what a first start mints, and put the parts together. `port` is the one that is listened on."""
     footing = _open(settings, port)
     reach = _reach(footing.aws, environ)
-    core = _join(footing, reach, keep_days=settings.keep_days)
+    core = _join(footing, reach, settings)
     _first_start(core.engine, footing)
     tokens = _tokens(footing)
     sign_in = _sign_in(settings, footing, core, tokens)
@@ -176,7 +178,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         sign_in,
         directory=_directory(footing, core, tokens, sign_in),
         hosts=_hosts(footing.public_url, port),
-        issuer_url=settings.issuer_url,
+        settings=settings,
         close=close,
     )
     return Application(
@@ -215,7 +217,7 @@ def _reach(issuer: Issuer, environ: Mapping[str, str]) -> _Reach:
     return _Reach(loop=Loop(), wire=wire, scanner=AwsScanner(sessions), shell=AwsShell(sessions))
 
 
-def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
+def _join(footing: _Footing, reach: _Reach, settings: Settings) -> _Core:
     later = _Later()
     engine, lookup = Engine(footing.store, later, clock=time.time, new_guid=new_guid), Lookup(footing.store)
     solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
@@ -223,7 +225,9 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     machines = Machines(engine=engine, refusals=refusals, tenant=footing.installation.tenant, public_url=footing.public_url)
     connectors = Connectors(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, solutions=solutions)
     stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
-    retention = Retention(engine=engine, keep_days=keep_days)
+    arrivals = Arrivals(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
+    drift = Drift(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, issuer_url=settings.issuer_url)
+    retention = Retention(engine=engine, keep_days=settings.keep_days)
     joining = Onboarding(
         engine=engine,
         lookup=lookup,
@@ -237,11 +241,17 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     engine.removals = _together(connectors.removals, stock.removals, joining.removals)
     work = Work(
         footing.store,
-        jobs=[delete_group(engine, lookup), connectors.test_job(), stock.job(), *joining.jobs()],
+        jobs=[delete_group(engine, lookup), connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs()],
         queues=QUEUES,
-        timetables=[connectors.timetable(), *joining.timetables(), retention.timetable(), _rotation(footing.store, footing.rings)],
+        timetables=[
+            connectors.timetable(),
+            arrivals.timetable(),
+            *joining.timetables(),
+            retention.timetable(),
+            _rotation(footing.store, footing.rings),
+        ],
         clock=time.time,
-        keep_days=keep_days,
+        keep_days=settings.keep_days,
     )
     work.migrate()
     later.work = work
@@ -255,7 +265,7 @@ def _face(
     *,
     directory: Directory,
     hosts: frozenset[str],
-    issuer_url: str,
+    settings: Settings,
     close: Callable[[], None],
 ) -> tuple[Starlette, Callable[[], None]]:
     """The routes of API and portal, and what ends the portal's streams."""
@@ -268,7 +278,8 @@ def _face(
             lookup=core.lookup,
             tenant=tenant,
             public_url=public_url,
-            issuer_url=issuer_url,
+            issuer_url=settings.issuer_url,
+            template_url=settings.template_url,
             solutions=core.solutions,
             ledger=lambda solution: inventory_items(store, solution),
         )

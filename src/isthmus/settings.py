@@ -10,6 +10,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
+# A bucket's own host or its path; CloudFormation reads templates from S3 alone.
+_S3 = r"([a-z0-9.-]+\.)?s3[.-]([a-z0-9-]+\.)?(dualstack\.[a-z0-9-]+\.)?amazonaws\.com(\.cn)?"
+_TEMPLATE_URL = rf"^(https://{_S3}/[A-Za-z0-9._~/-]*\{{guid\}}[A-Za-z0-9._~/-]*)?$"
+
 
 class Settings(BaseSettings):
     """What an operator can set. AWS is reached by AWS's own settings (AWS_ENDPOINT_URL, AWS_CA_BUNDLE), which are not repeated here."""
@@ -30,6 +34,11 @@ class Settings(BaseSettings):
     issuer_url: str = Field(
         default="https://issuer.isthmus.test",
         description="https URL, without a port, under which AWS finds the issuer's documents (`isthmus issuer export` writes them).",
+    )
+    template_url: Annotated[str, Field(pattern=_TEMPLATE_URL)] = Field(
+        default="",
+        description="https URL of a template in S3, `{guid}` standing for the connector's: where you put templates for one-click launch. "
+        "Empty: no launch links.",
     )
     tenant_id: Annotated[str, Field(pattern=_GUID)] | None = Field(default=None, description="Tenant id. Unset: minted at first start.")
     subscription_id: Annotated[str, Field(pattern=_GUID)] | None = Field(

@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from isthmus.clouds.contract import Cell, Gap, Item, Listed, Outcome, Reading, ScanTarget, Selection
+from isthmus.clouds.contract import Cell, DeployedRole, Gap, Item, Listed, Outcome, Reading, ScanTarget, Selection, Unreadable, Verdict
 
 
 @dataclass
 class FakeAccount:
-    """Fulfils `Scanner`. `cells` maps (region, type) to resources by id; `broken` maps a cell to an outcome; `refusal` refuses trust."""
+    """Fulfils `Scanner`. `cells` maps (region, type) to resources by id; `broken` maps a cell to an outcome; `refusal` refuses trust.
+
+    `verdicts` is what a test of permissions answers, `roles` maps solution types to what stands in the account.
+    """
 
     account: str = "123456789012"
     cells: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
@@ -20,7 +23,10 @@ class FakeAccount:
     refusal: str = ""
     unreachable: str = ""
     dies_after: int | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    roles: dict[str, DeployedRole | Unreadable] = field(default_factory=dict)
     listed: list[tuple[str, str]] = field(default_factory=list)
+    tested: list[tuple[ScanTarget, Selection]] = field(default_factory=list)
 
     async def check(self, target: ScanTarget) -> None:
         """Whether the account trusts us."""
@@ -28,6 +34,20 @@ class FakeAccount:
             raise ConnectionError(self.unreachable)
         if self.refusal:
             raise PermissionError(self.refusal)
+
+    async def test(self, target: ScanTarget, selection: Selection) -> list[Verdict]:
+        """What was agreed, if the account trusts us."""
+        await self.check(target)
+        self.tested.append((target, selection))
+        return list(self.verdicts)
+
+    async def role(self, target: ScanTarget) -> DeployedRole:
+        """The role of the target's solution."""
+        await self.check(target)
+        found = self.roles[target.solution]
+        if isinstance(found, Unreadable):
+            raise found
+        return found
 
     async def scan(self, target: ScanTarget, selection: Selection, done: Collection[Cell] = ()) -> AsyncIterator[Reading]:
         """All cells but those in `done`; `dies_after` so many readings the process fails."""

@@ -12,7 +12,7 @@ from isthmus.api.wire import Incoming, Reply, link
 from isthmus.arm import paging
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
-from isthmus.arm.errors import ArmError, invalid, not_found
+from isthmus.arm.errors import ArmError, invalid, invalid_name, not_found
 from isthmus.arm.ids import ResourceId
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Window
 from isthmus.engine import Condition, Engine, Lookup
@@ -96,11 +96,7 @@ def put(ask: Ask, row: ResourceType, incoming: Incoming, engine: Engine) -> Repl
     if row.put is None:
         raise _refused("PUT", row, ask.id)
     if not row.name_pattern.match(ask.id.name):
-        raise invalid(
-            f"'{ask.id.name[:80]}' is not a valid name for '{row.name}'. It must match {row.name_pattern.pattern}.",
-            target="name",
-            code="InvalidResourceName",
-        )
+        raise invalid_name(row.name, ask.id.name, row.name_pattern.pattern)
     decide = row.put
     seen: list[Change] = []
 

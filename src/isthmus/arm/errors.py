@@ -50,6 +50,25 @@ def invalid(message: str, *, target: str | None = None, code: str = "InvalidRequ
     return ArmError(code, message, status=400, target=target, details=details)
 
 
+def all_of(problems: Sequence[ArmError]) -> ArmError:
+    """Several problems as one error: the first one's words, and each of them as a detail. One problem is itself."""
+    first = problems[0]
+    if len(problems) == 1:
+        return first
+    return ArmError(first.code, first.message, status=first.status, target=first.target, details=each_of(problems))
+
+
+def each_of(problems: Sequence[ArmError]) -> tuple[ArmError, ...]:
+    """Problems without those that only gather others: their details stand for them."""
+    return tuple(one for problem in problems for one in (problem.details or (problem,)))
+
+
+def invalid_name(resource_type: str, name: str, pattern: str) -> ArmError:
+    """400: a resource cannot have this name."""
+    text = f"'{name[:80]}' is not a valid name for '{resource_type}'. It must match {pattern}."
+    return invalid(text, target="name", code="InvalidResourceName")
+
+
 def not_found(resource_type: str, name: str, group: str | None) -> ArmError:
     """404 in ARM's words."""
     where = f" under resource group '{group}'" if group else ""

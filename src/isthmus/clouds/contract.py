@@ -87,6 +87,35 @@ class Selection:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """Whether an action is allowed: None where only acting would tell. `message` says why, or how it was judged; empty when allowed."""
+
+    action: str
+    allowed: bool | None
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeployedRole:
+    """The role of a solution as it stands in the account: its trust, its inline policies by name, the ARNs of its managed policies, and
+    the ARN of its permissions boundary (empty: none)."""
+
+    name: str
+    trust: Mapping[str, Any]
+    policies: Mapping[str, Mapping[str, Any]]
+    managed: Collection[str]
+    boundary: str = ""
+
+
+class Unreadable(Exception):
+    """The role can be assumed and may not look at itself; `action` is what it lacks, empty where that is not the reason."""
+
+    def __init__(self, action: str, message: str) -> None:
+        super().__init__(message)
+        self.action = action
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Instance:
     """A virtual machine as the cloud describes it. `state` is EC2's name (running, stopped, ...); `launch_time` ISO 8601 text."""
 
@@ -148,6 +177,17 @@ class Scanner(Protocol):
 
         Raises PermissionError with a remedy when the account does not trust us, ConnectionError when the cloud cannot be reached.
         """
+        ...
+
+    async def test(self, target: ScanTarget, selection: Selection) -> Sequence[Verdict]:
+        """A verdict on every action that the target's solution needs for this selection, sorted by action. Nothing is acted upon.
+
+        Raises what `check` raises.
+        """
+        ...
+
+    async def role(self, target: ScanTarget) -> DeployedRole:
+        """The target's role as it stands in the account. Raises what `check` raises, and Unreadable when it may not look at itself."""
         ...
 
 

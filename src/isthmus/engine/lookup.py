@@ -35,6 +35,12 @@ class Lookup:
         with self.store.read() as connection:
             return find(connection, id.key if isinstance(id, ResourceId) else id.lower())
 
+    def holder(self, unique: str) -> Resource | None:
+        """The resource that holds what is unique in the tenant, or None."""
+        with self.store.read() as connection:
+            row = connection.execute(select(resources).where(resources.c.unique_key == unique)).first()
+        return None if row is None else from_row(row)
+
     def page(
         self,
         *,

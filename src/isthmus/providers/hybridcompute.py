@@ -13,7 +13,7 @@ from isthmus.arm.envelope import Resource, location_of, tags_of
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Ask, ResourceType, Scope
 from isthmus.machines.publickey import parse_public_key
-from isthmus.providers.hybridconnectivity import immutable
+from isthmus.providers.connectors import immutable
 from isthmus.providers.locations import CONNECTOR_LOCATIONS
 
 MACHINES = "Microsoft.HybridCompute/machines"

@@ -2,61 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import AfterValidator
-
-from isthmus.arm.change import Change, JobOrder, OperationOrder
-from isthmus.arm.envelope import Resource, location_of, tags_of
+from isthmus.arm.change import Change, OperationOrder
+from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, invalid
-from isthmus.arm.ids import parse_resource
+from isthmus.arm.ids import ResourceId, parse_resource
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
-from isthmus.clouds.aws.template import authentication_template
+from isthmus.clouds.aws.template import TemplateRequest
 from isthmus.engine import Lookup
 from isthmus.providers.bodies import Body, read
+from isthmus.providers.connectors import (
+    NAME,
+    WITH_KIND,
+    compare_template,
+    immutable,
+    patch_connector,
+    put_connector,
+    show_connector,
+    test_permissions,
+)
+from isthmus.providers.explanation import explain
 from isthmus.providers.locations import CONNECTOR_LOCATIONS
-from isthmus.providers.templates import template_request
-from isthmus.solutions.connectors import TEST, sync_order
+from isthmus.solutions.connectors import sync_order
 from isthmus.solutions.contract import SolutionType
 from isthmus.solutions.subject import CONFIGURATIONS, CONNECTORS, PENDING
+from isthmus.solutions.templates import made_template, template_request
 
 NAMESPACE = "Microsoft.HybridConnectivity"
 VERSIONS = ("2027-01-01", "2025-12-01-preview", "2024-12-01", "2024-08-01-preview", "2023-12-01-preview")
-WITH_KIND = "2025-12-01"
-NAME = re.compile(r"^[a-zA-Z0-9-]{3,63}$")
-
-
-def _twelve_digits(value: str) -> str:
-    if not re.fullmatch(r"[0-9]{12}", value):
-        raise ValueError(f"an AWS account id has 12 digits; '{value[:32]}' has not.")
-    return value
-
-
-Account = Annotated[str, AfterValidator(_twelve_digits)]
-
-
-class AwsCloudProfile(Body):
-    """`awsCloudProfile` of a connector."""
-
-    accountId: Account
-    excludedAccounts: list[Account] | None = None
-    isOrganizationalAccount: bool = False
-
-
-class ConnectorProperties(Body):
-    """`properties` of a connector."""
-
-    hostType: Literal["AWS", "GCP"]
-    awsCloudProfile: AwsCloudProfile | None = None
-
-
-class Connector(Body):
-    """A connector as it is put."""
-
-    properties: ConnectorProperties
 
 
 class SolutionProperties(Body):
@@ -79,21 +55,28 @@ class TemplateSolution(Body):
     solutionSettings: dict[str, Any] | None = None
 
 
-class TemplateAsk(Body):
+class ExplainAsk(Body):
+    """The body of `explainTemplate`: solutions, where they are not those that the connector has."""
+
+    solutionTypes: list[TemplateSolution] | None = None
+
+
+class TemplateAsk(ExplainAsk):
     """The body of `generateAwsTemplate`."""
 
     connectorId: str
-    solutionTypes: list[TemplateSolution] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class HybridConnectivity:
-    """The rows of this namespace. `issuer_url` stands in templates; `ledger` lists a solution's per-instance inventory."""
+    """The rows of this namespace. `issuer_url` stands in templates; `ledger` lists a solution's per-instance inventory; `template_url` is
+    where templates lie for CloudFormation's console, empty when nowhere."""
 
     lookup: Lookup
     solutions: Mapping[str, SolutionType]
     issuer_url: str
     ledger: Callable[[str], Iterable[Mapping[str, Any]]]
+    template_url: str = ""
 
     def rows(self) -> tuple[ResourceType, ...]:
         """Every type of the namespace."""
@@ -115,7 +98,11 @@ class HybridConnectivity:
             delete=lambda old, ask: Change(deletes=(ask.id,)),
             show=show_connector,
             created=200,
-            actions=(Action(name="testPermissions", act=test_permissions),),
+            actions=(
+                Action(name="testPermissions", act=test_permissions),
+                Action(name="compareTemplate", act=compare_template),
+                Action(name="explainTemplate", act=self._explain, reads=True),
+            ),
         )
 
     def _configurations(self) -> ResourceType:
@@ -155,14 +142,26 @@ class HybridConnectivity:
         assert connector is not None
         if old is not None and old.properties["solutionType"] != kind.id:
             raise immutable("properties.solutionType", old.properties["solutionType"], kind.id)
+        return self.configured(old, old.id if old else ask.id, connector, kind, settings, ask.new_guid)
+
+    def configured(
+        self,
+        old: Resource | None,
+        id: ResourceId,
+        connector: Resource,
+        kind: SolutionType,
+        settings: Mapping[str, Any],
+        new_guid: Callable[[], str],
+    ) -> Change:
+        """A solution of a connector, with its next sync. Raises ArmError 400 for settings that are wrong."""
         account = connector.properties["awsCloudProfile"]["accountId"]
         fresh = {
             "status": PENDING,
             "statusDetails": f"Aws authorization validation pending in Aws account {account}",
-            "solutionId": ask.new_guid(),
+            "solutionId": new_guid(),
         }
         made = Resource(
-            id=old.id if old else ask.id,
+            id=id,
             properties={
                 **(old.properties if old else fresh),
                 "solutionType": kind.id,
@@ -171,7 +170,7 @@ class HybridConnectivity:
             },
             unique=f"solution:{connector.properties['connectorPrimaryIdentifier']}:{kind.id}",
         )
-        return Change(puts=(made,), jobs=(sync_order(made, kind.sync_job, ask.new_guid()),))
+        return Change(puts=(made,), jobs=(sync_order(made, kind.sync_job, new_guid()),))
 
     def _type(self, id: str) -> SolutionType:
         found = next((kind for kind in self.solutions.values() if kind.id.lower() == id.lower()), None)
@@ -249,11 +248,19 @@ class HybridConnectivity:
 
     def _generate(self, _resource: Resource | None, ask: Ask) -> Answer:
         asked = read(TemplateAsk, ask.body)
-        connector = self._named_connector(asked.connectorId, ask)
-        if asked.solutionTypes is not None:
+        request = self._request(self._named_connector(asked.connectorId, ask), asked.solutionTypes)
+        return Answer(body=made_template(request))
+
+    def _explain(self, resource: Resource | None, ask: Ask) -> Answer:
+        assert resource is not None
+        asked = read(ExplainAsk, ask.body or {})
+        return Answer(body=explain(self._request(resource, asked.solutionTypes), self.template_url))
+
+    def _request(self, connector: Resource, named: list[TemplateSolution] | None) -> TemplateRequest:
+        """What the template is asked for: the named solutions, or those that the connector has."""
+        if named is not None:
             chosen = {
-                self._type(entry.solutionType).id: self._type(entry.solutionType).complete(entry.solutionSettings or {})
-                for entry in asked.solutionTypes
+                self._type(entry.solutionType).id: self._type(entry.solutionType).complete(entry.solutionSettings or {}) for entry in named
             }
         else:
             stored = self.lookup.all(types=[CONFIGURATIONS], parent=connector.id.key)
@@ -264,7 +271,9 @@ class HybridConnectivity:
                 target="solutionTypes",
                 code="NoSolutionConfigured",
             )
-        return Answer(body=authentication_template(template_request(connector, chosen, self.issuer_url)))
+        properties = connector.properties
+        account, guid = properties["awsCloudProfile"]["accountId"], properties["connectorPrimaryIdentifier"]
+        return template_request(account, guid, chosen, self.issuer_url)
 
     def _named_connector(self, given: str, ask: Ask) -> Resource:
         """By full id, as every real client sends it, or by name within the subscription."""
@@ -280,103 +289,8 @@ class HybridConnectivity:
         return found
 
 
-def put_connector(old: Resource | None, ask: Ask) -> Change:
-    """Create or replace a connector; account and host type never change."""
-    asked = read(Connector, ask.body).properties
-    profile = asked.awsCloudProfile
-    if asked.hostType != "AWS":
-        raise invalid("Isthmus connects AWS accounts; GCP is not offered yet.", target="properties.hostType", code="HostTypeNotSupported")
-    if profile is None:
-        raise invalid("properties.awsCloudProfile is required for hostType AWS.", target="properties.awsCloudProfile")
-    if profile.isOrganizationalAccount:
-        raise invalid(
-            "Organization connectors are not offered yet; connect single accounts (isOrganizationalAccount false).",
-            target="properties.awsCloudProfile.isOrganizationalAccount",
-            code="OrganizationConnectorNotSupported",
-        )
-    if old is not None:
-        before = old.properties["awsCloudProfile"]["accountId"]
-        if before != profile.accountId:
-            raise immutable("properties.awsCloudProfile.accountId", before, profile.accountId)
-    location = location_of(ask.body.get("location"))
-    if old is not None and old.location != location:
-        raise immutable("location", old.location, location)
-    excluded = {} if profile.excludedAccounts is None else {"excludedAccounts": profile.excludedAccounts}
-    made = Resource(
-        id=old.id if old else ask.id,
-        location=location,
-        tags=tags_of(ask.body.get("tags")),
-        properties={
-            "hostType": "AWS",
-            "awsCloudProfile": {"accountId": profile.accountId, "isOrganizationalAccount": False, **excluded},
-            "connectorPrimaryIdentifier": old.properties["connectorPrimaryIdentifier"] if old else ask.new_guid(),
-            "provisioningState": "Succeeded",
-        },
-        unique=f"connector:{profile.accountId}",
-    )
-    return Change(puts=(made,))
-
-
-_PATCHABLE = "tags and properties.awsCloudProfile.excludedAccounts"
-
-
-def patch_connector(old: Resource | None, ask: Ask) -> Change:
-    """Change tags and excluded accounts; anything else that differs is refused."""
-    assert old is not None
-    properties = _object(ask.body, "properties", "properties")
-    profile = _object(properties, "awsCloudProfile", "properties.awsCloudProfile")
-    for path, given, stored in (
-        ("properties.hostType", properties.get("hostType"), old.properties["hostType"]),
-        ("properties.awsCloudProfile.accountId", profile.get("accountId"), old.properties["awsCloudProfile"]["accountId"]),
-        ("properties.awsCloudProfile.isOrganizationalAccount", profile.get("isOrganizationalAccount"), False),
-        ("location", ask.body.get("location"), old.location),
-    ):
-        if given is not None and given != stored:
-            raise immutable(path, stored, given)
-    stored_profile = dict(old.properties["awsCloudProfile"])
-    if profile.get("excludedAccounts") is not None:
-        checked = read(AwsCloudProfile, {**stored_profile, "excludedAccounts": profile["excludedAccounts"]})
-        stored_profile["excludedAccounts"] = checked.excludedAccounts
-    tags = tags_of(ask.body["tags"]) if "tags" in ask.body else old.tags
-    return Change(puts=(replace(old, tags=tags, properties={**old.properties, "awsCloudProfile": stored_profile}),))
-
-
-def _object(body: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
-    found = body.get(name)
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise invalid(f"{path} must be an object.", target=path)
-    return found
-
-
-def immutable(path: str, stored: object, given: object) -> ArmError:
-    """400: a property that cannot change was sent with another value."""
-    return invalid(
-        f"{path} is '{stored}' and cannot be changed to '{str(given)[:100]}'. Delete the resource and create it anew, or leave it; "
-        f"a connector's PATCH changes {_PATCHABLE} alone.",
-        target=path,
-        code="PropertyChangeNotAllowed",
-    )
-
-
-def show_connector(resource: Resource, version: str) -> Mapping[str, Any]:
-    """`kind` exists from 2025-12-01-preview on."""
-    body = resource.body(type_name=CONNECTORS.lower(), tracked=True)
-    return body | {"kind": "AWS"} if version >= WITH_KIND else body
-
-
 def show_solution(resource: Resource, _version: str) -> Mapping[str, Any]:
     """Without our own number of the configuration."""
     body = resource.body(type_name=CONFIGURATIONS.lower(), tracked=False)
     body["properties"] = {name: value for name, value in body["properties"].items() if name != "solutionId"}
     return body
-
-
-def test_permissions(resource: Resource | None, ask: Ask) -> Answer:
-    """Open the operation that tries every configured solution."""
-    assert resource is not None
-    operation = ask.new_guid()
-    opened = OperationOrder(id=operation, resource=resource.id, kind="test-permissions", location=resource.location)
-    job = JobOrder(job=TEST, id=f"{TEST}:{operation}", arguments={"connector": str(resource.id), "operation": operation})
-    return Answer(change=Change(operation=opened, jobs=(job,)), style="both")

@@ -20,6 +20,7 @@ from isthmus.work import Arguments, Job
 SUBSCRIPTIONS = "Microsoft.Resources/subscriptions"
 GROUPS = "Microsoft.Resources/resourceGroups"
 DELETE_GROUP = "resources.delete-group"
+GROUP_NAME = re.compile(r"^[-\w._()]{0,89}[-\w_()]$")
 
 
 def rows(lookup: Lookup, table: Callable[[], Registry], tenant: str) -> tuple[ResourceType, ...]:
@@ -61,10 +62,10 @@ def _containers(lookup: Lookup, tenant: str) -> tuple[ResourceType, ...]:
             name=GROUPS,
             scopes=frozenset({Scope.SUBSCRIPTION}),
             lists=frozenset({Scope.SUBSCRIPTION}),
-            name_pattern=re.compile(r"^[-\w._()]{0,89}[-\w_()]$"),
+            name_pattern=GROUP_NAME,
             tracked=True,
             capabilities="SupportsTags, SupportsLocation",
-            put=_put_group,
+            put=put_group,
             patch=_patch_group,
             delete=_delete_group,
             removal=202,
@@ -93,7 +94,8 @@ def _put_subscription(old: Resource | None, ask: Ask) -> Change:
     return Change(puts=(Resource(id=ask.id, tags=tags, properties={"displayName": name.strip()}),))
 
 
-def _put_group(old: Resource | None, ask: Ask) -> Change:
+def put_group(old: Resource | None, ask: Ask) -> Change:
+    """Create a resource group or replace its tags; it never moves."""
     location = location_of(ask.body.get("location"))
     if old is not None and old.location != location:
         raise invalid(

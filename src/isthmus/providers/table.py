@@ -9,13 +9,14 @@ from typing import Any
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
 from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, operations, resources
+from isthmus.providers.drafts import Drafts
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.solutions.contract import SolutionType
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What rows stand on. `ledger` lists the per-instance inventory of a solution configuration."""
+    """What rows stand on. `ledger` lists the per-instance inventory of a solution configuration; `template_url` is the setting."""
 
     engine: Engine
     lookup: Lookup
@@ -24,6 +25,7 @@ class Ground:
     issuer_url: str
     solutions: Mapping[str, SolutionType]
     ledger: Callable[[str], Iterable[Mapping[str, Any]]]
+    template_url: str = ""
 
 
 def registry(ground: Ground) -> Registry:
@@ -33,11 +35,18 @@ def registry(ground: Ground) -> Registry:
     def table() -> Registry:
         return built[0]
 
-    connectivity = HybridConnectivity(lookup=ground.lookup, solutions=ground.solutions, issuer_url=ground.issuer_url, ledger=ground.ledger)
+    connectivity = HybridConnectivity(
+        lookup=ground.lookup,
+        solutions=ground.solutions,
+        issuer_url=ground.issuer_url,
+        ledger=ground.ledger,
+        template_url=ground.template_url,
+    )
     rows = [
         *resources.rows(ground.lookup, table, ground.tenant),
         *authorization.rows(ground.lookup, table),
         *connectivity.rows(),
+        *Drafts(engine=ground.engine, lookup=ground.lookup, connectivity=connectivity).rows(),
         *hybridcompute.rows(ground.tenant),
         *awsconnector.rows(),
         *isthmus.rows(ground.engine, ground.public_url),

@@ -13,20 +13,25 @@ from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
-from isthmus.clouds.contract import Scanner
+from isthmus.clouds.contract import Scanner, Verdict
 from isthmus.engine import Engine, Lookup, Removal
 from isthmus.solutions.contract import SolutionType
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.subject import CONFIGURATIONS, FAILED, PENDING, target_of
+from isthmus.solutions.templates import selection
 from isthmus.store import dialect
 from isthmus.store.tables import ordered_syncs
 from isthmus.work import Arguments, Job, Timetable
 
 TEST = "connector.test-permissions"
+CONNECTED, DISCONNECTED = "Connected", "Disconnected"
 ACTOR = Actor(id="isthmus:timetable", kind="Application", name="Isthmus timetable")
 _HOUR = 3_600_000
 _EAGER = 3_600_000
 _SLOW_SLOT = 600_000
+_LONGEST_DETAILS = 1000
+_LONGEST_MESSAGE = 300
+_DEPLOY = "Create or update the CloudFormation stack from this connector's present authentication template"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +64,14 @@ class Connectors:
 
     def _try(self, connector: Resource, solution: Resource) -> dict[str, Any]:
         kind = solution.properties["solutionType"]
+        target, wanted = target_of(connector, kind), selection(kind, solution.properties["solutionSettings"])
         try:
-            self.loop.run(self.scanner.check(target_of(connector, kind)))
-        except (PermissionError, ConnectionError) as error:
-            return {"solutionType": kind, "status": "Disconnected", "statusDetails": str(error)}
-        return {"solutionType": kind, "status": "Connected", "statusDetails": ""}
+            verdicts = self.loop.run(self.scanner.test(target, wanted))
+        except PermissionError as error:
+            return entry(kind, DISCONNECTED, str(error), f"{_DEPLOY} in account {target.account}, wait for its end, and test again.")
+        except ConnectionError as error:
+            return entry(kind, DISCONNECTED, str(error), "Check this server's network, name resolution and AWS_ENDPOINT_URL; test again.")
+        return entry(kind, CONNECTED, *_summary(verdicts), verdicts)
 
     def _test_failed(self, arguments: Arguments, error: ArmError) -> None:
         self.engine.finish(arguments["operation"], error=error)
@@ -84,6 +92,41 @@ class Connectors:
     def removals(self) -> Mapping[str, Removal]:
         """What ends with solution configurations: what was ordered for them last."""
         return {CONFIGURATIONS.lower(): _forget}
+
+
+def entry(kind: str, status: str, details: str, remedy: str, verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
+    """One entry of what testing permissions answers. Long texts are cut: the result is one row of the store."""
+    return {
+        "solutionType": kind,
+        "status": status,
+        "statusDetails": details[:_LONGEST_DETAILS],
+        "remedy": remedy[:_LONGEST_DETAILS],
+        "actions": [
+            {"action": verdict.action, "allowed": verdict.allowed, "message": verdict.message[:_LONGEST_MESSAGE]} for verdict in verdicts
+        ],
+    }
+
+
+def _summary(verdicts: Sequence[Verdict]) -> tuple[str, str]:
+    """What the verdicts say together, and what to do about it."""
+    denied = [verdict for verdict in verdicts if verdict.allowed is False]
+    unknown = [verdict.action for verdict in verdicts if verdict.allowed is None]
+    details, remedy = [], []
+    if denied:
+        details.append(f"{len(denied)} of {len(verdicts)} actions are not allowed: {_named([one.action for one in denied])}.")
+        if any("organization" not in one.message for one in denied):
+            remedy.append(f"{_DEPLOY}, so that the role allows what this solution does now.")
+        if any("organization" in one.message for one in denied):
+            remedy.append("Ask who administers the organization to let its policies allow the actions that they forbid.")
+    if unknown:
+        details.append(f"{len(unknown)} actions could not be tested: {_named(unknown)}.")
+        remedy += [] if denied else [f"{_DEPLOY}: its roles may ask IAM's simulator about themselves."]
+    return " ".join(details), " ".join(remedy)
+
+
+def _named(actions: Sequence[str]) -> str:
+    rest = f" and {len(actions) - 5} more" if len(actions) > 5 else ""
+    return ", ".join(actions[:5]) + rest
 
 
 def _remember(connection: Connection, solution: str, job: str) -> bool:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from isthmus.arm.errors import ArmError, invalid
+from isthmus.arm.errors import ArmError, all_of, invalid
 
 Kind = Literal["boolean", "integer", "string", "array"]
-REGIONS = (
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-northeast-1",
-    "ap-northeast-3",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-central-1",
-    "eu-north-1",
-    "ca-central-1",
-    "sa-east-1",
-)
+REGION_TITLES: Mapping[str, str] = {
+    "us-east-1": "US East (N. Virginia)",
+    "us-east-2": "US East (Ohio)",
+    "us-west-1": "US West (N. California)",
+    "us-west-2": "US West (Oregon)",
+    "ap-southeast-1": "Asia Pacific (Singapore)",
+    "ap-southeast-2": "Asia Pacific (Sydney)",
+    "ap-northeast-1": "Asia Pacific (Tokyo)",
+    "ap-northeast-3": "Asia Pacific (Osaka)",
+    "eu-west-1": "Europe (Ireland)",
+    "eu-west-2": "Europe (London)",
+    "eu-central-1": "Europe (Frankfurt)",
+    "eu-north-1": "Europe (Stockholm)",
+    "ca-central-1": "Canada (Central)",
+    "sa-east-1": "South America (São Paulo)",
+}
+REGIONS = tuple(REGION_TITLES)
 """Regions that the setting offers, as Azure's connector does; `scanAllAWSRegions` reaches every region that the account has enabled."""
 
 
@@ -32,7 +33,8 @@ REGIONS = (
 class Setting:
     """One entry of `solutionSettings`. Every value is text; lists are comma-separated, blanks allowed. No `allowed` means free text.
 
-    `check` looks at a value that already fits `kind` and `allowed`, and raises ValueError with a sentence.
+    `titles` names allowed values for people, in their order. `check` looks at a value that already fits `kind` and `allowed`, and raises
+    ValueError with a sentence.
     """
 
     name: str
@@ -42,10 +44,12 @@ class Setting:
     default: str
     allowed: tuple[str, ...] = ()
     open_list: bool = False
+    titles: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[str], None] | None = None
 
     def body(self) -> dict[str, object]:
         """The setting as `solutionTypes` shows it."""
+        titles = {"allowedValueTitles": dict(self.titles)} if self.titles else {}
         return {
             "name": self.name,
             "displayName": self.display,
@@ -53,6 +57,7 @@ class Setting:
             "description": self.description,
             "allowedValues": list(self.allowed) or [""],
             "defaultValue": self.default,
+            **titles,
         }
 
 
@@ -73,14 +78,27 @@ class SolutionType:
     def complete(self, given: Mapping[str, object]) -> dict[str, str]:
         """Settings as they will be stored: what was sent, checked, and the defaults of what was not.
 
-        Raises ArmError 400 `InvalidSolutionSetting` that names the setting and what it accepts.
+        Raises ArmError 400 `InvalidSolutionSetting` that names the setting and what it accepts; of several wrong ones, all in `details`.
         """
-        for name in given:
-            if self.setting(name) is None:
-                known = ", ".join(setting.name for setting in self.settings)
-                raise _wrong(name, f"'{name[:64]}' is not a setting of {self.id}. It knows: {known}.")
-        values = {setting.name: _checked(setting, given[setting.name]) for setting in self.settings if setting.name in given}
+        values, problems = self.judge(given)
+        if problems:
+            raise all_of(problems)
         return {setting.name: values.get(setting.name, setting.default) for setting in self.settings}
+
+    def judge(self, given: Mapping[str, object]) -> tuple[dict[str, str], tuple[ArmError, ...]]:
+        """The values that are right, in their one spelling, and what is wrong with each of the others."""
+        values: dict[str, str] = {}
+        known = ", ".join(setting.name for setting in self.settings)
+        problems = [
+            _wrong(name, f"'{name[:64]}' is not a setting of {self.id}. It knows: {known}.") for name in given if self.setting(name) is None
+        ]
+        for setting in self.settings:
+            if setting.name in given:
+                try:
+                    values[setting.name] = _checked(setting, given[setting.name])
+                except ArmError as error:
+                    problems.append(error)
+        return values, tuple(problems)
 
 
 def words(value: str) -> tuple[str, ...]:
@@ -160,6 +178,7 @@ REGION_LIST = Setting(
     kind="array",
     description="AWS regions to look at.",
     allowed=REGIONS,
+    titles=REGION_TITLES,
     open_list=True,
     default=", ".join(REGIONS),
     check=check_regions,

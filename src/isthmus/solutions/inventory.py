@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection, insert, select, update
 
 from isthmus.arm.errors import ArmError, unavailable
-from isthmus.clouds.aws.catalog import service_keys
+from isthmus.clouds.aws.catalog import SERVICE_TITLES, service_keys
 from isthmus.clouds.contract import Scanner, Selection
 from isthmus.engine import Engine, Lookup, Removal
 from isthmus.solutions import deletions, ledger, subject
@@ -37,6 +37,7 @@ SOLUTION = SolutionType(
             kind="array",
             description="AWS services to read.",
             allowed=_SERVICES,
+            titles=SERVICE_TITLES,
             default=", ".join(_SERVICES),
         ),
         PERIODIC_SYNC,

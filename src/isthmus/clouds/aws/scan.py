@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,10 +22,12 @@ from isthmus.clouds.aws.gate import Gates
 from isthmus.clouds.aws.listing import FAILED, Listing, Row, Start, TagIndex, each, starts_of
 from isthmus.clouds.aws.names import role_for
 from isthmus.clouds.aws.outcomes import Failure, judge
+from isthmus.clouds.aws.own_role import read_role
+from isthmus.clouds.aws.permissions import test_permissions
 from isthmus.clouds.aws.regions import BY_DEFAULT, ENABLED, opt_in_status
 from isthmus.clouds.aws.session import HOMES, Sessions
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError
-from isthmus.clouds.contract import Cell, Gap, Listed, Reading, ScanTarget, Selection
+from isthmus.clouds.contract import Cell, DeployedRole, Gap, Listed, Reading, ScanTarget, Selection, Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -65,19 +67,18 @@ class AwsScanner:
 
     async def check(self, target: ScanTarget) -> None:
         """Assume the target's role; PermissionError with a remedy when the account does not trust us, ConnectionError without AWS."""
-        try:
+        with _trust(target):
             await self._sessions.check(target)
-        except AwsTransportError as error:
-            raise ConnectionError(
-                f"AWS STS could not be reached for account {target.account}: {error}. Check this server's network, name resolution and"
-                " AWS_ENDPOINT_URL; it is tried again by itself."
-            ) from error
-        except AwsError as error:
-            role = role_for(target.solution, target.guid)
-            raise PermissionError(
-                f"AWS account {target.account} does not let us assume the role {role}: {error}. Create or update the CloudFormation stack"
-                " from this connector's authentication template in that account, wait until it is complete, and try again."
-            ) from error
+
+    async def test(self, target: ScanTarget, selection: Selection) -> Sequence[Verdict]:
+        """A verdict on every action that the target's solution needs; raises what `check` raises."""
+        with _trust(target):
+            return await test_permissions(self._sessions, target, selection)
+
+    async def role(self, target: ScanTarget) -> DeployedRole:
+        """The target's role as it stands in the account; raises what `check` raises, and Unreadable."""
+        with _trust(target):
+            return await read_role(self._sessions, target)
 
     async def _places(
         self, target: ScanTarget, types: Sequence[AwsType], selection: Selection, skip: Collection[Cell]
@@ -108,6 +109,24 @@ class AwsScanner:
         return wanted, {
             region: _closed(region, target, known=region in status) for region in wanted if region in shut or region not in status
         }
+
+
+@contextmanager
+def _trust(target: ScanTarget) -> Iterator[None]:
+    """A role that cannot be assumed, in the words of the contract."""
+    try:
+        yield
+    except AwsTransportError as error:
+        raise ConnectionError(
+            f"AWS STS could not be reached for account {target.account}: {error}. Check this server's network, name resolution and"
+            " AWS_ENDPOINT_URL; it is tried again by itself."
+        ) from error
+    except AwsError as error:
+        role = role_for(target.solution, target.guid)
+        raise PermissionError(
+            f"AWS account {target.account} does not let us assume the role {role}: {error}. Create or update the CloudFormation stack"
+            " from this connector's authentication template in that account, wait until it is complete, and try again."
+        ) from error
 
 
 def gap(cell: Cell, failure: Failure) -> Gap:

@@ -8,7 +8,7 @@ from pathlib import Path
 import parliament
 import pytest
 
-from isthmus.clouds.aws.catalog import TYPES, action_of, actions_for, operations, selected, service_keys
+from isthmus.clouds.aws.catalog import SERVICE_TITLES, TYPES, action_of, actions_for, operations, selected, service_keys
 from isthmus.clouds.aws.wire import models
 
 
@@ -54,15 +54,18 @@ def test_actions_are_named_as_iam_names_them(operation: str, action: str) -> Non
 def test_least_privilege_is_that_of_the_selected_services() -> None:
     assert actions_for(["SQS"]) == (
         "ec2:DescribeRegions",
-        "iam:SimulatePrincipalPolicy",
         "sqs:GetQueueAttributes",
         "sqs:ListQueues",
         "tag:GetResources",
     )
     assert "iam:ListUsers" in actions_for(["iam"]), "a parent that is not projected has to be listed too"
     assert "tag:GetResources" not in actions_for(["ec2"])
-    assert actions_for([]) == ("ec2:DescribeRegions", "iam:SimulatePrincipalPolicy")
+    assert actions_for([]) == ("ec2:DescribeRegions",)
     assert set(actions_for(["ec2", "s3"])) == set(actions_for(["ec2"])) | set(actions_for(["s3"]))
+
+
+def test_every_service_has_a_title() -> None:
+    assert tuple(sorted(SERVICE_TITLES)) == service_keys()
 
 
 def test_services_select_types() -> None:

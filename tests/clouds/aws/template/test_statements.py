@@ -12,10 +12,11 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.template import TemplateRequest, authentication_template
-from isthmus.clouds.aws.template.statements import DATA_READS
+from isthmus.clouds.aws.template.statements import DATA_READS, OWN_ROLE
 from tests.clouds.aws.template.requests import ACCOUNT, COMBINATIONS, GUID
 
 SEVERE = ("MEDIUM", "HIGH", "CRITICAL")
+READING = ("Get", "List", "Describe", "Simulate")
 SERVICES = {"ec2.amazonaws.com", "ec2.amazonaws.com.cn", "lambda.amazonaws.com"}
 
 
@@ -103,10 +104,18 @@ def test_the_onboarding_role_runs_one_document_and_changes_nothing_else() -> Non
         f"arn:aws:ssm:*:{ACCOUNT}:document/Isthmus-Onboarding-3f2504e0",
         f"arn:aws:ec2:*:{ACCOUNT}:instance/*",
     }
-    writing = {action for one in statements for action in one["Action"] if not action.split(":")[1].startswith(("Get", "List", "Describe"))}
+    writing = {action for one in statements for action in one["Action"] if not action.split(":")[1].startswith(READING)}
     assert writing == {"ssm:SendCommand", "ssm:CancelCommand"}
     (sending,) = [one for one in statements if "ssm:SendCommand" in one["Action"]]
     assert sending["Condition"] == {"StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}}
+
+
+@pytest.mark.parametrize(("role", "name"), [("InventoryRole", "IsthmusInventory-3f2504e0"), ("OnboardingRole", "IsthmusOnboarding-3f2504e0")])
+def test_a_role_may_look_at_itself_and_at_no_other_role(role: str, name: str) -> None:
+    statements = [one for one in granted(role) if one["Sid"] == "ReadOwnRole"]
+    for action in OWN_ROLE:
+        assert resources_of(action, statements) == {f"arn:aws:iam::{ACCOUNT}:role/{name}"}
+    assert resources_of("iam:SimulatePrincipalPolicy", granted(role)) == {f"arn:aws:iam::{ACCOUNT}:role/{name}"}
 
 
 def test_the_function_can_pass_one_role_and_never_leaves_an_instance_without_profile() -> None:

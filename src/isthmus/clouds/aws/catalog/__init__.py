@@ -7,11 +7,13 @@ from types import MappingProxyType
 
 from isthmus.clouds.aws.catalog import compute, containers, databases, ec2, iam, management, messaging, network, security, storage
 from isthmus.clouds.aws.catalog.actions import action_of
+from isthmus.clouds.aws.catalog.titles import SERVICE_TITLES
 from isthmus.clouds.aws.catalog.types import HOME, PARENT, TAGGING, AwsType, Detail, Parent, path
 
 __all__ = [
     "HOME",
     "PARENT",
+    "SERVICE_TITLES",
     "TAGGING",
     "TYPES",
     "AwsType",
@@ -33,6 +35,10 @@ TYPES: Mapping[str, AwsType] = MappingProxyType({entry.arm: entry for module in 
 CONTROL = (
     "ec2:DescribeInstances",
     "ec2:DescribeRegions",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
     "iam:SimulatePrincipalPolicy",
     "resourcegroupstaggingapi:GetResources",
     "ssm:CancelCommand",
@@ -46,10 +52,10 @@ CONTROL = (
     "sts:AssumeRoleWithWebIdentity",
     "sts:GetCallerIdentity",
 )
-"""What the product calls besides reading types: trust, regions, permission tests, Run Command."""
+"""What the product calls besides reading types: trust, regions, permission tests, its own roles, Run Command."""
 
-EVERY_SCAN = ("ec2:DescribeRegions", "iam:SimulatePrincipalPolicy")
-"""What every scan needs, whatever is selected: the account's regions, and an honest answer of testPermissions."""
+EVERY_SCAN = ("ec2:DescribeRegions",)
+"""What every scan needs, whatever is selected: the account's regions."""
 
 
 def service_keys() -> tuple[str, ...]:

@@ -73,6 +73,16 @@ DATA_READS = (
 """Reads of what customers store in resources, most of which AWS' ReadOnlyAccess would allow. Inventory wants the resources alone."""
 
 
+OWN_ROLE = (
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+    "iam:SimulatePrincipalPolicy",
+)
+"""What a role may ask IAM about itself: what it holds, and what that allows."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statement:
     """One statement of a permission policy. `role` is the logical id of the role that holds it; `consent` names the parameter, if any,
@@ -108,12 +118,17 @@ class Arns:
     @classmethod
     def of(cls, request: TemplateRequest) -> Arns:
         """The ARNs of a request."""
+        return cls.at(request.partition, request.account, request.guid)
+
+    @classmethod
+    def at(cls, partition: str, account: str, guid: str) -> Arns:
+        """The ARNs of a connector in an account."""
         return cls(
-            partition=request.partition,
-            account=request.account,
-            g8=names.suffix(request.guid),
-            document=f"arn:{request.partition}:ssm:*:{request.account}:document/{names.onboarding_document(request.guid)}",
-            machine=names.role_arn(request.account, names.machine_profile(request.guid), request.partition),
+            partition=partition,
+            account=account,
+            g8=names.suffix(guid),
+            document=f"arn:{partition}:ssm:*:{account}:document/{names.onboarding_document(guid)}",
+            machine=names.role_arn(account, names.machine_profile(guid), partition),
         )
 
     @property
@@ -137,18 +152,29 @@ class Arns:
 def statements(request: TemplateRequest, actions: Sequence[str]) -> tuple[Statement, ...]:
     """Every statement of the request. `actions` are the IAM actions that listing the selected services takes."""
     found: list[Statement] = []
+    arns = Arns.of(request)
     if request.inventory:
-        found += inventory_statements(actions, global_read_only=request.inventory.global_read_only)
+        found += inventory_statements(arns, actions, global_read_only=request.inventory.global_read_only)
     if request.onboarding:
-        arns = Arns.of(request)
         found += onboarding_statements(arns, request.onboarding.regions)
         found += function_statements(arns)
         found += writing_statements(arns)
     return tuple(found)
 
 
-def inventory_statements(actions: Sequence[str], *, global_read_only: bool) -> list[Statement]:
-    """What inventory may do beyond ReadOnlyAccess, or all it may do without it."""
+def own_role_statement(arns: Arns, role: str, name: str) -> Statement:
+    """A role may look at itself, by its name in IAM."""
+    return Statement(
+        role=role,
+        sid="ReadOwnRole",
+        actions=OWN_ROLE,
+        resources=[arns.iam(f"role/{name}")],
+        reason="Test its own permissions without using them, and show where this role differs from the template; no other role is seen.",
+    )
+
+
+def inventory_statements(arns: Arns, actions: Sequence[str], *, global_read_only: bool) -> list[Statement]:
+    """What inventory may do beyond ReadOnlyAccess (which lets it look at its own role too), or all it may do without it."""
     if global_read_only:
         return [
             Statement(
@@ -167,7 +193,8 @@ def inventory_statements(actions: Sequence[str], *, global_read_only: bool) -> l
             actions=sorted({*actions, "ec2:DescribeRegions"}),
             resources=["*"],
             reason="The list and describe calls of the selected services, and the list of enabled regions; AWS lists only on *.",
-        )
+        ),
+        own_role_statement(arns, "InventoryRole", f"IsthmusInventory-{arns.g8}"),
     ]
 
 
@@ -217,6 +244,7 @@ def onboarding_statements(arns: Arns, regions: Sequence[str] | None) -> list[Sta
             resources=["*"],
             reason="Find instances by region and tag, and tell their operating system; AWS grants describe calls only on *.",
         ),
+        own_role_statement(arns, role, f"IsthmusOnboarding-{arns.g8}"),
     ]
 
 

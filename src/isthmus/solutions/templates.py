@@ -1,0 +1,48 @@
+"""From a connector and its solutions' settings to what clouds are asked for: no wider than what the solutions will use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from isthmus.arm.errors import conflict
+from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest, authentication_template
+from isthmus.clouds.contract import Selection
+from isthmus.solutions import inventory, onboarding
+from isthmus.solutions.onboard.observing import regions_wanted
+
+
+def template_request(account: str, guid: str, chosen: Mapping[str, Mapping[str, str]], issuer_url: str) -> TemplateRequest:
+    """What the template builder needs of a connector (or one to come) and its solutions' complete settings, by solution type.
+
+    Raises ArmError 409 `TemplateNotPossible`.
+    """
+    asset, onboard = chosen.get(inventory.TYPE), chosen.get(onboarding.TYPE)
+    picked = inventory.selection(asset).services if asset is not None else None
+    try:
+        return TemplateRequest(
+            account=account,
+            guid=guid,
+            issuer_url=issuer_url,
+            inventory=None
+            if asset is None
+            else InventoryAsk(services=None if picked is None else tuple(picked), global_read_only=asset["awsGlobalReadOnly"] == "true"),
+            onboarding=None
+            if onboard is None
+            else OnboardingAsk(regions=regions_wanted(onboard), filter_tag=onboard["arcOnboardEc2FilterTag"]),
+        )
+    except ValueError as error:
+        raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
+
+
+def made_template(request: TemplateRequest) -> dict[str, Any]:
+    """The template of a request. Raises ArmError 409 `TemplateNotPossible` when it is larger than AWS takes."""
+    try:
+        return authentication_template(request)
+    except ValueError as error:
+        raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
+
+
+def selection(solution: str, settings: Mapping[str, str]) -> Selection:
+    """What a solution works on by its complete settings."""
+    return Selection(regions=regions_wanted(settings)) if solution == onboarding.TYPE else inventory.selection(settings)
