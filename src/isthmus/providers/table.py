@@ -8,14 +8,15 @@ from typing import Any
 
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
-from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, operations, resources
+from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, jobs, operations, resources
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.solutions.contract import SolutionType
+from isthmus.work import JobBook
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What rows stand on. `ledger` lists the per-instance inventory of a solution configuration."""
+    """What rows stand on. `ledger` lists the per-instance inventory of a solution configuration; `work` shows jobs."""
 
     engine: Engine
     lookup: Lookup
@@ -24,6 +25,7 @@ class Ground:
     issuer_url: str
     solutions: Mapping[str, SolutionType]
     ledger: Callable[[str], Iterable[Mapping[str, Any]]]
+    work: JobBook
 
 
 def registry(ground: Ground) -> Registry:
@@ -41,6 +43,7 @@ def registry(ground: Ground) -> Registry:
         *hybridcompute.rows(ground.tenant),
         *awsconnector.rows(),
         *isthmus.rows(ground.engine, ground.public_url),
+        jobs.row(ground.work),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):
