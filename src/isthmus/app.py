@@ -54,6 +54,7 @@ from isthmus.solutions.inventory import Inventory
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboard.report import inventory_items
 from isthmus.solutions.onboarding import Onboarding
+from isthmus.solutions.removal import Removals
 from isthmus.solutions.retention import Retention
 from isthmus.store import Store
 from isthmus.work import Arguments, Queue, Timetable, Work
@@ -215,7 +216,7 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     engine.removals = _together(connectors.removals, stock.removals, joining.removals)
     work = Work(
         footing.store,
-        jobs=[delete_group(engine, lookup), connectors.test_job(), stock.job(), *joining.jobs()],
+        jobs=[delete_group(engine, lookup), connectors.test_job(), Removals(engine=engine).job(), stock.job(), *joining.jobs()],
         queues=QUEUES,
         timetables=[connectors.timetable(), *joining.timetables(), retention.timetable(), _rotation(footing.store, footing.rings)],
         clock=time.time,

@@ -18,6 +18,7 @@ from isthmus.clouds.aws.template import authentication_template
 from isthmus.engine import Lookup
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.locations import CONNECTOR_LOCATIONS
+from isthmus.providers.removal import REMOVAL, unless_leaving
 from isthmus.providers.templates import template_request
 from isthmus.solutions.connectors import TEST, sync_order
 from isthmus.solutions.contract import SolutionType
@@ -110,12 +111,12 @@ class HybridConnectivity:
             tracked=True,
             capabilities="SupportsTags, SupportsLocation",
             locations=CONNECTOR_LOCATIONS,
-            put=put_connector,
-            patch=patch_connector,
-            delete=lambda old, ask: Change(deletes=(ask.id,)),
+            put=unless_leaving(put_connector),
+            patch=unless_leaving(patch_connector),
+            delete=unless_leaving(lambda old, ask: Change(deletes=(ask.id,))),
             show=show_connector,
             created=200,
-            actions=(Action(name="testPermissions", act=test_permissions),),
+            actions=(Action(name="testPermissions", act=test_permissions), REMOVAL),
         )
 
     def _configurations(self) -> ResourceType:
@@ -129,8 +130,8 @@ class HybridConnectivity:
             name_pattern=NAME,
             capabilities="SupportsExtension",
             locations=CONNECTOR_LOCATIONS,
-            put=self._put_solution,
-            patch=self._patch_solution,
+            put=unless_leaving(self._put_solution),
+            patch=unless_leaving(self._patch_solution),
             delete=lambda old, ask: Change(deletes=(ask.id,)),
             show=show_solution,
             created=200,

@@ -34,7 +34,7 @@ def _exit_at_once() -> None:
 class Work:
     """The jobs, queues and timetables of this process; one per process at a time.
 
-    `enqueue`, `state`, `list`, `counts`, `find` and `retry` work without `launch`, once the engine's tables exist. When the database is locked or away,
+    Everything but `launch` and `reap` works without `launch`, once the engine's tables exist. When the database is locked or away,
     every method raises ArmError 503 (`enqueue` leaves that to the caller's `store.begin`).
 
     `executor` names this process (default: one name per SQLite file, a fresh one per process on PostgreSQL). `clock` is epoch seconds.
