@@ -62,6 +62,7 @@ from isthmus.solutions.inventory import Inventory
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboard.report import inventory_items
 from isthmus.solutions.onboarding import Onboarding
+from isthmus.solutions.removal import Removals
 from isthmus.solutions.retention import Retention
 from isthmus.store import Store
 from isthmus.work import Arguments, Queue, Timetable, Work
@@ -241,7 +242,15 @@ def _join(footing: _Footing, reach: _Reach, settings: Settings) -> _Core:
     engine.removals = _together(connectors.removals, stock.removals, joining.removals)
     work = Work(
         footing.store,
-        jobs=[delete_group(engine, lookup), connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs()],
+        jobs=[
+            delete_group(engine, lookup),
+            connectors.test_job(),
+            Removals(engine=engine).job(),
+            drift.job(),
+            arrivals.job(),
+            stock.job(),
+            *joining.jobs(),
+        ],
         queues=QUEUES,
         timetables=[
             connectors.timetable(),
@@ -282,6 +291,7 @@ def _face(
             template_url=settings.template_url,
             solutions=core.solutions,
             ledger=lambda solution: inventory_items(store, solution),
+            work=core.work,
         )
     )
     health = Health(store, lambda: core.work.is_running)

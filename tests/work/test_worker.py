@@ -13,8 +13,7 @@ from sqlalchemy import inspect, text
 
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.store import Store
-from isthmus.work import Job, Work
-from isthmus.work.records import FAILED
+from isthmus.work import FAILED, Job, Work
 from tests.support.clock import Clock
 from tests.work.conftest import QUEUES, Launch, eventually
 

@@ -146,15 +146,26 @@ def table() -> Registry:
     lookup = Lookup(store)
     engine = Engine(store, _Nothing(), clock=time.time, new_guid=lambda: "")
     solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
-    ground = Ground(engine=engine, lookup=lookup, tenant="", public_url="", issuer_url="", solutions=solutions, ledger=lambda _solution: ())
+    ground = Ground(
+        engine=engine,
+        lookup=lookup,
+        tenant="",
+        public_url="",
+        issuer_url="",
+        solutions=solutions,
+        ledger=lambda _solution: (),
+        work=_Nothing(),
+    )
     return registry(ground)
 
 
 class _Nothing:
-    """Takes no jobs."""
+    """Takes no jobs and has none."""
 
-    def enqueue(self, *_: Any, **__: Any) -> None:
-        """Never called."""
+    def _never(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+    enqueue = list = counts = find = retry = _never
 
 
 def _verbs(row: ResourceType) -> str:

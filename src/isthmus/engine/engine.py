@@ -128,6 +128,16 @@ class Engine:
                 )
             )
 
+    def note_progress(self, connection: Connection, operation: str, told: Mapping[str, Any]) -> None:
+        """Say how far an operation is, in the transaction that brought it there; pollers see it, and a repeated job goes on from it."""
+        going = (operations.c.id == operation, operations.c.status.not_in(_ENDED))
+        connection.execute(update(operations).where(*going).values(status="Running", result=orjson.dumps(told).decode()))
+
+    def progress_of(self, connection: Connection, operation: str) -> dict[str, Any] | None:
+        """What was last said of an operation; None when that is nothing, or it is not known."""
+        found = connection.execute(select(operations.c.result).where(operations.c.id == operation)).scalar()
+        return None if found is None else dict(orjson.loads(found))
+
     def _apply(self, connection: Connection, change: Change, actor: Actor, action: str, target: str) -> None:
         if change.deletes:
             self._delete(connection, change.deletes)

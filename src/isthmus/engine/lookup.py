@@ -94,3 +94,8 @@ def find(connection: Connection, key: str) -> Resource | None:
     """The resource with this key within a transaction."""
     row = connection.execute(_BY_KEY, {"wanted": key}).first()
     return None if row is None else from_row(row)
+
+
+def keep(connection: Connection, key: str) -> bool:
+    """Whether a resource exists; if so it cannot be deleted before the transaction ends."""
+    return connection.execute(select(resources.c.key).where(resources.c.key == key).with_for_update(read=True)).first() is not None

@@ -26,6 +26,7 @@ from isthmus.providers.connectors import (
 )
 from isthmus.providers.explanation import explain
 from isthmus.providers.locations import CONNECTOR_LOCATIONS
+from isthmus.providers.removal import REMOVAL, unless_leaving
 from isthmus.solutions.connectors import sync_order
 from isthmus.solutions.contract import SolutionType
 from isthmus.solutions.subject import CONFIGURATIONS, CONNECTORS, PENDING
@@ -93,15 +94,16 @@ class HybridConnectivity:
             tracked=True,
             capabilities="SupportsTags, SupportsLocation",
             locations=CONNECTOR_LOCATIONS,
-            put=put_connector,
-            patch=patch_connector,
-            delete=lambda old, ask: Change(deletes=(ask.id,)),
+            put=unless_leaving(put_connector),
+            patch=unless_leaving(patch_connector),
+            delete=unless_leaving(lambda old, ask: Change(deletes=(ask.id,))),
             show=show_connector,
             created=200,
             actions=(
                 Action(name="testPermissions", act=test_permissions),
                 Action(name="compareTemplate", act=compare_template),
                 Action(name="explainTemplate", act=self._explain, reads=True),
+                REMOVAL,
             ),
         )
 
@@ -116,8 +118,8 @@ class HybridConnectivity:
             name_pattern=NAME,
             capabilities="SupportsExtension",
             locations=CONNECTOR_LOCATIONS,
-            put=self._put_solution,
-            patch=self._patch_solution,
+            put=unless_leaving(self._put_solution),
+            patch=unless_leaving(self._patch_solution),
             delete=lambda old, ask: Change(deletes=(ask.id,)),
             show=show_solution,
             created=200,

@@ -8,15 +8,19 @@ from typing import Any
 
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
-from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, operations, resources
+from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, jobs, operations, resources
 from isthmus.providers.drafts import Drafts
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.solutions.contract import SolutionType
+from isthmus.work import JobBook
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What rows stand on. `ledger` lists the per-instance inventory of a solution configuration; `template_url` is the setting."""
+    """What rows stand on.
+
+    `ledger` lists the per-instance inventory of a solution configuration, `template_url` is the setting, `work` shows jobs.
+    """
 
     engine: Engine
     lookup: Lookup
@@ -26,6 +30,7 @@ class Ground:
     solutions: Mapping[str, SolutionType]
     ledger: Callable[[str], Iterable[Mapping[str, Any]]]
     template_url: str = ""
+    work: JobBook
 
 
 def registry(ground: Ground) -> Registry:
@@ -50,6 +55,7 @@ def registry(ground: Ground) -> Registry:
         *hybridcompute.rows(ground.tenant),
         *awsconnector.rows(),
         *isthmus.rows(ground.engine, ground.public_url),
+        jobs.row(ground.work),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

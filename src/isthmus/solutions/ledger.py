@@ -70,13 +70,13 @@ def settle(connection: Connection, solution: str, scan: str, region: str, *, fro
 
 def known(connection: Connection, prefix: str) -> int:
     """How many projections stem from cells below a source prefix, which ends with a slash."""
-    count = connection.execute(select(func.count()).select_from(resources).where(*_below(prefix))).scalar()
+    count = connection.execute(select(func.count()).select_from(resources).where(*below(prefix))).scalar()
     return int(count or 0)
 
 
 def held(connection: Connection, account: str) -> dict[Cell, int]:
     """Every cell of the account that projections stem from, with their number."""
-    found = select(resources.c.source, func.count()).where(*_below(f"{account}/")).group_by(resources.c.source)
+    found = select(resources.c.source, func.count()).where(*below(f"{account}/")).group_by(resources.c.source)
     return {places.cell_of(str(source)): int(count) for source, count in connection.execute(found)}
 
 
@@ -113,7 +113,7 @@ def leave_out(connection: Connection, solution: str, scan: str, kept: Mapping[Ce
     connection.execute(delete(scopes).where(scopes.c.solution == solution, scopes.c.scan != scan))
 
 
-def _below(prefix: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def below(prefix: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Sources that begin with a prefix; `0` is what follows the slash at its end."""
     return resources.c.source >= prefix, resources.c.source < prefix[:-1] + "0"
 

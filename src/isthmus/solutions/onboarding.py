@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError
 from isthmus.clouds.contract import Cell, Gap, Listed, Scanner, ScanTarget, Shell
-from isthmus.engine import Engine, Lookup
+from isthmus.engine import Engine, Lookup, lookup
 from isthmus.engine.engine import Removal
 from isthmus.machines import Machines
 from isthmus.solutions import subject
@@ -27,7 +27,6 @@ from isthmus.solutions.onboard.registering import ACTOR
 from isthmus.solutions.onboard.report import inventory_items
 from isthmus.solutions.onboard.ticks import TICK, Ticks
 from isthmus.solutions.subject import Subject
-from isthmus.store.tables import resources
 from isthmus.work import Arguments, Job, Timetable
 
 TYPE = "Microsoft.HybridCompute.Onboard"
@@ -174,12 +173,12 @@ class Onboarding:
         key, now = found.solution.id.key, self.engine.now()
         for region, (instances, nodes) in looks.items():
             with self.engine.store.begin() as connection:
-                if not _exists(connection, key):
+                if not lookup.keep(connection, key):
                     return None
                 known = rows.of_region(connection, key, region)
                 rows.observe(connection, observing.observed_rows(found, region, instances, nodes, known, now))
         with self.engine.store.begin() as connection:
-            if not _exists(connection, key):
+            if not lookup.keep(connection, key):
                 return None
             present = rows.regions_of(connection, key)
             for region in sorted(present - {end.cell.region for end in ends}):
@@ -219,10 +218,6 @@ class Onboarding:
     def _finish(self, arguments: Arguments, *, result: Mapping[str, Any] | None = None, error: ArmError | None = None) -> None:
         if arguments.get("operation"):
             self.engine.finish(arguments["operation"], result=result, error=error)
-
-
-def _exists(connection: Connection, key: str) -> bool:
-    return connection.execute(select(resources.c.key).where(resources.c.key == key)).first() is not None
 
 
 def _gone(solution: str) -> ArmError:

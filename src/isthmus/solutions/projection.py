@@ -52,7 +52,7 @@ class Projector:
     def store(self, readings: Iterable[Reading]) -> None:
         """Write what a batch brings; raises SolutionGone when nobody wants it any more."""
         with self._engine.store.begin() as connection:
-            if lookup.find(connection, self._subject.solution.id.key) is None:
+            if not lookup.keep(connection, self._subject.solution.id.key):
                 raise SolutionGone
             readings = list(readings)
             self._open(connection, readings)

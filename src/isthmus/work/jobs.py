@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -10,6 +10,13 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from isthmus.arm.errors import ArmError
+
+RUNNING = ("ENQUEUED", "DELAYED", "PENDING")
+"""States of workflows that are still to end."""
+FAILED = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+"""States of workflows that ended without having done their work."""
+ENDED = ("SUCCESS",)
+"""States of workflows that did it."""
 
 Arguments = Mapping[str, Any]
 """Strings, numbers and booleans by name, at most 4 KB as JSON. They lie in the database in clear: names of things, never secrets."""
@@ -74,6 +81,35 @@ class JobRecord:
     changed_at: int
     recoveries: int
     error: ArmError | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobCount:
+    """How many workflows of one job there are; `since` is when the first of them changed last (epoch milliseconds)."""
+
+    job: str
+    count: int
+    since: int
+
+
+class JobBook(Protocol):
+    """What those who show jobs need of durable work. Every method raises ArmError 503 when the database is away."""
+
+    def list(self, states: Sequence[str], *, limit: int, offset: int, newest_first: bool) -> Sequence[JobRecord]:
+        """Workflows in these states, in the order of their creation."""
+        ...
+
+    def counts(self, states: Sequence[str]) -> Sequence[JobCount]:
+        """How many there are in these states by job, most first."""
+        ...
+
+    def find(self, workflow_id: str) -> JobRecord | None:
+        """One of them, None if there is no such."""
+        ...
+
+    def retry(self, workflow_id: str) -> None:
+        """Run a failed one again under its id; ArmError 404 when it is unknown, 409 unless it failed."""
+        ...
 
 
 class Jobs(Protocol):

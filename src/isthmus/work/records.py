@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from dbos import DBOSClient, WorkflowStatus
+from sqlalchemy import func, select
 
 from isthmus.arm.errors import ArmError, conflict
-from isthmus.work.jobs import JobRecord
+from isthmus.work.jobs import FAILED, JobCount, JobRecord
 
-RUNNING = ("ENQUEUED", "DELAYED", "PENDING")
-FAILED = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _FINISHED = ["SUCCESS", "ERROR", "CANCELLED"]
 _BATCH = 1000
 _DAY = 86_400.0
 
 
-def list_records(client: DBOSClient, states: Sequence[str], *, limit: int, offset: int) -> list[JobRecord]:
-    """Workflows in these states, newest first."""
-    found = client.list_workflows(status=list(states), limit=limit, offset=offset, sort_desc=True, load_input=False)
+def list_records(client: DBOSClient, states: Sequence[str], *, limit: int, offset: int, newest_first: bool) -> list[JobRecord]:
+    """Workflows in these states, in the order of their creation."""
+    found = client.list_workflows(status=list(states), limit=limit, offset=offset, sort_desc=newest_first, load_input=False)
     return [_record(status) for status in found]
+
+
+def find_record(client: DBOSClient, workflow_id: str) -> JobRecord | None:
+    """The workflow of an id, None if there is no such."""
+    found = client.list_workflows(workflow_ids=[workflow_id], load_input=False)
+    return _record(found[0]) if found else None
+
+
+def count_records(client: DBOSClient, states: Sequence[str]) -> list[JobCount]:
+    """How many workflows of each name are in these states, most first. (The engine's public way is to list them all.)"""
+    system: Any = client._sys_db
+    table = system.tables.workflow_status
+    columns = (table.c.name, func.count().label("count"), func.min(table.c.updated_at).label("since"))
+    wanted = select(*columns).where(table.c.status.in_(list(states))).group_by(table.c.name)
+    with system.engine.connect() as connection:
+        found = connection.execute(wanted).all()
+    counted = [JobCount(job=row.name, count=int(row.count), since=int(row.since or 0)) for row in found]
+    return sorted(counted, key=lambda one: (-one.count, one.job))
 
 
 def _record(status: WorkflowStatus) -> JobRecord:

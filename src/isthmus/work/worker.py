@@ -18,7 +18,7 @@ from isthmus.work import records
 from isthmus.work.attempts import Activity
 from isthmus.work.claims import Claim, FileClaim, SessionClaim, try_lock, unlock
 from isthmus.work.engine import build_client, build_engine, database_file, executor_name, migrate_engine, recover_executor
-from isthmus.work.jobs import Arguments, Job, JobRecord, Queue, Timetable
+from isthmus.work.jobs import RUNNING, Arguments, Job, JobCount, JobRecord, Queue, Timetable
 from isthmus.work.workflows import ScheduledWorkflow, register_job, register_timetable
 
 _log = structlog.get_logger("isthmus.work")
@@ -34,7 +34,7 @@ def _exit_at_once() -> None:
 class Work:
     """The jobs, queues and timetables of this process; one per process at a time.
 
-    `enqueue`, `state`, `list` and `retry` work without `launch`, once the engine's tables exist. When the database is locked or away,
+    Everything but `launch` and `reap` works without `launch`, once the engine's tables exist. When the database is locked or away,
     every method raises ArmError 503 (`enqueue` leaves that to the caller's `store.begin`).
 
     `executor` names this process (default: one name per SQLite file, a fresh one per process on PostgreSQL). `clock` is epoch seconds.
@@ -197,10 +197,20 @@ class Work:
             found = self._client.list_workflows(workflow_ids=[workflow_id], load_input=False, load_output=False)
         return found[0].status if found else None
 
-    def list(self, states: Sequence[str] = records.RUNNING, *, limit: int = 100, offset: int = 0) -> list[JobRecord]:
-        """Workflows in these states, newest first. `records.RUNNING` and `records.FAILED` name the usual sets."""
+    def list(self, states: Sequence[str] = RUNNING, *, limit: int = 100, offset: int = 0, newest_first: bool = True) -> list[JobRecord]:
+        """Workflows in these states, in the order of their creation. `RUNNING` and `FAILED` name the usual sets."""
         with typed_outage():
-            return records.list_records(self._client, states, limit=limit, offset=offset)
+            return records.list_records(self._client, states, limit=limit, offset=offset, newest_first=newest_first)
+
+    def counts(self, states: Sequence[str]) -> Sequence[JobCount]:
+        """How many workflows of each job are in these states, most first."""
+        with typed_outage():
+            return records.count_records(self._client, states)
+
+    def find(self, workflow_id: str) -> JobRecord | None:
+        """The workflow of an id, None if there is no such."""
+        with typed_outage():
+            return records.find_record(self._client, workflow_id)
 
     def retry(self, workflow_id: str) -> None:
         """Run a failed workflow again under its id. Raises ArmError 404 when it is unknown, 409 unless it failed."""

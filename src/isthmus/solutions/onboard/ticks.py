@@ -193,7 +193,7 @@ class Ticks:
         return commands.Place(target=found.target, region=region, parameters=parameters)
 
     def _require(self, connection: Connection, found: Subject) -> None:
-        if lookup.find(connection, found.solution.id.key) is None:
+        if not lookup.keep(connection, found.solution.id.key):
             raise Gone
 
 
