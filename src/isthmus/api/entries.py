@@ -86,7 +86,7 @@ class ProviderEntry:
         return self.openid.begin(return_to)
 
     def finish(self, cookie: str, query: Mapping[str, str], *, correlation: str = "") -> Finished:
-        """See `isthmus.identity.openid.OpenId.finish`. The person is remembered, and one sign-in counts once, whatever the provider does."""
+        """See `isthmus.identity.openid.OpenId.finish`. The person is remembered, and one sign-in counts once."""
         try:
             vouched = self.openid.finish(cookie, query)
             person = vouched.person
