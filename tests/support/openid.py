@@ -52,7 +52,7 @@ class OpenIdProvider:
         with self._browser() as browser:
             answer = browser.get(url)
             for _ in range(8):
-                assert answer.is_redirect, f"{answer.request.url} answered {answer.status_code}: {answer.text[:500]}"
+                assert answer.is_redirect, f"{answer.request.url} answered {answer.status_code}: {answer.text[-500:]}"
                 there = str(answer.next_request.url) if answer.next_request else ""
                 if not there.startswith(self.issuer):
                     return dict(parse_qsl(urlsplit(there).query, strict_parsing=True))
