@@ -241,6 +241,7 @@ def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: 
             solutions=core.solutions,
             ledger=lambda solution: inventory_items(store, solution),
             work=core.work,
+            certificates=footing.authority.expiries,
         )
     )
     health = Health(store, lambda: core.work.is_running)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
+from isthmus.keys import Expiry
 from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, jobs, onboarding, operations, resources
 from isthmus.providers.hybridconnectivity import HybridConnectivity
+from isthmus.providers.insights import Insights
 from isthmus.solutions.contract import SolutionType
 from isthmus.work import JobBook
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What rows stand on. `ledger` lists the per-instance inventory of a solution configuration; `work` shows jobs."""
+    """What rows stand on: `ledger` lists the instances of a solution configuration, `certificates` says when ours end."""
 
     engine: Engine
     lookup: Lookup
@@ -26,6 +28,7 @@ class Ground:
     solutions: Mapping[str, SolutionType]
     ledger: Callable[[str], Iterable[Mapping[str, Any]]]
     work: JobBook
+    certificates: Callable[[], Sequence[Expiry]]
 
 
 def registry(ground: Ground) -> Registry:
@@ -45,6 +48,7 @@ def registry(ground: Ground) -> Registry:
         *isthmus.rows(ground.engine, ground.public_url),
         jobs.row(ground.work),
         *onboarding.table(ground.engine),
+        *Insights(engine=ground.engine, work=ground.work, certificates=ground.certificates).rows(),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):
