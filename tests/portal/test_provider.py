@@ -14,7 +14,6 @@ from tests.portal.conftest import site_of
 from tests.support.databases import Databases
 from tests.support.openid import OpenIdProvider
 
-
 # The provider of tests shows no form; this is the one that a person would fill in there.
 _FORM = """(name) => {
   const form = document.createElement('form'), field = document.createElement('input');
@@ -45,8 +44,6 @@ def test_a_third_partys_provider_signs_people_in(
     with denying_aws() as aws, serving(tmp_path / "data", url, aws, configure) as server:
         site = site_of(server)
         with looking(browser, site.url, "") as look:
-                f"{openid_provider.issuer}/interaction/*", lambda route: route.continue_(method="POST", post_data="username=ann")
-            )
             page = look.open("/portal/kit")
             page.get_by_role("link", name="Sign in with the directory").click()
             page.wait_for_url(f"{openid_provider.issuer}/interaction/*")
