@@ -38,7 +38,7 @@ from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.clients import register_operator
 from isthmus.identity.federation import IssuerKeys
 from isthmus.identity.foreign import fetch
-from isthmus.identity.issuer import AccountTokens, Issuer, api_issuer, aws_issuer, record_keys
+from isthmus.identity.issuer import AccountTokens, Issuer, api_issuer, aws_issuer, is_behind, record_keys, require_known
 from isthmus.identity.roles import OWNER, definition
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import KeyRing, LocalAuthority, operator_signer
@@ -120,6 +120,11 @@ class _Footing:
         """The keys that sign tokens."""
         return self.api.ring, self.aws.ring
 
+    def say_keys(self, connection: Connection) -> str:
+        """For the question whether this process is ready."""
+        behind = [ring.purpose for ring in self.rings if is_behind(connection, ring)]
+        return f"an older copy: the key for {', '.join(behind)} was retired by another process" if behind else "ready"
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Reach:
@@ -143,12 +148,17 @@ class _Core:
     work: Work
 
 
-def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.environ) -> Application:
-    """Open the store, mint what a first start mints, and put the parts together. `port` is the one that is listened on."""
+def build(
+    settings: Settings, *, port: int, environ: Mapping[str, str] = os.environ, has_face: bool = True, accepts_new_keys: bool = False
+) -> Application:
+    """Open the store, mint what a first start mints, and put the parts together. `port` is the one that is listened on.
+
+    Without a face it works, and serves health and metrics alone. `accepts_new_keys` lets it sign with other keys than the database knows.
+    """
     footing = _open(settings, port)
     reach = _reach(footing.aws, environ)
     core = _join(footing, reach, keep_days=settings.keep_days)
-    _first_start(core.engine, footing)
+    _first_start(core.engine, footing, accepts_new_keys=accepts_new_keys)
 
     def close() -> None:
         core.work.stop()
@@ -159,8 +169,12 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
         finally:
             footing.store.close()
 
+    health = Health(footing.store, lambda: core.work.is_running, {"keys": footing.say_keys})
+    frame = Frame(public_url=footing.public_url, hosts=_hosts(footing.public_url, port), observe=health.observe)
     return Application(
-        asgi=_face(footing, core, hosts=_hosts(footing.public_url, port), issuer_url=settings.issuer_url, close=close),
+        asgi=_face(footing, core, health=health, frame=frame, issuer_url=settings.issuer_url, close=close)
+        if has_face
+        else site.bare(health=health, frame=frame, launch=core.work.launch, close=close),
         engine=core.engine,
         work=core.work,
         authority=footing.authority,
@@ -175,13 +189,13 @@ def _open(settings: Settings, port: int) -> _Footing:
     store = Store(settings.database, busy_seconds=settings.database_wait_seconds)
     store.migrate()
     installation = settle(store, new_guid, tenant=settings.tenant_id, subscription=settings.subscription_id)
-    keys = settings.data_folder / "keys"
+    keys = settings.keys
     return _Footing(
         public_url=public_url,
         store=store,
         installation=installation,
         keys=keys,
-        authority=LocalAuthority(keys, clock=time.time),
+        authority=LocalAuthority(keys, clock=time.time, own=settings.data_folder / "keys"),
         api=api_issuer(public_url, installation.tenant, KeyRing(keys, "api", clock=time.time), time.time),
         aws=aws_issuer(settings.issuer_url, KeyRing(keys, "aws", clock=time.time), time.time),
     )
@@ -226,7 +240,7 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
     return _Core(engine=engine, lookup=lookup, refusals=refusals, machines=machines, solutions=solutions, work=work)
 
 
-def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: str, close: Callable[[], None]) -> Starlette:
+def _face(footing: _Footing, core: _Core, *, health: Health, frame: Frame, issuer_url: str, close: Callable[[], None]) -> Starlette:
     store, public_url, tenant = footing.store, footing.public_url, footing.installation.tenant
     verifier = BearerVerifier(footing.api, tenant=tenant, audience=public_url, clock=time.time)
     access = Access(store, verifier, public_url=public_url, tenant=tenant)
@@ -241,13 +255,12 @@ def _face(footing: _Footing, core: _Core, *, hosts: frozenset[str], issuer_url: 
             ledger=lambda solution: inventory_items(store, solution),
         )
     )
-    health = Health(store, lambda: core.work.is_running)
     return site.build(
         arm=Arm(registry=table, engine=core.engine, lookup=core.lookup, access=access, tenant=tenant, new_guid=new_guid),
         directory=_directory(footing, core.engine, core.refusals),
         agents=Agents(core.machines, access),
         health=health,
-        frame=Frame(public_url=public_url, hosts=hosts, observe=health.observe),
+        frame=frame,
         launch=core.work.launch,
         close=close,
     )
@@ -287,12 +300,14 @@ def _directory(footing: _Footing, engine: Engine, refusals: Refusals) -> Directo
     )
 
 
-def _first_start(engine: Engine, footing: _Footing) -> None:
+def _first_start(engine: Engine, footing: _Footing, *, accepts_new_keys: bool) -> None:
     """The operator's key is registered at every start; rights and the default subscription are given at the first one only."""
     ground = footing.installation
     with engine.store.begin() as connection:
         operator = register_operator(connection, operator_signer(footing.keys).public_pem, engine.clock)
         for ring in footing.rings:
+            if not accepts_new_keys:
+                require_known(connection, ring)
             record_keys(connection, ring)
         if not ground.is_new:
             return
@@ -324,8 +339,7 @@ def _rotation(store: Store, rings: tuple[KeyRing, ...]) -> Timetable:
 
     def rotate(_planned: datetime) -> None:
         for ring in rings:
-            if ring.is_due(after=90 * 86_400):
-                ring.rotate()
+            ring.rotate_if_due(after=90 * 86_400)
             with store.begin() as connection:
                 record_keys(connection, ring)
 

@@ -17,6 +17,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ISTHMUS_", extra="ignore", frozen=True)
 
     data: Path = Field(default=Path("~/.local/share/isthmus"), description="Folder for the database and the keys.")
+    keys_folder: Path | None = Field(
+        default=None,
+        description="Folder of the signing keys and the CA. Unset: `keys` in the data folder. Processes that share a database share it.",
+    )
     database_url: str = Field(
         default="", description="Database: sqlite:///path or postgresql://user@host/name. Empty: SQLite in the data folder."
     )
@@ -47,6 +51,11 @@ class Settings(BaseSettings):
     def data_folder(self) -> Path:
         """The data folder, absolute."""
         return self.data.expanduser().absolute()
+
+    @property
+    def keys(self) -> Path:
+        """The key folder in effect, absolute."""
+        return self.keys_folder.expanduser().absolute() if self.keys_folder else self.data_folder / "keys"
 
     @property
     def database(self) -> str:

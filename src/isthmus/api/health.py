@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,11 +16,15 @@ from isthmus.store import Store
 
 
 class Health:
-    """`/healthz`, `/readyz`, `/metrics`. `working` says whether durable work has started."""
+    """`/healthz`, `/readyz`, `/metrics`.
 
-    def __init__(self, store: Store, working: Callable[[], bool]) -> None:
+    `working` says whether durable work has started. `conditions` are asked when the database answers: each says "ready" or what is wrong.
+    """
+
+    def __init__(self, store: Store, working: Callable[[], bool], conditions: Mapping[str, Callable[[Connection], str]]) -> None:
         self._store = store
         self._working = working
+        self._conditions = conditions
         self.registry = CollectorRegistry()
         self._requests = Counter("isthmus_http_requests", "Requests by method and status", ["method", "status"], registry=self.registry)
         self._seconds = Histogram(
@@ -42,18 +46,18 @@ class Health:
         return Reply(body={"status": "alive"})
 
     def ready(self, _incoming: Incoming) -> Reply:
-        """200 when the database answers and jobs run; otherwise 503 that names what is missing."""
-        parts = {"database": self._database(), "jobs": "ready" if self._working() else "not started"}
+        """200 when the database answers, jobs run and every condition holds; otherwise 503 that names what is missing."""
+        parts = {**self._database(), "jobs": "ready" if self._working() else "not started"}
         fine = all(state == "ready" for state in parts.values())
         return Reply(status=200 if fine else 503, body={"status": "ready" if fine else "not ready", **parts})
 
-    def _database(self) -> str:
+    def _database(self) -> dict[str, str]:
         try:
             with self._store.read() as connection:
                 connection.execute(text("select 1"))
+                return {"database": "ready", **{name: ask(connection) for name, ask in self._conditions.items()}}
         except ArmError as error:
-            return error.message
-        return "ready"
+            return {"database": error.message}
 
     async def metrics(self, _request: Request) -> Response:
         """Prometheus text."""

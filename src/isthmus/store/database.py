@@ -39,6 +39,11 @@ class Store:
         self.url = url
         self.engine = dialect.open_engine(url, busy_seconds=busy_seconds)
 
+    @property
+    def name(self) -> str:
+        """The URL as people may see it: without a password."""
+        return dialect.shown(self.engine.url)
+
     def migrate(self) -> None:
         """Bring the schema to this program's version. Safe to repeat; several processes may call it at once on PostgreSQL."""
         config = Config()

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -62,6 +62,24 @@ def _prepare_sqlite(busy_seconds: float) -> Any:
         connection.create_function("unixepoch", 1, lambda _: round(time.time(), 3))
 
     return prepare
+
+
+def shown(url: str | URL) -> str:
+    """A database URL as people may see it: without passwords, wherever they stand in it."""
+    parsed = make_url(url)
+    secret = [name for name in parsed.query if "password" in name.lower()]
+    return parsed.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def has_password(url: str) -> bool:
+    """Whether a database URL carries a password."""
+    parsed = make_url(url)
+    return parsed.password is not None or any("password" in name.lower() for name in parsed.query)
+
+
+def database_file(engine: Engine) -> Path | None:
+    """The file of a SQLite database, None on PostgreSQL."""
+    return Path(str(engine.url.database)).absolute() if is_sqlite(engine) else None
 
 
 def is_sqlite(connection: Connection | Engine) -> bool:

@@ -1,6 +1,7 @@
 """Durable jobs on DBOS: queues, timetables, recovery. Jobs are declared by their owners; this package knows only the store."""
 
+from isthmus.work.claims import alone
 from isthmus.work.jobs import Arguments, Job, JobRecord, Jobs, Queue, Timetable
 from isthmus.work.worker import Work
 
-__all__ = ["Arguments", "Job", "JobRecord", "Jobs", "Queue", "Timetable", "Work"]
+__all__ = ["Arguments", "Job", "JobRecord", "Jobs", "Queue", "Timetable", "Work", "alone"]

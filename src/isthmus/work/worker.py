@@ -14,10 +14,11 @@ from dbos import DBOS, EnqueueOptions
 from sqlalchemy import Connection
 
 from isthmus.store import Store, typed_outage
+from isthmus.store.dialect import database_file
 from isthmus.work import records
 from isthmus.work.attempts import Activity
 from isthmus.work.claims import Claim, FileClaim, SessionClaim, try_lock, unlock
-from isthmus.work.engine import build_client, build_engine, database_file, executor_name, migrate_engine, recover_executor
+from isthmus.work.engine import build_client, build_engine, executor_name, migrate_engine, recover_executor
 from isthmus.work.jobs import Arguments, Job, JobRecord, Queue, Timetable
 from isthmus.work.workflows import ScheduledWorkflow, register_job, register_timetable
 
