@@ -22,7 +22,8 @@ from isthmus.arm.errors import ArmError
 from isthmus.keys.files import KeyFolder
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_CA, _CA_KEY, _SERVER = "ca.pem", "ca.key.pem", "server.pem"
+SERVER = "server.pem"
+_CA, _CA_KEY = "ca.pem", "ca.key.pem"
 _CA_LIFE, _CA_RENEW = dt.timedelta(days=3650), dt.timedelta(days=800)
 # A server certificate may live 397 days in browsers' rules; half a year before its end it is replaced at the next start.
 _LEAF_LIFE, _LEAF_RENEW = dt.timedelta(days=397), dt.timedelta(days=180)
@@ -60,10 +61,10 @@ class LocalAuthority:
         """
         names = tuple(dict.fromkeys((*LOOPBACK, *(host.strip("[]").lower() for host in hosts if host))))
         with self._own.lock():
-            present = self._own.read(_SERVER)
+            present = self._own.read(SERVER)
             if present is None or not self._serves(present, names):
-                self._own.write(_SERVER, self._issue_server(names))
-        return self._own.path / _SERVER
+                self._own.write(SERVER, self._issue_server(names))
+        return self._own.path / SERVER
 
     def server_context(self, hosts: Sequence[str] = ()) -> ssl.SSLContext:
         """A TLS server context (1.2 and later) with the certificate of `server_file`."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
@@ -32,6 +34,11 @@ def typed_outage() -> Iterator[None]:
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+def schemas() -> tuple[str, ...]:
+    """The revisions of the schema that this program knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions())
+
+
 class Store:
     """The database at `url`. `begin` writes, `read` reads; both raise ArmError 503 when the database is locked or gone."""
 
@@ -43,6 +50,12 @@ class Store:
     def name(self) -> str:
         """The URL as people may see it: without a password."""
         return dialect.shown(self.engine.url)
+
+    @property
+    def schema(self) -> str:
+        """The revision of the schema that the database has; empty when it has none."""
+        with self.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision() or ""
 
     def migrate(self) -> None:
         """Bring the schema to this program's version. Safe to repeat; several processes may call it at once on PostgreSQL."""
@@ -64,6 +77,12 @@ class Store:
     def read(self) -> Iterator[Connection]:
         """A connection for reading; it never waits for writers."""
         with typed_outage(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees one moment of the database, whoever writes meanwhile. For reading only."""
+        with typed_outage(), dialect.snapshot(self.engine) as connection:
             yield connection
 
     def close(self) -> None:
