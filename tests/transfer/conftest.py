@@ -51,9 +51,7 @@ def _value(column: Column[Any], turn: int) -> Any:
 def contents(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table, in the order of their keys."""
     with store.read() as connection:
-        return {
-            table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr) for table in metadata.sorted_tables
-        }
+        return {table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr) for table in metadata.sorted_tables}
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_a_target_with_rows_is_refused(filled: Store, target: str) -> None:
     assert (caught.value.code, caught.value.status) == ("TargetNotEmpty", 409)
     assert ":***@" in caught.value.message
     assert contents(other) == before
-    with pytest.raises(ArmError, match="TargetNotEmpty|DatabaseInUse"):
+    with pytest.raises(ArmError, match=r"TargetNotEmpty|DatabaseInUse"):
         copy_database(target, target, ignore)
     other.close()
 

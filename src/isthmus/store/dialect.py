@@ -79,9 +79,10 @@ def has_password(url: str) -> bool:
     return parsed.password is not None or any("password" in name.lower() for name in parsed.query)
 
 
-def database_file(engine: Engine) -> Path | None:
-    """The file of a SQLite database, None on PostgreSQL."""
-    return Path(str(engine.url.database)).absolute() if is_sqlite(engine) else None
+def database_file(database: Engine | str) -> Path | None:
+    """The file of a SQLite database, by its engine or its URL; None on PostgreSQL."""
+    url = make_url(database) if isinstance(database, str) else database.url
+    return Path(str(url.database)).absolute() if url.get_backend_name() == "sqlite" else None
 
 
 def is_sqlite(connection: Connection | Engine) -> bool:

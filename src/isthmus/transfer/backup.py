@@ -20,7 +20,7 @@ from isthmus.settings import Settings
 from isthmus.store import Store, dialect
 from isthmus.store.tables import audit_records
 from isthmus.transfer.archive import DATABASE, KEYS, Facts, bound_of, describe, file_exists, pack
-from isthmus.transfer.copying import open_store, require_database, require_schema
+from isthmus.transfer.copying import open_existing, require_schema
 from isthmus.transfer.rows import Tell, copy_rows, count_rows
 
 
@@ -37,8 +37,7 @@ def back_up(settings: Settings, file: Path, passphrase: str | None, tell: Tell) 
         raise ArmError("NoFolder", f"There is no folder '{file.parent}'.", status=404, target=str(file.parent))
     staging = Path(tempfile.mkdtemp(prefix=".isthmus-backup-", dir=file.parent))
     try:
-        with closing(open_store(settings.database)) as source:
-            require_database(source)
+        with closing(open_existing(settings.database)) as source:
             require_schema(source)
             tell(f"Reading {source.name}")
             has_jobs = _lay_down(source, staging / DATABASE, tell)

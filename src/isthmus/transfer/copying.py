@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -21,19 +22,13 @@ def copy_database(source_url: str, target_url: str, tell: Tell) -> Mapping[str, 
     Raises ArmError, and changes nothing, when a process works on either, when jobs are unfinished, when the schema of the source is not
     this program's, or when the target is not empty. Afterwards the target's schema is there in any case; its rows are all there or none.
     """
-    source, target = open_store(source_url), open_target(target_url)
-    try:
-        require_database(source)
-        with alone(source):
-            require_schema(source)
-            _require_idle(source)
-            prepare(target, tell)
-            with alone(target), source.snapshot() as reader, target.begin() as writer:
-                require_empty(writer, target.name)
-                return copy_rows(reader, writer, tell)
-    finally:
-        source.close()
-        target.close()
+    with closing(open_existing(source_url)) as source, closing(open_store(target_url)) as target, alone(source):
+        require_schema(source)
+        _require_idle(source)
+        prepare(target, tell)
+        with alone(target), source.snapshot() as reader, target.begin() as writer:
+            require_empty(writer, target.name)
+            return copy_rows(reader, writer, tell)
 
 
 def open_store(url: str) -> Store:
@@ -44,10 +39,15 @@ def open_store(url: str) -> Store:
         raise _invalid_url() from error
 
 
-def open_target(url: str) -> Store:
-    """Like `open_store`; a database is demanded that several processes can share or one file that can be made."""
-    if not url:
-        raise _invalid_url()
+def open_existing(url: str) -> Store:
+    """Like `open_store`; ArmError 404 `NoDatabase` where a SQLite file would have to be made first."""
+    try:
+        file = dialect.database_file(url)
+    except ArgumentError as error:
+        raise _invalid_url() from error
+    if file is not None and not file.is_file():
+        message = f"There is no database '{file}'. Name the data folder with --data, or set ISTHMUS_DATABASE_URL."
+        raise ArmError("NoDatabase", message, status=404, target=str(file))
     return open_store(url)
 
 
@@ -62,14 +62,6 @@ def prepare(target: Store, tell: Tell) -> None:
     except DBAPIError as error:
         reason = str(error.orig).partition("\n")[0]
         raise ArmError("DatabaseRefused", f"The database {target.name} refuses: {reason}. Check the role's rights on it.") from error
-
-
-def require_database(store: Store) -> None:
-    """ArmError 404 `NoDatabase` where a SQLite file would have to be made first."""
-    file = dialect.database_file(store.engine)
-    if file is not None and not file.is_file():
-        message = f"There is no database '{file}'. Name the data folder with --data, or set ISTHMUS_DATABASE_URL."
-        raise ArmError("NoDatabase", message, status=404, target=str(file))
 
 
 def require_schema(store: Store) -> None:
