@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 from starlette.applications import Starlette
 
-from isthmus.api import site
+from isthmus.api import figures, site
 from isthmus.api.access import Access
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
@@ -43,6 +43,7 @@ from isthmus.identity.roles import OWNER, definition
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import KeyRing, LocalAuthority, operator_signer
 from isthmus.machines import Machines, registration
+from isthmus.metrics import Metrics
 from isthmus.providers import Ground, registry
 from isthmus.providers.authorization import ASSIGNMENTS
 from isthmus.providers.resources import delete_group
@@ -132,6 +133,7 @@ class _Reach:
 
     loop: Loop
     wire: Wire
+    pacer: Pacer
     scanner: AwsScanner
     shell: AwsShell
 
@@ -157,7 +159,8 @@ def build(
     """
     footing = _open(settings, port)
     reach = _reach(footing.aws, environ)
-    core = _join(footing, reach, keep_days=settings.keep_days)
+    metrics = Metrics()
+    core = _join(footing, reach, metrics, keep_days=settings.keep_days)
     _first_start(core.engine, footing, accepts_new_keys=accepts_new_keys)
 
     def close() -> None:
@@ -169,7 +172,16 @@ def build(
         finally:
             footing.store.close()
 
-    health = Health(footing.store, lambda: core.work.is_running, {"keys": footing.say_keys})
+    figures.connect(
+        metrics,
+        figures.Figures(footing.store, core.work.backlog, time.time),
+        store=footing.store,
+        calls=reach.wire.calls,
+        throttles=reach.pacer.throttles,
+        refusals=core.refusals.counts,
+        key_ages=lambda: {ring.purpose: ring.age for ring in footing.rings},
+    )
+    health = Health(footing.store, lambda: core.work.is_running, metrics, {"keys": footing.say_keys})
     frame = Frame(public_url=footing.public_url, hosts=_hosts(footing.public_url, port), observe=health.observe)
     return Application(
         asgi=_face(footing, core, health=health, frame=frame, issuer_url=settings.issuer_url, close=close)
@@ -203,18 +215,20 @@ def _open(settings: Settings, port: int) -> _Footing:
 
 def _reach(issuer: Issuer, environ: Mapping[str, str]) -> _Reach:
     wire = Wire(environ=environ, clock=time.time)
-    sessions = Sessions(wire, AccountTokens(issuer), Pacer(time.monotonic), time.time)
-    return _Reach(loop=Loop(), wire=wire, scanner=AwsScanner(sessions), shell=AwsShell(sessions))
+    pacer = Pacer(time.monotonic)
+    sessions = Sessions(wire, AccountTokens(issuer), pacer, time.time)
+    return _Reach(loop=Loop(), wire=wire, pacer=pacer, scanner=AwsScanner(sessions), shell=AwsShell(sessions))
 
 
-def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
+def _join(footing: _Footing, reach: _Reach, metrics: Metrics, *, keep_days: float) -> _Core:
     later = _Later()
     engine, lookup = Engine(footing.store, later, clock=time.time, new_guid=new_guid), Lookup(footing.store)
     solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
     refusals = Refusals(footing.store, time.time)
     machines = Machines(engine=engine, refusals=refusals, tenant=footing.installation.tenant, public_url=footing.public_url)
     connectors = Connectors(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, solutions=solutions)
-    stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
+    observe = figures.note_scan(metrics)
+    stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, observe=observe)
     retention = Retention(engine=engine, keep_days=keep_days)
     joining = Onboarding(
         engine=engine,
@@ -234,6 +248,7 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
         timetables=[connectors.timetable(), *joining.timetables(), retention.timetable(), _rotation(footing.store, footing.rings)],
         clock=time.time,
         keep_days=keep_days,
+        around=figures.timed(metrics),
     )
     work.migrate()
     later.work = work

@@ -123,7 +123,7 @@ def test_into_postgresql(made: Path, tmp_path: Path, postgres: Postgres, databas
 
 def test_a_backup_of_a_moment_while_others_write(source: Settings, filled: Store, tmp_path: Path) -> None:
     """An operation and its scan are written together; the backup holds both or neither."""
-    stopped = threading.Event()
+    began, stopped = threading.Event(), threading.Event()
 
     def write() -> None:
         turn = 0
@@ -132,10 +132,12 @@ def test_a_backup_of_a_moment_while_others_write(source: Settings, filled: Store
             with filled.begin() as connection:
                 connection.execute(update(operations).values(kind=f"k{turn}"))
                 connection.execute(update(scans).values(account=f"k{turn}"))
+            began.set()
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
+        assert began.wait(60)
         for name in ("one", "two", "three"):
             back_up(source, tmp_path / name, None, ignore)
     finally:

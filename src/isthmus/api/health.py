@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy import Connection, text
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from isthmus.api.wire import Incoming, Reply
 from isthmus.arm.errors import ArmError
+from isthmus.metrics import Metrics
 from isthmus.store import Store
 
 
@@ -21,25 +23,19 @@ class Health:
     `working` says whether durable work has started. `conditions` are asked when the database answers: each says "ready" or what is wrong.
     """
 
-    def __init__(self, store: Store, working: Callable[[], bool], conditions: Mapping[str, Callable[[Connection], str]]) -> None:
+    def __init__(
+        self, store: Store, working: Callable[[], bool], metrics: Metrics, conditions: Mapping[str, Callable[[Connection], str]]
+    ) -> None:
         self._store = store
         self._working = working
         self._conditions = conditions
-        self.registry = CollectorRegistry()
-        self._requests = Counter("isthmus_http_requests", "Requests by method and status", ["method", "status"], registry=self.registry)
-        self._seconds = Histogram(
-            "isthmus_http_request_seconds",
-            "Time to answer a request",
-            ["method"],
-            registry=self.registry,
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-        )
+        self._metrics = metrics
 
     def observe(self, method: str, status: int, seconds: float) -> None:
         """Count one request."""
         known = method if method in ("GET", "PUT", "POST", "PATCH", "DELETE", "HEAD") else "other"
-        self._requests.labels(known, str(status)).inc()
-        self._seconds.labels(known).observe(seconds)
+        self._metrics.count("isthmus_http_requests_total", known, str(status))
+        self._metrics.time("isthmus_http_request_seconds", seconds, known)
 
     def alive(self, _incoming: Incoming) -> Reply:
         """200 while the process answers at all."""
@@ -60,5 +56,5 @@ class Health:
             return {"database": error.message}
 
     async def metrics(self, _request: Request) -> Response:
-        """Prometheus text."""
-        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
+        """Prometheus text. In a thread, since the database is asked."""
+        return Response(await run_in_threadpool(generate_latest, self._metrics.registry), media_type=CONTENT_TYPE_LATEST)

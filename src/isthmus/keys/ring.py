@@ -79,6 +79,11 @@ class KeyRing:
         return self._fresh().signer.kid
 
     @property
+    def age(self) -> float:
+        """Seconds since the key that signs was made."""
+        return (self._now() - self._current(self._fresh().records).created_at) / 1000
+
+    @property
     def version(self) -> tuple[int, int, int]:
         """Changes whenever the ring changes, by whichever process; for caches of what `records` says."""
         return self._folder.stamp(_RING)

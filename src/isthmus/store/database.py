@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.pool import QueuePool
 
 from isthmus.arm.errors import unavailable
 from isthmus.store import dialect
@@ -84,6 +87,25 @@ class Store:
         """A connection that sees one moment of the database, whoever writes meanwhile. For reading only."""
         with typed_outage(), dialect.snapshot(self.engine) as connection:
             yield connection
+
+    def watch(self, observe: Callable[[float], None]) -> None:
+        """Have the seconds of every statement told."""
+
+        def begin(*given: Any) -> None:
+            given[4].began = perf_counter()
+
+        def end(*given: Any) -> None:
+            observe(perf_counter() - given[4].began)
+
+        event.listen(self.engine, "before_cursor_execute", begin)
+        event.listen(self.engine, "after_cursor_execute", end)
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """Connections of the pool that are in use, and that are idle."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout(), pool.checkedin()
 
     def close(self) -> None:
         """Give all connections back."""

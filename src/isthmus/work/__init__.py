@@ -1,7 +1,8 @@
 """Durable jobs on DBOS: queues, timetables, recovery. Jobs are declared by their owners; this package knows only the store."""
 
+from isthmus.work.attempts import Around
 from isthmus.work.claims import alone
-from isthmus.work.jobs import Arguments, Job, JobRecord, Jobs, Queue, Timetable
+from isthmus.work.jobs import Arguments, Backlog, Job, JobRecord, Jobs, Queue, Timetable
 from isthmus.work.worker import Work
 
-__all__ = ["Arguments", "Job", "JobRecord", "Jobs", "Queue", "Timetable", "Work", "alone"]
+__all__ = ["Arguments", "Around", "Backlog", "Job", "JobRecord", "Jobs", "Queue", "Timetable", "Work", "alone"]
