@@ -57,6 +57,7 @@ from isthmus.solutions.onboard.report import inventory_items
 from isthmus.solutions.onboarding import Onboarding
 from isthmus.solutions.retention import Retention
 from isthmus.store import Store
+from isthmus.tracing import PARENT, Tracing, begin_tracing
 from isthmus.work import Arguments, Queue, Timetable, Work
 
 QUEUES = (
@@ -86,8 +87,9 @@ class Application:
 class _Later:
     """Jobs are declared with an engine that orders jobs; this is the knot."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracing: Tracing | None) -> None:
         self.work: Work | None = None
+        self._tracing = tracing
 
     def enqueue(
         self,
@@ -101,6 +103,8 @@ class _Later:
     ) -> None:
         """See `isthmus.work.Jobs`."""
         assert self.work is not None
+        if self._tracing is not None and (parent := self._tracing.parent):
+            arguments = {**arguments, PARENT: parent}
         self.work.enqueue(connection, job, workflow_id, arguments, delay_seconds=delay_seconds, partition=partition)
 
 
@@ -158,9 +162,10 @@ def build(
     Without a face it works, and serves health and metrics alone. `accepts_new_keys` lets it sign with other keys than the database knows.
     """
     footing = _open(settings, port)
-    reach = _reach(footing.aws, environ)
+    tracing = begin_tracing(environ)
+    reach = _reach(footing.aws, environ, tracing)
     metrics = Metrics()
-    core = _join(footing, reach, metrics, keep_days=settings.keep_days)
+    core = _join(footing, reach, metrics, settings, tracing)
     _first_start(core.engine, footing, accepts_new_keys=accepts_new_keys)
 
     def close() -> None:
@@ -171,6 +176,8 @@ def build(
             core.refusals.flush()
         finally:
             footing.store.close()
+            if tracing is not None:
+                tracing.close()
 
     figures.connect(
         metrics,
@@ -182,7 +189,7 @@ def build(
         key_ages=lambda: {ring.purpose: ring.age for ring in footing.rings},
     )
     health = Health(footing.store, lambda: core.work.is_running, metrics, {"keys": footing.say_keys})
-    frame = Frame(public_url=footing.public_url, hosts=_hosts(footing.public_url, port), observe=health.observe)
+    frame = Frame(public_url=footing.public_url, hosts=_hosts(footing.public_url, port), observe=health.observe, tracing=tracing)
     return Application(
         asgi=_face(footing, core, health=health, frame=frame, issuer_url=settings.issuer_url, close=close)
         if has_face
@@ -213,23 +220,23 @@ def _open(settings: Settings, port: int) -> _Footing:
     )
 
 
-def _reach(issuer: Issuer, environ: Mapping[str, str]) -> _Reach:
-    wire = Wire(environ=environ, clock=time.time)
+def _reach(issuer: Issuer, environ: Mapping[str, str], tracing: Tracing | None) -> _Reach:
+    wire = Wire(environ=environ, clock=time.time, trace=tracing.aws if tracing else None)
     pacer = Pacer(time.monotonic)
     sessions = Sessions(wire, AccountTokens(issuer), pacer, time.time)
     return _Reach(loop=Loop(), wire=wire, pacer=pacer, scanner=AwsScanner(sessions), shell=AwsShell(sessions))
 
 
-def _join(footing: _Footing, reach: _Reach, metrics: Metrics, *, keep_days: float) -> _Core:
-    later = _Later()
+def _join(footing: _Footing, reach: _Reach, metrics: Metrics, settings: Settings, tracing: Tracing | None) -> _Core:
+    later = _Later(tracing)
     engine, lookup = Engine(footing.store, later, clock=time.time, new_guid=new_guid), Lookup(footing.store)
     solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
     refusals = Refusals(footing.store, time.time)
     machines = Machines(engine=engine, refusals=refusals, tenant=footing.installation.tenant, public_url=footing.public_url)
     connectors = Connectors(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, solutions=solutions)
-    observe = figures.note_scan(metrics)
+    observe = figures.note_scan(metrics, tracing)
     stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, observe=observe)
-    retention = Retention(engine=engine, keep_days=keep_days)
+    retention = Retention(engine=engine, keep_days=settings.keep_days)
     joining = Onboarding(
         engine=engine,
         lookup=lookup,
@@ -238,6 +245,7 @@ def _join(footing: _Footing, reach: _Reach, metrics: Metrics, *, keep_days: floa
         loop=reach.loop,
         machines=machines,
         ca=footing.authority.ca_pem.decode(),
+        keep_event_days=settings.keep_event_days,
     )
     engine.arrivals = {registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid)}
     engine.removals = _together(connectors.removals, stock.removals, joining.removals)
@@ -247,8 +255,8 @@ def _join(footing: _Footing, reach: _Reach, metrics: Metrics, *, keep_days: floa
         queues=QUEUES,
         timetables=[connectors.timetable(), *joining.timetables(), retention.timetable(), _rotation(footing.store, footing.rings)],
         clock=time.time,
-        keep_days=keep_days,
-        around=figures.timed(metrics),
+        keep_days=settings.keep_days,
+        around=figures.timed(metrics, tracing),
     )
     work.migrate()
     later.work = work
@@ -270,6 +278,7 @@ def _face(footing: _Footing, core: _Core, *, health: Health, frame: Frame, issue
             ledger=lambda solution: inventory_items(store, solution),
         )
     )
+    frame.types = table.rows
     return site.build(
         arm=Arm(registry=table, engine=core.engine, lookup=core.lookup, access=access, tenant=tenant, new_guid=new_guid),
         directory=_directory(footing, core.engine, core.refusals),

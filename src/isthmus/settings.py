@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     keep_days: Annotated[float, Field(gt=0)] = Field(
         default=7.0, description="Days for which finished jobs, operations and scans are kept; of each solution the newest 50 scans stay."
     )
+    keep_event_days: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Days for which the history of instances, and instances that were removed, are kept."
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from platform import python_version
 from time import perf_counter
@@ -16,6 +16,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.metrics import Metrics, Sample
 from isthmus.store import Store
 from isthmus.store.tables import audit_records, instances, operations, registrations, resources, scopes
+from isthmus.tracing import PARENT, Tracing
 from isthmus.work import Around, Backlog
 
 _FRESH = 10.0
@@ -106,14 +107,16 @@ def connect(
     metrics.ask(read)
 
 
-def timed(metrics: Metrics) -> Around:
-    """What measures every attempt of a job."""
+def timed(metrics: Metrics, tracing: Tracing | None) -> Around:
+    """What measures every attempt of a job, and traces it below the request that ordered it."""
 
     @contextmanager
-    def around(job: str, _arguments: Mapping[str, Any]) -> Iterator[None]:
+    def around(job: str, arguments: Mapping[str, Any]) -> Iterator[None]:
         began, outcome = perf_counter(), "failed"
+        parent = str(arguments.get(PARENT, ""))
         try:
-            yield
+            with nullcontext() if tracing is None else tracing.span(job, "CONSUMER", {"isthmus.job": job}, parent=parent):
+                yield
             outcome = "succeeded"
         finally:
             metrics.count("isthmus_job_attempts_total", job, outcome)
@@ -122,11 +125,13 @@ def timed(metrics: Metrics) -> Around:
     return around
 
 
-def note_scan(metrics: Metrics) -> Callable[[str, float, Mapping[str, int]], None]:
-    """What counts every scan that ended."""
+def note_scan(metrics: Metrics, tracing: Tracing | None) -> Callable[[str, float, Mapping[str, int]], None]:
+    """What counts every scan that ended, and says so on the span of its job."""
 
     def note(status: str, seconds: float, outcomes: Mapping[str, int]) -> None:
         metrics.time("isthmus_scan_seconds", seconds, status)
+        if tracing is not None:
+            tracing.note({"isthmus.scan.status": status, **{f"isthmus.scan.scopes.{name}": count for name, count in outcomes.items()}})
         for outcome, count in outcomes.items():
             metrics.count("isthmus_scan_scopes_total", outcome, by=count)
 
