@@ -9,7 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from isthmus.cli import audit, client, connector, container, inventory, issuer, machine, operation, role, solution
+from isthmus.cli import audit, client, connector, container, database, inventory, issuer, machine, operation, role, solution
+from isthmus.cli.backup import backup, restore
 from isthmus.cli.login import login, logout
 from isthmus.cli.scan import scan
 from isthmus.cli.serve import serve
@@ -57,6 +58,8 @@ for name, function in (
     ("logout", logout),
     ("scan", scan),
     ("settings", settings),
+    ("backup", backup),
+    ("restore", restore),
     ("version", version),
 ):
     verb(app, name)(function)
@@ -73,6 +76,7 @@ for noun, commands in (
     ("subscription", container.subscriptions),
     ("group", container.groups),
     ("audit", audit.app),
+    ("db", database.app),
 ):
     app.add_typer(commands, name=noun)
 

@@ -21,6 +21,7 @@ from isthmus.arm.types import Registry, ResourceType
 from isthmus.cli.program import app
 from isthmus.clouds.aws.catalog import TYPES
 from isthmus.engine import Engine, Lookup
+from isthmus.metrics import METRICS, PROCESS
 from isthmus.providers import Ground, registry
 from isthmus.settings import Settings
 from isthmus.solutions import inventory, onboarding
@@ -50,7 +51,13 @@ _HEAD = "<!-- Written by `make reference` from the source. Do not edit. -->\n"
 
 def pages() -> dict[str, str]:
     """Every page by its file name."""
-    return {"settings.md": settings_page(), "cli.md": commands_page(), "errors.md": errors_page(), "types.md": types_page()}
+    return {
+        "settings.md": settings_page(),
+        "cli.md": commands_page(),
+        "errors.md": errors_page(),
+        "types.md": types_page(),
+        "metrics.md": metrics_page(),
+    }
 
 
 def settings_page() -> str:
@@ -62,7 +69,8 @@ def settings_page() -> str:
     intro = (
         "Environment variables of `isthmus serve`. AWS is reached by AWS's own variables (`AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`).\n"
         "The command line also knows `ISTHMUS_URL`, `ISTHMUS_SUBSCRIPTION_ID`, `ISTHMUS_CLIENT_ID`, `ISTHMUS_CLIENT_SECRET`,\n"
-        "`ISTHMUS_FEDERATED_TOKEN_FILE` and `REQUESTS_CA_BUNDLE`.\n"
+        "`ISTHMUS_FEDERATED_TOKEN_FILE`, `REQUESTS_CA_BUNDLE` and, for `isthmus db copy`,\n"
+        "`ISTHMUS_TARGET_DATABASE_URL`.\n"
     )
     return f"{_HEAD}\n# Settings\n\n{intro}\n{_table(('Variable', 'Default', 'Meaning'), rows)}"
 
@@ -137,6 +145,28 @@ def types_page() -> str:
         f"{_HEAD}\n# Types\n\n## Resource types\n\n{_table(('Type', 'Lies in', 'Verbs', 'api-versions'), rows)}"
         f"\n## AWS types\n\nProjections are `Microsoft.AwsConnector/<type>`, api-versions {_versions(projected)}.\n\n"
         f"{_table(('Type', 'CloudFormation', 'Service key', 'Operations'), aws)}"
+    )
+
+
+def metrics_page() -> str:
+    """Every metric that `/metrics` may show."""
+
+    def rows(*, whole: bool) -> list[tuple[str, ...]]:
+        chosen = [one for one in METRICS if one.whole is whole]
+        return [(f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help) for one in chosen]
+
+    head = ("Name", "Kind", "Labels", "Meaning")
+    process: list[tuple[str, ...]] = [
+        (f"`{name}`", "counter" if name.endswith("_total") else "gauge", "", text) for name, text in PROCESS.items()
+    ]
+    intro = (
+        "`GET /metrics` of every process, in Prometheus' text format; durations in seconds, sizes in bytes. Histograms have `_bucket`,\n"
+        "`_sum` and `_count`. A dashboard for Grafana lies in `deploy/grafana/isthmus.json`.\n"
+    )
+    whole = "Read from the shared database, at most every ten seconds: every process says the same, so take the maximum over processes.\n"
+    return (
+        f"{_HEAD}\n# Metrics\n\n{intro}\n## Of one process\n\nSum them over processes; the scraper's `instance` label tells them apart.\n\n"
+        f"{_table(head, rows(whole=False) + process)}\n## Of the installation\n\n{whole}\n{_table(head, rows(whole=True))}"
     )
 
 
