@@ -79,7 +79,7 @@ class LocalAuthority:
     def expiries(self) -> tuple[Expiry, ...]:
         """When the root and, once there is one, the server's certificate end."""
         found = [Expiry(file=_CA, is_root=True, ends_at=_end_of(self._root))]
-        served = self._folder.read(SERVER)
+        served = self._own.read(SERVER)
         if served is not None:
             found.append(Expiry(file=SERVER, is_root=False, ends_at=_end_of(x509.load_pem_x509_certificates(served)[0])))
         return tuple(found)
