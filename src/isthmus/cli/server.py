@@ -21,7 +21,7 @@ import structlog
 import typer
 import uvicorn
 
-from isthmus import app, client
+from isthmus import __version__, app, client
 from isthmus.arm.errors import ArmError
 from isthmus.cli import logs
 from isthmus.cli.output import console
@@ -65,6 +65,7 @@ def run(settings: Settings, *, exact_port: bool, log_file: Path | None) -> None:
             ca=str(built.authority.ca_path),
             issuer=settings.issuer_url,
             subscription=built.installation.subscription,
+            version=__version__,
         )
         with stop.ends(server):
             announcing = threading.Thread(target=_announce, args=(server, built, note, data, settings.port not in (0, port)), daemon=True)

@@ -124,6 +124,11 @@ class Client:
                 return
             page = self._call("GET", self._own(following), "").body
 
+    def status(self, answer: Answer) -> Mapping[str, Any]:
+        """The status document of the operation that an answer started, asked once; empty when it started none."""
+        found = self.get(self._own(answer.poll)) if answer.is_status else None
+        return found if isinstance(found, dict) else {}
+
     def wait(self, answer: Answer, tell: Tell | None = None, *, pause: float | None = None) -> Any:
         """Follow an operation to its end and answer what it made; at once when the answer started none.
 

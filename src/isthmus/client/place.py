@@ -28,13 +28,14 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note:
-    """What `<data>/server.json` says about the server that runs on a data folder. Nothing in it is secret."""
+    """What `<data>/server.json` says about the server that runs on a data folder. Nothing in it is secret; old ones have no version."""
 
     url: str
     pid: int
     ca: str
     issuer: str
     subscription: str
+    version: str = ""
 
     def write(self, data: Path) -> None:
         """Leave the note, replacing an older one."""
@@ -55,7 +56,7 @@ def read_note(data: Path) -> Note | None:
     try:
         found = json.loads((data / _NOTE).read_text())
         texts = {name: str(found[name]) for name in ("url", "ca", "issuer", "subscription")}
-        return Note(pid=int(found["pid"]), **texts)
+        return Note(pid=int(found["pid"]), version=str(found.get("version") or ""), **texts)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

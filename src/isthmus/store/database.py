@@ -29,7 +29,7 @@ def typed_outage() -> Iterator[None]:
         raise
 
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Store:
@@ -42,7 +42,7 @@ class Store:
     def migrate(self) -> None:
         """Bring the schema to this program's version. Safe to repeat; several processes may call it at once on PostgreSQL."""
         config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.set_main_option("script_location", str(MIGRATIONS))
         with self.begin() as connection:
             dialect.lock_name(connection, "isthmus-migrations")
             config.attributes["connection"] = connection
