@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli.nouns import new_app, rows_of
 from isthmus.cli.formats import Column
+from isthmus.cli.nouns import new_app, rows_of
 from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
 

@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _EXPECTED = (ArmError, OSError, ValueError, LookupError, TypeError, AttributeError, httpx.InvalidURL)
 
 Ask = Callable[[Session, dict[str, Any]], Iterable[str]]
-Completer = Callable[[typer.Context, str], list[str]]
+Completer = Callable[..., list[str]]
 
 
 class Shell(StrEnum):

@@ -124,7 +124,10 @@ def _yaml_escape(point: int) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """The dumper in Python: libyaml's is faster but escapes all beyond the basic plane. Writes every value where it stands, and quotes whatever holds a character that does not print, so that it can be escaped."""
+    """Writes every value where it stands, and quotes whatever holds a character that does not print, so that it can be escaped.
+
+    libyaml's dumper would be faster, but it escapes everything beyond the basic plane.
+    """
 
     def ignore_aliases(self, _data: object) -> bool:
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import typer
@@ -38,14 +39,14 @@ FORMATS: Mapping[str, str] = {
     ),
 }
 _NESTED = (
-    "In tsv and csv a single resource is one row, null is empty, truth values are true and false, and values that are objects or lists are "
-    "compact JSON."
+    "In tsv and csv a single resource is one row, null is empty, truth values are true and false, and values that are objects or "
+    "lists are compact JSON."
 )
 WATCHING = (
-    "With --watch a command looks again every --interval seconds. On a terminal the table changes in its place; elsewhere what is new or "
-    "different is appended: rows with the time before them in a table, rows alone in tsv and csv, one document per change in json (a line "
-    "each) and yaml. A server that does not answer for a while, as during a restart, is waited for. It ends by itself where there is an end, "
-    "otherwise with Ctrl-C."
+    "With --watch a command looks again every --interval seconds. On a terminal the table changes in its place; elsewhere what is new "
+    "or different is appended: rows with the time before them in a table, rows alone in tsv and csv, one document per change in json "
+    "(a line each) and yaml. A server that does not answer for a while, as during a restart, is waited for. It ends by itself where "
+    "there is an end, otherwise with Ctrl-C."
 )
 
 
@@ -145,13 +146,13 @@ def _entries(command: Any, without: set[str]) -> Iterator[Entry]:
         if option.param_type_name != "option" or option.opts[0] in without or option.opts[0] == "--help":
             continue
         names = ", ".join((*option.opts, *option.secondary_opts))
-        takes = "" if option.is_flag else f" {_metavar(option)}"
+        takes = "" if option.is_flag or option.type_descriptor.annotation is bool else f" {_metavar(option)}"
         yield Entry(written=f"{names}{takes}", meaning=_meaning(option))
 
 
 def _metavar(option: Any) -> str:
-    choices = getattr(option.type, "choices", None)
-    return "|".join(str(getattr(choice, "value", choice)) for choice in choices) if choices else str(option.name).upper().replace("_", "-")
+    kind = option.type_descriptor.annotation
+    return "|".join(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else str(option.name).upper().replace("_", "-")
 
 
 def _meaning(parameter: Any) -> str:

@@ -44,8 +44,8 @@ def _program(found: list[Page]) -> str:
     lines = [*_head("isthmus", "AWS estates on an Azure-style control plane")]
     lines += [".SH SYNOPSIS", ".B isthmus", "[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]", ".SH DESCRIPTION"]
     lines += _paragraphs(
-        "Isthmus joins AWS estates to an Azure-style control plane. One server (isthmus serve) keeps the state; every other command talks to "
-        "it over HTTPS: to the one that runs on the data folder, or to the one that --url names.",
+        "Isthmus joins AWS estates to an Azure-style control plane. One server (isthmus serve) keeps the state; every other command "
+        "talks to it over HTTPS: to the one that runs on the data folder, or to the one that --url names.",
         "The owner of the data folder needs no sign-in. Others sign in with a link (isthmus login) or as a client of the environment.",
         "Every command tells with --help what it takes, and shows examples. isthmus doctor tells what is wrong with an installation.",
     )

@@ -113,8 +113,8 @@ def verb(
 ) -> Callable[[Callable[Concatenate[Session, P], None]], Any]:
     """Register a function as a command. It gets a Session first; the options of every command are added, errors become one line.
 
-    `examples` are command lines (without `isthmus`) and what each does: help, reference and manual show them. `help` replaces the docstring,
-    `complete` gives completers by parameter, `codes` what exit codes mean here besides 0, 1 for what failed, 2 for wrong usage and 130,
+    `examples` are command lines (without `isthmus`) and what each does: help, reference and manual show them. `help` replaces the
+    docstring, `complete` gives completers by parameter, `codes` what exit codes mean here where that is not what they mean everywhere,
     `environment` what variables mean to this command besides those of every command.
     """
     settings = {"allow_extra_args": True, "ignore_unknown_options": True} if more_arguments else None

@@ -21,7 +21,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One check: its name, how it ended, what was seen (no secret is in it), and a sentence that says what to do where there is something."""
+    """One check: its name, how it ended, what was seen (no secret is in it), and what to do where there is something."""
 
     check: str
     result: Result

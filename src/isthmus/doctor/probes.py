@@ -52,7 +52,7 @@ class Fetch(Protocol):
 def fetch(url: str, *, also: Sequence[Path] = (), only: Path | None = None, by_proxy: bool = False) -> Reply | Silence:
     """GET a URL, following nothing.
 
-    The public authorities are trusted, `also` those of some files, or instead `only` those of one. `by_proxy` obeys HTTPS_PROXY and its kin.
+    The public authorities are trusted, `also` those of some files, or instead `only` those of one. `by_proxy` obeys HTTPS_PROXY.
     """
     asked = time.time()
     try:
