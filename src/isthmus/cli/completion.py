@@ -51,7 +51,7 @@ def offering(ask: Ask) -> Completer:
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         found = _within(_budget(), lambda: islice(ask(session_from(_given(ctx)), ctx.params), _MOST))
-        return [name for name in dict.fromkeys(found) if name.lower().startswith(incomplete.lower()) and _NAME.fullmatch(name)]
+        return [name for name in dict.fromkeys(found) if name.startswith(incomplete) and _NAME.fullmatch(name)]
 
     return complete
 

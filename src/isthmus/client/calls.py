@@ -9,7 +9,9 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -219,8 +221,21 @@ def http_client(base_url: str, *, transport: httpx.BaseTransport | None, verify:
     local = host == "localhost" or host.startswith("127.") or host == "::1"
     if transport is None and urlsplit(base_url).scheme != "https":
         raise ArmError("InsecureUrl", f"'{base_url}' is not an https URL; tokens travel encrypted only. Use https.", target="url")
+    return httpx.Client(
+        base_url=base_url,
+        transport=transport,
+        verify=_trust(tuple((file, _stamp(file)) for file in verify)) if transport is None else False,
+        timeout=httpx.Timeout(timeout, connect=10.0),
+        follow_redirects=False,
+        trust_env=not local,
+    )
+
+
+@cache
+def _trust(files: tuple[tuple[Path, int], ...]) -> ssl.SSLContext:
+    """The system's CAs and those of some files. Kept while the files stay as they are: reading hundreds of certificates takes a while."""
     context = ssl.create_default_context()
-    for file in verify if transport is None else ():
+    for file, _ in files:
         try:
             context.load_verify_locations(file)
         except (OSError, ssl.SSLError) as error:
@@ -229,14 +244,14 @@ def http_client(base_url: str, *, transport: httpx.BaseTransport | None, verify:
                 f"The CA file '{file}' cannot be read: {error}. Name another with REQUESTS_CA_BUNDLE.",
                 target="ca",
             ) from error
-    return httpx.Client(
-        base_url=base_url,
-        transport=transport,
-        verify=context,
-        timeout=httpx.Timeout(timeout, connect=10.0),
-        follow_redirects=False,
-        trust_env=not local,
-    )
+    return context
+
+
+def _stamp(file: Path) -> int:
+    """Changes when the file is replaced; 0 when there is none."""
+    with suppress(OSError):
+        return file.stat().st_mtime_ns
+    return 0
 
 
 def version_for(path: str) -> str:
