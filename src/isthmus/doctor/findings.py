@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-# Whatever stands between `://` and `@` may be a password.
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
+# Whatever stands between `://` and the last `@` of a word may be a password.
+_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]+(?=@)")
 
 
 class Result(StrEnum):

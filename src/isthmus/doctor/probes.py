@@ -63,7 +63,7 @@ def fetch(url: str, *, also: Sequence[Path] = (), only: Path | None = None, by_p
             answer = client.get(url)
     except httpx.TimeoutException:
         return Silence(why="timeout", detail=f"no answer within {_SECONDS:.0f} seconds")
-    except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
+    except (httpx.TransportError, httpx.InvalidURL, OSError, UnicodeError) as error:
         return _silence(error)
     headers = {name.lower(): value for name, value in answer.headers.items()}
     return Reply(status=answer.status_code, headers=headers, body=answer.content[:_LARGEST], asked=asked, came=time.time())
@@ -81,7 +81,7 @@ def resolve(host: str) -> Sequence[str]:
     """Addresses of a name; none when it has none."""
     try:
         return sorted({str(found[4][0]) for found in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)})
-    except OSError:
+    except (OSError, UnicodeError):
         return ()
 
 
