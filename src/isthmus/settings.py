@@ -14,7 +14,7 @@ _GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 class Settings(BaseSettings):
     """What an operator can set. AWS is reached by AWS's own settings (AWS_ENDPOINT_URL, AWS_CA_BUNDLE), which are not repeated here."""
 
-    model_config = SettingsConfigDict(env_prefix="ISTHMUS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ISTHMUS_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     data: Path = Field(default=Path("~/.local/share/isthmus"), description="Folder for the database and the keys.")
     database_url: str = Field(

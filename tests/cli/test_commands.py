@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.conftest import Cli
 
@@ -42,6 +43,28 @@ def test_a_connector_is_created_listed_shown_and_deleted(cli: Cli) -> None:
     deleted = cli("connector", "delete", name, "--yes")
     assert (deleted.code, "Deleted" in deleted.err) == (0, True)
     assert cli("connector", "show", name).code == 1
+
+
+def test_names_like_the_wrong_one_are_suggested(cli: Cli, connector: str) -> None:
+    near = cli("connector", "show", f"{connector[:-1]}-")
+    assert (near.code, f"Did you mean '{connector}'" in near.err) == (1, True), near.err
+    assert "'ec2Vpcs'" in cli("inventory", "list", "--type", "ec2Vpc").err
+    assert "'connector'" in cli("conector", "list").err
+    assert "--account" in cli("connector", "create", "--acount", "1").err
+
+
+def test_a_resource_in_every_format(cli: Cli, connector: str) -> None:
+    shown = cli.json("connector", "show", connector)
+    row = [connector, shown["properties"]["awsCloudProfile"]["accountId"], f"g-{connector}", "eastus"]
+    row += [shown["properties"]["connectorPrimaryIdentifier"]]
+    assert cli("connector", "show", connector, "-o", "tsv").out.rstrip("\n").split("\t") == row
+    assert cli("connector", "list", "-o", "csv").out.splitlines()[0] == "NAME,ACCOUNT,GROUP,LOCATION,IDENTIFIER"
+    assert ",".join(row) in cli("connector", "list", "-o", "csv").out.splitlines()
+    assert yaml.safe_load(cli("connector", "show", connector, "-o", "yaml").out) == shown
+    template = cli("connector", "template", connector, "--solution", "inventory", "-o", "yaml").out
+    assert yaml.safe_load(template) == cli.json("connector", "template", connector, "--solution", "inventory")
+    assert cli("version", "-o", "tsv").out.count("\t") == 1
+    assert cli("issuer", "export", str(cli.home / "issuer"), "-o", "csv").out.splitlines()[0] == "issuer,files"
 
 
 def test_a_refused_connector_leaves_no_group_behind(cli: Cli, connector: str) -> None:

@@ -14,16 +14,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import typer
 import yaml
 from rich.console import Console
 
 from isthmus.arm.errors import ArmError
+from isthmus.cli import operation
 from isthmus.cli import watch as watching
 from isthmus.cli.formats import Output
 from isthmus.cli.session import Session
 from isthmus.cli.watch import Sight, list_of, present
-from tests.cli.conftest import Cli
+from isthmus.client import Client, Place
+from tests.cli.conftest import Cli, await_note, start
 
 COLUMNS = {"NAME": "name", "STATE": "state"}
 AWAY = ArmError("ServerNotReachable", "Gone.", status=503)
@@ -135,6 +139,40 @@ def test_a_terminal_is_drawn_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
 
+def operations(*seen: dict[str, Any]) -> Session:
+    """A session whose server shows one state of an operation after another."""
+    left = list(seen)
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/subscriptions":
+            return httpx.Response(200, json={"value": [{"subscriptionId": "s", "displayName": "S"}]})
+        found = {"name": "1", "properties": {"startTime": "2026", "kind": "sync", **left.pop(0)}}
+        is_list = request.url.path.endswith("/longRunningOperations")
+        return httpx.Response(200, json={"value": [found]} if is_list else found)
+
+    session = Session(output=Output.TSV, sleep=Naps(20))
+    session.place = Place(url="https://arm.test")
+    session.client = Client("https://arm.test", lambda: "t", transport=httpx.MockTransport(respond))
+    return session
+
+
+RUNNING, DONE = {"status": "Running"}, {"status": "Succeeded", "endTime": "2027"}
+
+
+def test_an_operation_is_watched_until_it_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    operation.show(operations(RUNNING, RUNNING, DONE), "1", watch=True)
+    assert [line.split("\t")[2] for line in capsys.readouterr().out.splitlines()] == ["Running", "Succeeded"]
+    with pytest.raises(typer.Exit) as ended:
+        operation.show(operations(RUNNING, {"status": "Failed", "endTime": "2027"}), "1", watch=True)
+    assert ended.value.exit_code == 1
+
+
+def test_running_operations_are_watched_until_none_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    operation.listing(operations(RUNNING, DONE), running=True, watch=True)
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), "gone: 1" in err) == (1, True)
+
+
 def command(data: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "isthmus", "--data", str(data), *arguments]
 
@@ -197,3 +235,28 @@ def test_a_new_connector_appears_in_a_watch(cli: Cli, watched: subprocess.Popen[
     assert f"{name}\t" in read_until(lambda: out.readline(), name)
     watched.send_signal(signal.SIGINT)
     assert watched.wait(timeout=30) == 130
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_watch_outlives_a_restart_on_another_port(tmp_path: Path, environ: dict[str, str]) -> None:
+    data, log = tmp_path / "data", str(tmp_path / "log")
+    servers = [start(data, "--port", "0", "--log-file", log)]
+    try:
+        first = await_note(servers[0], data)
+        machines = command(data, "machine", "list", "--watch", "--interval", "0.1")
+        watcher = subprocess.Popen(machines, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        said: Any = watcher.stderr
+        read_until(lambda: said.readline(), "Nothing found")
+        servers[0].send_signal(signal.SIGTERM)
+        assert servers[0].wait(timeout=60) == 0
+        read_until(lambda: said.readline(), "does not answer")
+        servers.append(start(data, "--port", "0", "--log-file", log))
+        assert await_note(servers[1], data) != first
+        assert "answers again" in read_until(lambda: said.readline(), "answers again")
+        watcher.send_signal(signal.SIGINT)
+        assert watcher.wait(timeout=30) == 130
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()

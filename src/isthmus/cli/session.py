@@ -185,7 +185,7 @@ def session_of(ctx: typer.Context, mine: dict[str, Any]) -> Session:
 
 def session_from(given: Mapping[str, Any], *, arguments: tuple[str, ...] = ()) -> Session:
     """A session of options by their names."""
-    data = given.get("data") or settings_in_effect().data
+    data = given.get("data") or Settings.model_fields["data"].default
     return Session(
         output=given.get("output") or Output.TABLE,
         asked_subscription=given.get("subscription") or "",
