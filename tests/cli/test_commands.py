@@ -48,7 +48,7 @@ def test_a_connector_is_created_listed_shown_and_deleted(cli: Cli) -> None:
 def test_names_like_the_wrong_one_are_suggested(cli: Cli, connector: str) -> None:
     near = cli("connector", "show", f"{connector[:-1]}-")
     assert (near.code, f"Did you mean '{connector}'" in near.err) == (1, True), near.err
-    assert "'ec2Vpcs'" in cli("inventory", "list", "--type", "ec2Vpc").err
+    assert "'ec2VPCs'" in cli("inventory", "list", "--type", "ec2VPC").err
     assert "'connector'" in cli("conector", "list").err
     assert "--account" in cli("connector", "create", "--acount", "1").err
 

@@ -63,7 +63,7 @@ def test_names_come_from_the_server(served: Path, tmp_path: Path, connector: str
     assert connector in complete(["isthmus", "solution", "list", "--connector", "complete-"], environ)
     assert connector in complete(["isthmus", "machine", "list", "--group", "complete-"], environ)
     assert complete(["isthmus", "solution", "show", "--connector", connector, ""], environ) == ["inventory"]
-    assert "ec2Vpcs" in complete(["isthmus", "inventory", "list", "--type", "ec2V"], environ)
+    assert "ec2VPCs" in complete(["isthmus", "inventory", "list", "--type", "ec2V"], environ)
     assert complete(["isthmus", "solution", "show", ""], environ) == []
     by_option = environment(tmp_path, tmp_path)
     assert connector in complete(["isthmus", "--data", str(served), "connector", "show", "complete-"], by_option)

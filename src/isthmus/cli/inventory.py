@@ -64,7 +64,7 @@ def types(
     app,
     "list",
     examples={
-        "inventory list --type ec2Vpcs --account 123456789012": "One type of one account",
+        "inventory list --type ec2VPCs --account 123456789012": "One type of one account",
         "inventory list --tag team=core --output csv": "What a team has, for a spreadsheet",
     },
 )
@@ -83,7 +83,7 @@ def listing(
 @verb(
     app,
     "show",
-    examples={"inventory show vpc-0abc12de --type ec2Vpcs --account 123456789012": "See one resource as AWS described it"},
+    examples={"inventory show vpc-0abc12de --type ec2VPCs --account 123456789012": "See one resource as AWS described it"},
     complete={"name": resources_known},
 )
 def show(
