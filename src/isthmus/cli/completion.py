@@ -20,7 +20,7 @@ import typer
 from typer._completion_shared import get_completion_script
 
 from isthmus.arm.errors import ArmError
-from isthmus.cli.session import Session, session_from
+from isthmus.cli.session import Session, session_from, written
 
 BUDGET = 0.3
 VARIABLE = "ISTHMUS_COMPLETION_SECONDS"
@@ -50,7 +50,10 @@ def offering(ask: Ask) -> Completer:
     """A completer that asks the server. `ask` is given a session and the options and arguments so far."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
-        found = _within(_budget(), lambda: islice(ask(session_from(_given(ctx)), ctx.params), _MOST))
+        found: list[str] = []
+        with suppress(*_EXPECTED):
+            session = _session(ctx)
+            found = _within(_budget(), lambda: islice(ask(session, ctx.params), _MOST))
         return [name for name in dict.fromkeys(found) if name.startswith(incomplete) and _NAME.fullmatch(name)]
 
     return complete
@@ -75,9 +78,13 @@ def fixed(*names: str) -> Completer:
     return complete
 
 
-def _given(ctx: typer.Context) -> dict[str, Any]:
-    """The options before the command and after it; those after it win."""
-    return {**ctx.find_root().params, **{name: value for name, value in ctx.params.items() if value not in (None, "", False)}}
+def _session(ctx: typer.Context) -> Session:
+    """A session of the options before the command and after it, ready to ask: libraries and certificates are loaded before time counts."""
+    session = session_from({**ctx.find_root().params, **written(ctx, ctx.params)})
+    if session.place.subscription and not session.asked_subscription:
+        session.subscription = session.place.subscription
+    assert session.client
+    return session
 
 
 def _within(seconds: float, ask: Callable[[], Iterable[str]]) -> list[str]:

@@ -224,6 +224,8 @@ def collection(session: Session, noun: Noun, group: str = "") -> str:
 
 def find(session: Session, noun: Noun, name: str, group: str = "") -> str:
     """The id behind a name: a full id as it is, a name within a group, or the only one of that name in the subscription."""
+    if not name.strip():  # The variable of a script that is not set must not mean the only one there is.
+        raise ArmError("NameNotGiven", f"The name of the {noun.word} is empty. List them with 'isthmus {noun.word} list'.", target="name")
     if name.startswith("/"):
         return str(parse_resource(name))
     if group:
@@ -254,6 +256,8 @@ def hosted(session: Session, noun: Noun, name: str, connector: str) -> str:
     """The id of something that a connector has: a full id, or a name with its connector."""
     if name.startswith("/"):
         return str(parse_resource(name))
+    if not name.strip():
+        raise ArmError("NameNotGiven", f"The name of the {noun.word} is empty.", target="name")
     if not connector:
         raise ArmError("ConnectorNotNamed", f"Say of which connector '{name}' is a {noun.word}: --connector NAME.", target="connector")
     return str(parse_resource(f"{find(session, CONNECTOR, connector)}/providers/{noun.type}/{name}"))

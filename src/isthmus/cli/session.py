@@ -179,8 +179,13 @@ def _epilog(examples: Mapping[str, str]) -> str:
 
 def session_of(ctx: typer.Context, mine: dict[str, Any]) -> Session:
     """The session from the options before and after the command; those after it win."""
-    given = {**(ctx.find_root().obj or {}), **{option: value for option, value in mine.items() if value not in (None, False)}}
-    return session_from(given, arguments=tuple(ctx.args))
+    return session_from({**(ctx.find_root().obj or {}), **written(ctx, mine)}, arguments=tuple(ctx.args))
+
+
+def written(ctx: typer.Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that stand in the line itself: what the environment says counts less than an option before the command."""
+    sources = {option: ctx.get_parameter_source(option) for option in given}
+    return {option: value for option, value in given.items() if (source := sources[option]) is not None and source.name == "COMMANDLINE"}
 
 
 def session_from(given: Mapping[str, Any], *, arguments: tuple[str, ...] = ()) -> Session:
