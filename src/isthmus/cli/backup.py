@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from isthmus.arm.errors import ArmError
-from isthmus.cli.output import Output, print_json
+from isthmus.cli.formats import Output
+from isthmus.cli.output import print_item
 from isthmus.cli.session import Session, settings_in_effect
 
 _PASSPHRASE_FILE = typer.Option("--passphrase-file", help="File with the passphrase that the keys are sealed with. Unset: asked for.")
@@ -32,8 +33,8 @@ def backup(
     settings = settings_in_effect().model_copy(update={"data": session.data})
     with session.progress("Backing up") as progress:
         made = import_module("isthmus.transfer").back_up(settings, file.expanduser().absolute(), passphrase, progress.say)
-    if session.output is Output.JSON:
-        print_json(made)
+    if session.output is not Output.TABLE:
+        print_item(made, session.output)
     sealed = "The keys are in it, sealed: without the passphrase they are lost." if made["keys"] else "The keys are not in it."
     session.say(f"Wrote {made['file']}: {made['rows']} rows, {made['bytes']} bytes. {sealed}")
 
@@ -50,8 +51,8 @@ def restore(
     passphrase = _passphrase(passphrase_file, confirm=False) if transfer.has_keys(archive) else ""
     with session.progress("Restoring") as progress:
         came = transfer.restore(settings, archive, passphrase, progress.say)
-    if session.output is Output.JSON:
-        print_json(came)
+    if session.output is not Output.TABLE:
+        print_item(came, session.output)
     session.say(f"Restored {came['rows']} rows to {came['database']}. Start the server with 'isthmus serve'.")
     if came["newKeys"]:
         session.say("The archive holds no keys: new ones are made. Publish the issuer's documents again and give clients the new CA.")

@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 import typer
 
 from isthmus.arm.errors import ArmError
+from isthmus.cli.formats import Output
 from isthmus.cli.nouns import new_app
-from isthmus.cli.output import Output, print_json
+from isthmus.cli.output import print_item
 from isthmus.cli.session import Session, settings_in_effect, verb
 
 app = new_app("The database as a whole.")
@@ -19,7 +20,15 @@ app = new_app("The database as a whole.")
 TARGET = "ISTHMUS_TARGET_DATABASE_URL"
 
 
-@verb(app, "copy")
+@verb(
+    app,
+    "copy",
+    examples={
+        "db copy --to postgresql://isthmus@db.example.org/isthmus": "To an empty PostgreSQL database",
+        "db copy": f"To the one that {TARGET} names, which may carry a password",
+    },
+    environment={TARGET: "URL of the database to copy to; a password may stand in it."},
+)
 def copy(
     session: Session,
     *,
@@ -38,8 +47,8 @@ def copy(
     settings = settings_in_effect().model_copy(update={"data": session.data})
     with session.progress("Copying the database") as progress:
         counts = import_module("isthmus.transfer").copy_database(settings.database, target, progress.say)
-    if session.output is Output.JSON:
-        print_json({"tables": dict(counts), "rows": sum(counts.values())})
+    if session.output is not Output.TABLE:
+        print_item({"tables": dict(counts), "rows": sum(counts.values())}, session.output)
     session.say(f"Copied {sum(counts.values())} rows in {len(counts)} tables; the audit chain holds. Serve them by ISTHMUS_DATABASE_URL.")
 
 

@@ -22,7 +22,7 @@ import structlog
 import typer
 import uvicorn
 
-from isthmus import app, client
+from isthmus import __version__, app, client
 from isthmus.arm.errors import ArmError
 from isthmus.cli import logs
 from isthmus.cli.output import console
@@ -165,6 +165,7 @@ def _announce(server: uvicorn.Server, built: app.Application, settings: Settings
             issuer=settings.issuer_url,
             subscription=built.installation.subscription,
             keys=str(settings.keys),
+            version=__version__,
         ).write(data)
     structlog.get_logger("isthmus").info("started", url=built.public_url, pid=os.getpid(), tenant=built.installation.tenant, serves=leads)
     if not leads:

@@ -28,7 +28,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note:
-    """What `<data>/server.json` says about the server that runs on a data folder. Nothing in it is secret.
+    """What `<data>/server.json` says about the server that runs on a data folder. Nothing in it is secret; old ones have no version.
 
     `keys` is the path of its key folder; empty for the one in the data folder.
     """
@@ -39,6 +39,7 @@ class Note:
     issuer: str
     subscription: str
     keys: str = ""
+    version: str = ""
 
     def write(self, data: Path) -> None:
         """Leave the note, replacing an older one."""
@@ -59,7 +60,7 @@ def read_note(data: Path) -> Note | None:
     try:
         found = json.loads((data / _NOTE).read_text())
         texts = {name: str(found[name]) for name in ("url", "ca", "issuer", "subscription")}
-        return Note(pid=int(found["pid"]), keys=str(found.get("keys", "")), **texts)
+        return Note(pid=int(found["pid"]), keys=str(found.get("keys") or ""), version=str(found.get("version") or ""), **texts)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

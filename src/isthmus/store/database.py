@@ -34,12 +34,12 @@ def typed_outage() -> Iterator[None]:
         raise
 
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def schemas() -> tuple[str, ...]:
     """The revisions of the schema that this program knows, the newest first."""
-    return tuple(script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions())
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 class Store:
@@ -63,7 +63,7 @@ class Store:
     def migrate(self) -> None:
         """Bring the schema to this program's version. Safe to repeat; several processes may call it at once on PostgreSQL."""
         config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.set_main_option("script_location", str(MIGRATIONS))
         with self.begin() as connection:
             dialect.lock_name(connection, "isthmus-migrations")
             config.attributes["connection"] = connection
