@@ -34,13 +34,15 @@ class Arm:
         """Answer one request. Raises ArmError; a refused write or a refused caller leaves an audit record."""
         caller = self.access.caller(incoming.headers.get("authorization"))
         target = incoming.path
+        verb = _WRITES.get(incoming.method, "read")
         try:
             id = parse(incoming.path)
             target = str(id)
+            if verb == "action" and self._only_reads(id):
+                verb = "read"
             return self._route(incoming, caller, id)
         except ArmError as error:
-            if error.status == 403 or (incoming.method in _WRITES and error.status < 500):
-                verb = _WRITES.get(incoming.method, "read")
+            if error.status == 403 or (verb != "read" and error.status < 500):
                 self.engine.refuse(actor_of(caller, incoming.correlation), f"{incoming.method} {verb}", target, error)
             raise self._told(caller, error) from error
 
@@ -69,6 +71,9 @@ class Arm:
             self._require_scope(id)
             return verbs.list_resources(self._with_parent(ask, id), row, incoming, self.lookup)
         if incoming.method in ("GET", "HEAD"):
+            if row.read is not None:
+                self._require_scope(id)
+                ask = self._with_parent(ask, id)
             return verbs.get(ask, row, incoming, self.lookup)
         if incoming.method == "DELETE":
             return verbs.delete(ask if self.lookup.find(id) else self._with_parent(ask, id), row, incoming, self.engine, self.lookup)
@@ -86,7 +91,8 @@ class Arm:
         action = row.action(name)
         if action is None:
             raise ArmError("InvalidAction", f"'{row.name}' has no action '{name}'.", status=404, target=str(id))
-        self.access.require(caller, f"{row.name}/{name}/action" if above else f"{row.name}/action", str(above or id.scope or "/"))
+        needed = "read" if action.reads else f"{name}/action" if above else "action"
+        self.access.require(caller, f"{row.name}/{needed}", str(above or id.scope or "/"))
         target = above if above is not None else id
         ask = self._ask(incoming, caller, target, row)
         self._require_scope(id)
@@ -94,6 +100,13 @@ class Arm:
             return verbs.act(ask, action, None, incoming, self.engine)
         resource = self._stored(target, row)
         return verbs.act(self._with_parent(ask, target), action, resource, incoming, self.engine)
+
+    def _only_reads(self, id: ResourceId) -> bool:
+        """Whether a POST names an action that changes nothing."""
+        above = id.parent if len(id.types) > 1 else None
+        row = self.registry.find((above or id).type)
+        action = row.action(id.types[-1]) if row is not None else None
+        return action is not None and action.reads
 
     def _poll(self, incoming: Incoming, caller: Principal, id: ResourceId) -> Reply:
         def may_read(resource: str, starter: str) -> None:

@@ -14,7 +14,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, invalid, not_found
 from isthmus.arm.ids import ResourceId
-from isthmus.arm.types import Action, Answer, Ask, ResourceType
+from isthmus.arm.types import Action, Answer, Ask, ResourceType, Window
 from isthmus.engine import Condition, Engine, Lookup
 
 _ETAG = re.compile(r'^(?:W/)?"([^"]*)"$')
@@ -46,6 +46,8 @@ def get(ask: Ask, row: ResourceType, incoming: Incoming, lookup: Lookup) -> Repl
 
 def list_resources(ask: Ask, row: ResourceType, incoming: Incoming, lookup: Lookup) -> Reply:
     """GET of a collection: one page and the link to the next."""
+    if row.window is not None:
+        return _windowed(row.window(ask), incoming)
     size = paging.page_size(ask.query)
     after = paging.key_of(ask.query)
     if row.enumerate is not None:
@@ -74,6 +76,18 @@ def paged(items: list[Mapping[str, Any]], after: str, incoming: Incoming) -> Rep
     if after:
         query = {name: value for name, value in incoming.query.items() if name != "$skiptoken"}
         body["nextLink"] = link(incoming.base_url, incoming.path, query | {"$skiptoken": paging.token_of(after)})
+    return Reply(body=body)
+
+
+def _windowed(window: Window, incoming: Incoming) -> Reply:
+    """A window's body: `count` where it is known, `nextLink` by `$skip` where there is more."""
+    body: dict[str, Any] = {"value": list(window.items)}
+    if window.count is not None:
+        body["count"] = window.count
+    if window.more:
+        skip = paging.skip_of(incoming.query) + len(window.items)
+        query = {name: value for name, value in incoming.query.items() if name != "$skip"}
+        body["nextLink"] = link(incoming.base_url, incoming.path, query | {"$skip": str(skip)})
     return Reply(body=body)
 
 
@@ -142,6 +156,8 @@ def act(ask: Ask, action: Action, resource: Resource | None, incoming: Incoming,
     answer: Answer = action.act(resource, ask)
     change = answer.change
     if change is not None:
+        if action.reads:
+            raise ValueError(f"the action {action.name} is declared to read and answers a change")
         engine.apply(change, ask.actor, f"{ask.id.type}/{action.name}/action", str(ask.id))
         if change.operation is not None:
             both = answer.style == "both"

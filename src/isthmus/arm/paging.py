@@ -1,18 +1,21 @@
-"""Paging and filtering of lists: `$top`, `$skiptoken`, and the `$filter` clauses that clients send for resource lists."""
+"""Paging of lists: `$top`, `$skiptoken`, the `$filter` clauses that clients send; and `$skip`, `$orderby`, `$count` of windowed ones."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from isthmus.arm.errors import invalid
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1000
+MAX_SKIP = 10_000_000
 
 _CLAUSE = re.compile(r"^\s*(resourceGroup|resourceType|name|location|tagName|tagValue)\s+eq\s+'((?:[^'\x00-\x1f]|'')*)'\s*$", re.IGNORECASE)
+
+_ORDER = re.compile(r" *([A-Za-z]{1,64})(?: +(asc|desc))? *", re.IGNORECASE)
 
 
 def page_size(query: Mapping[str, str]) -> int:
@@ -23,6 +26,34 @@ def page_size(query: Mapping[str, str]) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,3}", given) or int(given) > MAX_PAGE:
         raise invalid(f"$top must be a whole number from 1 to {MAX_PAGE}, not '{given[:32]}'.", target="$top", code="InvalidTop")
     return int(given)
+
+
+def skip_of(query: Mapping[str, str]) -> int:
+    """`$skip`, 0 to 10,000,000, default 0; raises ArmError 400 `InvalidSkip`."""
+    given = query.get("$skip", "0")
+    if not re.fullmatch(r"[0-9]{1,8}", given, re.ASCII) or int(given) > MAX_SKIP:
+        what = f"$skip must be a whole number from 0 to {MAX_SKIP}, not '{given[:32]}'. Filter the list to see what lies beyond."
+        raise invalid(what, target="$skip", code="InvalidSkip")
+    return int(given)
+
+
+def order_of(query: Mapping[str, str], allowed: Collection[str], *, default: str = "") -> tuple[str, bool]:
+    """`$orderby` as a field of `allowed` and whether it descends; `default` is taken for none. Raises ArmError 400 `InvalidOrderBy`."""
+    given = query.get("$orderby", default)
+    match = _ORDER.fullmatch(given)
+    field = next((name for name in allowed if match is not None and name.lower() == match.group(1).lower()), None)
+    if match is None or field is None:
+        what = f"$orderby must be one of {', '.join(allowed)}, with asc or desc behind it or nothing, not '{given[:64]}'."
+        raise invalid(what, target="$orderby", code="InvalidOrderBy")
+    return field, (match.group(2) or "").lower() == "desc"
+
+
+def wants_count(query: Mapping[str, str]) -> bool:
+    """`$count`, true or false, default false; raises ArmError 400 `InvalidCount`."""
+    given = query.get("$count", "false").lower()
+    if given not in ("true", "false"):
+        raise invalid(f"$count must be true or false, not '{given[:32]}'.", target="$count", code="InvalidCount")
+    return given == "true"
 
 
 def token_of(key: str) -> str:

@@ -7,7 +7,7 @@ they look at what is and what is asked, and answer a `Change`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -63,17 +63,30 @@ class Answer:
     style: str = "location"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """A part of an ordered list: bodies, whether more follow, and how many there are (None unless asked, or too many to count in time)."""
+
+    items: Sequence[Mapping[str, Any]]
+    count: int | None = None
+    more: bool = False
+
+
 Decide = Callable[[Resource | None, Ask], Change]
 Act = Callable[[Resource | None, Ask], Answer]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Action:
-    """A POST on a resource (`testPermissions`) or, with `needs_resource` off, on a scope (`generateAwsTemplate`)."""
+    """A POST on a resource (`testPermissions`) or, with `needs_resource` off, on a scope (`generateAwsTemplate`).
+
+    One that only `reads` needs the right to read its resource, answers no change, and is audited as a GET is: refusals alone.
+    """
 
     name: str
     act: Act
     needs_resource: bool = True
+    reads: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +94,7 @@ class ResourceType:
     """One resource type. Verbs whose hook is None answer 405; `versions` empty accepts any date.
 
     `read` and `enumerate` serve types that are not stored; `show` shapes a stored resource for an api-version.
+    `window` lists instead of `enumerate` what people browse: it orders, filters and jumps by the query (see `isthmus.arm.paging`).
     `created` and `updated` are the status codes of PUT, `removal` of DELETE (202 goes with a `Location`); deleting what is not there
     answers 204, or 404 where clients accept no 204 (`must_exist`).
     `is_open` types list at tenant level what everybody signed in may know, or filter by rights themselves; other lists need a role.
@@ -102,6 +116,7 @@ class ResourceType:
     delete: Decide | None = None
     read: Callable[[Ask], Mapping[str, Any] | None] | None = None
     enumerate: Callable[[Ask], Iterable[Mapping[str, Any]]] | None = None
+    window: Callable[[Ask], Window] | None = None
     show: Callable[[Resource, str], Mapping[str, Any]] | None = None
     actions: tuple[Action, ...] = ()
     created: int = 201

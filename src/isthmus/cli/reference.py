@@ -159,7 +159,7 @@ class _Nothing:
 
 def _verbs(row: ResourceType) -> str:
     verbs = ["GET"] if row.read or row.put or row.patch or row.show else []
-    verbs += ["list"] * bool(row.lists or row.enumerate)
+    verbs += ["list"] * bool(row.lists or row.enumerate or row.window)
     verbs += [verb for verb, hook in (("PUT", row.put), ("PATCH", row.patch), ("DELETE", row.delete)) if hook]
     return ", ".join(verbs + [f"POST `{action.name}`" for action in row.actions])
 
