@@ -55,6 +55,7 @@ from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboard.report import inventory_items
 from isthmus.solutions.onboarding import Onboarding
 from isthmus.solutions.retention import Retention
+from isthmus.solutions.stock import Stock
 from isthmus.store import Store
 from isthmus.work import Arguments, Queue, Timetable, Work
 
@@ -149,6 +150,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
     reach = _reach(footing.aws, environ)
     core = _join(footing, reach, keep_days=settings.keep_days)
     _first_start(core.engine, footing)
+    Stock(engine=core.engine).catch_up()
 
     def close() -> None:
         core.work.stop()
@@ -211,8 +213,12 @@ def _join(footing: _Footing, reach: _Reach, *, keep_days: float) -> _Core:
         machines=machines,
         ca=footing.authority.ca_pem.decode(),
     )
-    engine.arrivals = {registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid)}
-    engine.removals = _together(connectors.removals, stock.removals, joining.removals)
+    index = Stock(engine=engine)
+    engine.arrivals = {
+        **index.arrivals,
+        registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid),
+    }
+    engine.removals = _together(connectors.removals, stock.removals, joining.removals, index.removals)
     work = Work(
         footing.store,
         jobs=[delete_group(engine, lookup), connectors.test_job(), stock.job(), *joining.jobs()],
