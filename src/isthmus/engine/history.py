@@ -43,9 +43,7 @@ def differences(old: Resource, new: Resource) -> Differences:
     return Differences(paths=told, is_complete=len(found) <= MOST_PATHS)
 
 
-def record_updates(
-    connection: Connection, pairs: Sequence[tuple[Resource, Resource]], actor: Actor, new_guid: Callable[[], str]
-) -> None:
+def record_updates(connection: Connection, pairs: Sequence[tuple[Resource, Resource]], actor: Actor, new_guid: Callable[[], str]) -> None:
     """Record, for each pair of what was and what is, what differs. Nothing where nothing does."""
     rows = []
     for old, new in pairs:

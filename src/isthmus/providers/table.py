@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
-from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, operations, resources
+from isthmus.providers import authorization, awsconnector, hybridcompute, inventory, isthmus, operations, resources, scans
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.solutions.contract import SolutionType
 
@@ -41,6 +41,8 @@ def registry(ground: Ground) -> Registry:
         *hybridcompute.rows(ground.tenant),
         *awsconnector.rows(),
         *isthmus.rows(ground.engine, ground.public_url),
+        *inventory.rows(ground.engine.store),
+        *scans.rows(ground.engine.store),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

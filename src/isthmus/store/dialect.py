@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ClauseElement, Connection, Engine, Executable, Table, bindparam, create_engine, event, text
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Table,
+    UnaryExpression,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.sql.operators import custom_op
 
 _PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
+
+
+_STEPS = 20_000
+"""Steps of SQLite's machine between two looks at the clock: about a millisecond."""
+_CANCELED = "57014"
 
 
 _PASSING_CODES = frozenset(
@@ -141,6 +161,45 @@ def lock_name(connection: Connection, name: str) -> None:
     """Serialise the transactions that use one name until this one ends (a SQLite writer is alone already)."""
     if not is_sqlite(connection):
         connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+
+
+class TimeIsUp(Exception):
+    """A statement was broken off because it took longer than it may."""
+
+
+@contextmanager
+def limit_time(connection: Connection, seconds: float, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """Break off statements within that do not end in time; raises TimeIsUp, after which the connection is good for nothing but to be given
+    back. On PostgreSQL each statement has the time for itself.
+    """
+    try:
+        if is_sqlite(connection):
+            raw: Any = connection.connection.dbapi_connection
+            end = clock() + seconds
+            raw.set_progress_handler(lambda: clock() >= end, _STEPS)
+            try:
+                yield
+            finally:
+                raw.set_progress_handler(None, 0)
+        else:
+            connection.exec_driver_sql(f"set local statement_timeout = {max(1, int(seconds * 1000))}")
+            yield
+            connection.exec_driver_sql("set local statement_timeout = 0")
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _CANCELED or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            raise TimeIsUp from error
+        raise
+
+
+def contains(connection: Connection, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Whether a column holds a text, sign by sign: nothing in it is a pattern."""
+    place = func.instr(column, text) if is_sqlite(connection) else func.strpos(column, text)
+    return place > 0
+
+
+def unindexed(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column that no index is to be looked up by, where reading the whole table in its order is faster (SQLite keeps no figures to tell)."""
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type) if is_sqlite(connection) else column
 
 
 def is_outage(error: DBAPIError) -> bool:
