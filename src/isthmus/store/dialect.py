@@ -110,7 +110,7 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
 
 
 def _many(connection: Connection, statement: Executable, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
-    """One statement for many rows of plain values. SQLite is handed them as they are: SQLAlchemy's care for each costs more than the row."""
+    """One statement for many rows of plain values. SQLite gets them as they are: SQLAlchemy's care for each costs more than the row."""
     if is_sqlite(connection):
         connection.exec_driver_sql(_text(statement), list(rows))
     else:
@@ -126,7 +126,8 @@ def _text(statement: Executable) -> str:
 
 @cache
 def _insert(backend: str, table: Table, columns: tuple[str, ...]) -> Executable:
-    return _into(backend, table).values({name: bindparam(name) for name in columns})
+    statement: Executable = _into(backend, table).values({name: bindparam(name) for name in columns})
+    return statement
 
 
 def _into(backend: str, table: Table) -> Any:
@@ -140,7 +141,8 @@ def _upsert(backend: str, table: Table, columns: tuple[str, ...], keep: tuple[st
     keys = on or tuple(column.name for column in table.primary_key.columns)
     offered = insert.excluded
     changed = {name: offered[name] for name in columns if name not in keys and name not in keep}
-    return insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
+    statement: Executable = insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
+    return statement
 
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
@@ -198,7 +200,7 @@ def contains(connection: Connection, column: ColumnElement[str], text: str) -> C
 
 
 def unindexed(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A column that no index is to be looked up by, where reading the whole table in its order is faster (SQLite keeps no figures to tell)."""
+    """A column that is not to be looked up in an index, where reading the whole table is faster (SQLite keeps no figures to tell)."""
     return UnaryExpression(column, operator=custom_op("+"), type_=column.type) if is_sqlite(connection) else column
 
 
