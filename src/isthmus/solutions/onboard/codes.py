@@ -32,10 +32,20 @@ class Code:
         """The remedy with the evidence in it; what is not known reads as a question mark."""
         return self.remedy.format_map(_Known(evidence))
 
+    @property
+    def general(self) -> str:
+        """The remedy for many instances at once: dots stand for what differs between them."""
+        return self.remedy.format_map(_Any())
+
 
 class _Known(dict[str, Any]):
     def __missing__(self, _key: str) -> str:
         return "?"
+
+
+class _Any(dict[str, Any]):
+    def __missing__(self, _key: str) -> str:
+        return "…"
 
 
 def _table(rows: Iterable[tuple[str, Class, str]]) -> Mapping[str, Code]:

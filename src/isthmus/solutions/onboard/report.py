@@ -18,29 +18,10 @@ from isthmus.solutions.onboard import rows
 from isthmus.solutions.onboard.codes import CODES
 from isthmus.solutions.onboard.registering import ACTOR
 from isthmus.solutions.onboard.rows import NEVER, InstanceRow
+from isthmus.solutions.onboard.statuses import STATUSES, arm_status, by_word
 from isthmus.store import Store
 from isthmus.store.tables import scopes
 
-_WORDS = (
-    ((rows.CONNECTED,), "connected"),
-    ((rows.DISCONNECTED,), "disconnected"),
-    ((*sorted(rows.IN_FLIGHT), rows.DISCOVERED), "in progress"),
-    ((rows.SSM_WAIT,), "waiting for Systems Manager"),
-    ((rows.STOPPED,), "stopped"),
-    ((rows.BLOCKED, rows.QUARANTINED), "blocked"),
-    ((rows.EXCLUDED,), "excluded"),
-    ((rows.OFFBOARDING, rows.REMOVED), "gone"),
-)
-_STATUS = {
-    rows.CONNECTED: "Completed",
-    rows.DISCONNECTED: "Completed",
-    rows.EXCLUDED: "Excluded",
-    rows.BLOCKED: "Failed",
-    rows.QUARANTINED: "Failed",
-    rows.DISCOVERED: "New",
-    rows.REMOVED: "Removed",
-    rows.OFFBOARDING: "Removed",
-}
 _TYPE = "microsoft.hybridconnectivity/solutionconfigurations/inventory"
 
 
@@ -63,7 +44,8 @@ def standing(connection: Connection, solution: str) -> tuple[str, str]:
         )
     )
     total = sum(found.values())
-    parts = [f"{number} {word}" for states, word in _WORDS if (number := sum(n for (state, _), n in found.items() if state in states))]
+    words = by_word(found)
+    parts = [f"{words[status.word]} {status.phrase}" for status in STATUSES if words[status.word]]
     text = f"{total} instance{'' if total == 1 else 's'}" + (f": {', '.join(parts)}." if parts else ".")
     blocked: dict[str, int] = {}
     for (state, code), number in found.items():
@@ -105,13 +87,23 @@ def inventory_items(store: Store, solution: str) -> Iterator[dict[str, Any]]:
 
 
 def _item(row: InstanceRow, solution: str, machine: str) -> dict[str, Any]:
+    return {
+        "id": f"{solution}/inventory/{row.instance_id}",
+        "name": row.instance_id,
+        "type": _TYPE,
+        "properties": properties_of(row, machine),
+    }
+
+
+def properties_of(row: InstanceRow, machine: str) -> dict[str, Any]:
+    """What is told of an instance; `machine` is the id of its machine resource, empty while there is none."""
     code = CODES.get(row.code)
     details = code.sentence({"instance": row.instance_id, **row.evidence}) if code else _progress(row)
-    properties: dict[str, Any] = {
+    return {
         "cloudNativeType": "ec2",
         "cloudNativeResourceId": f"arn:{_partition(row.region)}:ec2:{row.region}:{row.account}:instance/{row.instance_id}",
         "azureResourceId": machine,
-        "status": _STATUS.get(row.state, "InProgress"),
+        "status": arm_status(row.state),
         "statusDetails": details,
         "provisioningState": "Succeeded",
         "state": row.state,
@@ -123,12 +115,6 @@ def _item(row: InstanceRow, solution: str, machine: str) -> dict[str, Any]:
         "attempts": row.attempts,
         "since": instant(row.since),
         "nextRetry": None if row.next_at >= NEVER else instant(row.next_at),
-    }
-    return {
-        "id": f"{solution}/inventory/{row.instance_id}",
-        "name": row.instance_id,
-        "type": _TYPE,
-        "properties": properties,
     }
 
 

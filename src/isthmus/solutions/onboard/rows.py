@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from isthmus.machines import windows
 from isthmus.store import dialect
@@ -49,6 +49,7 @@ NEVER = 9_999_999_999_999
 TOMBSTONE = 30 * 86_400_000
 
 _CHUNK = 400
+_COLUMNS = tuple(column.name for column in instances.c)
 _OBSERVED = ("observed", "seen_at", "launch_time", "solution")
 
 
@@ -109,13 +110,13 @@ def of_region(connection: Connection, solution: str, region: str, *, due: int | 
     wanted = [instances.c.solution == solution, instances.c.region == region]
     if due is not None:
         wanted.append(instances.c.next_at <= due)
-    return [_read(row) for row in connection.execute(select(instances).where(*wanted).order_by(instances.c.key))]
+    return [read(row._mapping) for row in connection.execute(select(instances).where(*wanted).order_by(instances.c.key))]
 
 
 def of_solution(connection: Connection, solution: str) -> list[InstanceRow]:
     """Every row of a solution, in the order of instance ids."""
     wanted = select(instances).where(instances.c.solution == solution).order_by(instances.c.instance_id, instances.c.key)
-    return [_read(row) for row in connection.execute(wanted)]
+    return [read(row._mapping) for row in connection.execute(wanted)]
 
 
 def stale_places(connection: Connection, before: int) -> list[tuple[str, str, str]]:
@@ -216,8 +217,9 @@ def _known(connection: Connection, keys: Collection[str]) -> set[str]:
     return found
 
 
-def _read(row: Row[Any]) -> InstanceRow:
-    values = dict(row._mapping)
+def read(found: RowMapping) -> InstanceRow:
+    """The row that a result holds, by names of columns; it may hold more."""
+    values = {name: found[name] for name in _COLUMNS}
     seen = Seen(**json.loads(values.pop("observed")))
     evidence = json.loads(values.pop("evidence"))
     return InstanceRow(seen=seen, evidence=evidence, **values)
