@@ -15,6 +15,7 @@ from isthmus.store import Store
 from tests.support.clock import Clock
 from tests.support.databases import Databases
 from tests.support.examples import FAST
+from tests.support.openid import OpenIdProvider, running_provider
 from tests.support.postgres import Postgres
 
 settings.register_profile(FAST)
@@ -85,6 +86,13 @@ def store(database_url: str) -> Iterator[Store]:
     opened = Store(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def openid_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenIdProvider]:
+    """The session's OpenID provider, started when first asked for. Fails when it cannot start; it is never skipped."""
+    with running_provider(tmp_path_factory.mktemp("openid") / "keys") as provider:
+        yield provider
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +12,14 @@ from isthmus.identity.clients import create_client
 from isthmus.identity.federation import IssuerKeys
 from isthmus.identity.issuer import Issuer, api_issuer
 from isthmus.identity.jws import key_digest, key_of_pkcs1
+from isthmus.identity.openid import OpenId
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import KeyRing
 from isthmus.store import Store
 from isthmus.store.tables import registrations
 from tests.identity.parties import BASE, TENANT, TestKey
+from tests.identity.vouching import Vouching
+from tests.identity.web import Web
 from tests.support.clock import Clock
 
 
@@ -55,26 +56,21 @@ def issuer(ring: KeyRing, clock: Clock) -> Issuer:
     return api_issuer(BASE, TENANT, ring, clock)
 
 
-class Web:
-    """Documents of foreign issuers, by address; counts what was fetched."""
-
-    def __init__(self) -> None:
-        self.pages: dict[str, bytes] = {}
-        self.asked: list[str] = []
-
-    def publish(self, address: str, document: dict[str, Any]) -> None:
-        self.pages[address] = json.dumps(document).encode()
-
-    def fetch(self, address: str) -> bytes:
-        self.asked.append(address)
-        if address not in self.pages:
-            raise ConnectionError(address)
-        return self.pages[address]
-
-
 @pytest.fixture
 def web() -> Web:
     return Web()
+
+
+@pytest.fixture
+def vouching(web: Web, clock: Clock, key_of: Callable[[str], TestKey]) -> Vouching:
+    """A provider in this process."""
+    return Vouching(web, clock, key_of("provider"))
+
+
+@pytest.fixture
+def openid(vouching: Vouching, issuer: Issuer) -> OpenId:
+    """Our side of it, as a public client."""
+    return vouching.openid(issuer)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 
 from isthmus.identity.federation import IssuerKeys
 from isthmus.identity.foreign import LIMIT, fetch
-from tests.identity.conftest import Web
 from tests.identity.parties import TestKey
+from tests.identity.web import Web
 from tests.support.clock import Clock
 
 ISSUER = "https://token.actions.test"

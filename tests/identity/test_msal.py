@@ -22,8 +22,8 @@ from isthmus.identity.secrets import add_secret
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import KeyRing
 from isthmus.store import Store
-from tests.identity.conftest import Web
 from tests.identity.parties import BASE, TENANT, TestKey
+from tests.identity.web import Web
 
 
 class _Answer:

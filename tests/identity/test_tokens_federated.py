@@ -11,8 +11,8 @@ from isthmus.identity.federation import add_federated
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.store import Store
 from tests.identity.asking import Keys, assertion_form, refused
-from tests.identity.conftest import Web
 from tests.identity.parties import BASE, TestKey
+from tests.identity.web import Web
 from tests.support.clock import Clock
 
 ISSUER = "https://token.actions.test"

@@ -22,7 +22,7 @@ from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.issuer import Issuer
 from isthmus.identity.jws import VerificationKey, key_of_pem, keys_of_jwks
 from isthmus.identity.trust import TRUST, Context, TokenKind, verify
-from tests.identity.kinds import KINDS, NOW, RESOURCE, claims_of, context_of, typ_of
+from tests.identity.kinds import KINDS, NOW, RESOURCE, Spent, claims_of, context_of, typ_of
 from tests.identity.parties import BASE, TENANT, TestKey
 from tests.support.clock import Clock
 from tests.support.examples import examples

@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
-from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, jobs, onboarding, operations, resources
+from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, jobs, onboarding, operations, people, resources
 from isthmus.providers.drafts import Drafts
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.solutions.contract import SolutionType
@@ -57,6 +57,7 @@ def registry(ground: Ground) -> Registry:
         *isthmus.rows(ground.engine, ground.public_url),
         jobs.row(ground.work),
         *onboarding.table(ground.engine),
+        *people.rows(ground.engine),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

@@ -1,0 +1,95 @@
+"""A third-party OpenID provider on loopback: the npm package oidc-provider behind TLS of a throw-away CA, and a browser to visit it."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+
+from isthmus.keys import LocalAuthority
+
+ROOT = Path(__file__).parents[2]
+MODULES = ROOT / "build/node/tests/node_modules"
+PROGRAM = ROOT / "tests/node/openid.mjs"
+NODE = Path(sys.executable).with_name("node")
+_SECONDS = 30.0
+
+
+class OpenIdProvider:
+    """A running provider. `issuer` is its URL, `ca` the file to trust it by."""
+
+    def __init__(self, issuer: str, ca: Path) -> None:
+        self.issuer = issuer
+        self.ca = ca
+
+    def set(
+        self,
+        *,
+        clients: Sequence[Mapping[str, Any]] | None = None,
+        users: Mapping[str, Mapping[str, str]] | None = None,
+        thin: bool | None = None,
+    ) -> None:
+        """Replace its clients or its people (subject to claims); `thin` ID tokens name nobody, the UserInfo endpoint does."""
+        wanted = {"clients": clients, "users": users, "isThin": thin}
+        self._pull("set", {name: value for name, value in wanted.items() if value is not None})
+
+    def rotate(self) -> None:
+        """Sign with a new key and forget the old one."""
+        self._pull("rotate", {})
+
+    def sign_in(self, url: str, username: str) -> dict[str, str]:
+        """Go to an authorization URL, say who one is, and follow until it leads elsewhere: the parameters that it leads there with."""
+        with self._browser() as browser:
+            answer = browser.get(url)
+            for _ in range(8):
+                assert answer.is_redirect, f"{answer.request.url} answered {answer.status_code}: {answer.text[-500:]}"
+                there = str(answer.next_request.url) if answer.next_request else ""
+                if not there.startswith(self.issuer):
+                    return dict(parse_qsl(urlsplit(there).query, strict_parsing=True))
+                is_form = urlsplit(there).path.startswith("/interaction/")
+                answer = browser.post(there, data={"username": username}) if is_form else browser.get(there)
+        raise AssertionError("the provider leads in circles")
+
+    def _pull(self, lever: str, body: Mapping[str, Any]) -> None:
+        with self._browser() as browser:
+            browser.post(f"{self.issuer}/_test/{lever}", json=body).raise_for_status()
+
+    def _browser(self) -> httpx.Client:
+        return httpx.Client(verify=ssl.create_default_context(cafile=self.ca), follow_redirects=False, trust_env=False, timeout=_SECONDS)
+
+
+@contextmanager
+def running_provider(folder: Path) -> Iterator[OpenIdProvider]:
+    """Start a provider with a CA in `folder` and stop it at the end. AssertionError says what is missing; it is never left out."""
+    for path, cure in ((NODE, "make setup"), (MODULES / "oidc-provider", "make node-tools")):
+        assert path.exists(), f"{path} is missing: run '{cure}'"
+    authority = LocalAuthority(folder, clock=time.time)
+    command = [str(NODE), str(PROGRAM), str(MODULES), str(authority.server_file())]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ)
+            assert selector.select(_SECONDS), "the OpenID provider did not start in time"
+        line = child.stdout.readline()
+        assert line, f"the OpenID provider ended with code {child.wait(10)} instead of starting; its reason stands above"
+        yield OpenIdProvider(json.loads(line)["issuer"], authority.ca_path)
+    finally:
+        child.stdin.close()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        child.stdout.close()
