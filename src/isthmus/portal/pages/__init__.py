@@ -1,9 +1,11 @@
 """Every page of the portal: a module each, and its line here."""
 
 from isthmus.portal.page import Page
-from isthmus.portal.pages import home, kit
+from isthmus.portal.pages import home, jobs, kit, operations
 
 PAGES: tuple[Page, ...] = (
     *home.PAGES,
+    *jobs.PAGES,
     *kit.PAGES,
+    *operations.PAGES,
 )
