@@ -292,6 +292,7 @@ def _face(
             solutions=core.solutions,
             ledger=lambda solution: inventory_items(store, solution),
             work=core.work,
+            certificates=footing.authority.expiries,
         )
     )
     health = Health(store, lambda: core.work.is_running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.ids import ResourceId, group_id, parse_resource
 from isthmus.arm.types import Actor
+from isthmus.providers.resources import DELETE_GROUP
 from isthmus.solutions.onboard import rows
 from isthmus.solutions.onboard.rows import InstanceRow, Seen
 from isthmus.store.tables import projections, registrations, scopes
@@ -20,6 +22,27 @@ from tests.api.conftest import Api
 
 SOLUTIONS = "providers/Microsoft.HybridConnectivity/solutionConfigurations"
 SEEDER = Actor(id="seed", kind="User")
+
+
+def order_job(api: Api, id: str, group: str) -> None:
+    """Order the deletion of a group."""
+    with api.app.engine.store.begin() as connection:
+        api.app.work.enqueue(connection, DELETE_GROUP, id, {"group": group, "operation": "none"})
+
+
+def fail_jobs(api: Api, *ids: str) -> None:
+    """Have jobs run that cannot succeed."""
+    for id in ids:
+        order_job(api, id, f"hidden-{id}")
+    api.app.work.launch()
+    try:
+        for _ in range(3000):
+            if all(api.app.work.state(id) == "ERROR" for id in ids):
+                return
+            threading.Event().wait(0.02)
+        raise AssertionError("the jobs do not fail")
+    finally:
+        api.app.work.stop()
 
 
 class Seeds:

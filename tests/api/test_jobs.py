@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
@@ -11,30 +10,10 @@ from sqlalchemy import select
 from isthmus.providers.resources import DELETE_GROUP
 from isthmus.store.tables import audit_records
 from tests.api.conftest import Api
+from tests.api.seeds import fail_jobs, order_job
 
 JOBS = "/providers/Isthmus.Operations/jobs"
 VERSION = "2026-11-01"
-
-
-def order(api: Api, id: str, group: str) -> None:
-    """Order the deletion of a group."""
-    with api.app.engine.store.begin() as connection:
-        api.app.work.enqueue(connection, DELETE_GROUP, id, {"group": group, "operation": "none"})
-
-
-def fail(api: Api, *ids: str) -> None:
-    """Have jobs run that cannot succeed."""
-    for id in ids:
-        order(api, id, f"hidden-{id}")
-    api.app.work.launch()
-    try:
-        for _ in range(3000):
-            if all(api.app.work.state(id) == "ERROR" for id in ids):
-                return
-            threading.Event().wait(0.02)
-        raise AssertionError("the jobs do not fail")
-    finally:
-        api.app.work.stop()
 
 
 def listed(api: Api, query: str = "", **more: Any) -> Any:
@@ -52,8 +31,8 @@ def test_an_empty_installation_has_no_jobs(api: Api) -> None:
 
 
 def test_jobs_are_listed_by_state_and_say_why_they_failed(api: Api) -> None:
-    fail(api, "f1", "f2")
-    order(api, "w1", api.group())
+    fail_jobs(api, "f1", "f2")
+    order_job(api, "w1", api.group())
     assert names(listed(api, "?state=running")) == ["w1"]
     failed = listed(api, "?state=Failed&$count=true&$top=1")
     assert (names(failed), failed["count"]) == (["f2"], 2), "newest first"
@@ -84,7 +63,7 @@ def test_filters_that_are_not_understood_are_refused(api: Api, query: str, code:
 
 
 def test_a_failed_job_runs_again_and_that_is_on_record(api: Api) -> None:
-    fail(api, "f1")
+    fail_jobs(api, "f1")
     answer = api.call("POST", f"{JOBS}/f1/retry", version=VERSION)
     assert (answer.status_code, answer.json()["properties"]["state"]) == (200, "running")
     with api.app.engine.store.read() as connection:
@@ -98,7 +77,7 @@ def test_a_failed_job_runs_again_and_that_is_on_record(api: Api) -> None:
 
 
 def test_jobs_need_a_role_in_the_whole_tenant(api: Api) -> None:
-    fail(api, "f1")
+    fail_jobs(api, "f1")
     reader, of_group, stranger = api.client("Reader"), api.client("Owner", api.group()), api.client(None)
     assert names(listed(api, "?state=failed", token=reader)) == ["f1"]
     assert api.call("POST", f"{JOBS}/f1/retry", version=VERSION, token=reader).status_code == 403

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from isthmus.arm.errors import ArmError
 from isthmus.identity.federation import IssuerKeys
-from isthmus.identity.foreign import LIMIT, fetch
+from isthmus.identity.foreign import LIMIT, fetch, send, trusting
+from isthmus.keys import LocalAuthority
 from tests.identity.parties import TestKey
 from tests.identity.web import Web
 from tests.support.clock import Clock
@@ -38,6 +43,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         with contextlib.suppress(OSError):
             getattr(self, f"_{self.path[1:]}")()
+
+    def do_POST(self) -> None:
+        """Says back what it was sent; `moved` leads elsewhere, the others never end or are no answers."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with contextlib.suppress(OSError):
+            if self.path == "/echo":
+                self._begin(status=401)
+                kept = {name: self.headers.get(name) for name in ("Authorization", "Content-Type", "Accept-Encoding")}
+                self.wfile.write(json.dumps({**kept, "body": body.decode()}).encode())
+            else:
+                getattr(self, f"_{self.path[1:]}")()
 
     def _begin(self, *headers: tuple[str, str], status: int = 200) -> None:
         self.send_response(status)
@@ -120,6 +136,44 @@ def test_a_server_that_never_ends_is_left_in_time(server: Server, path: str) -> 
 def test_addresses_that_lead_nowhere(url: str) -> None:
     with pytest.raises(OSError, match=r"\S"):
         fetch(url)
+
+
+def test_a_form_is_sent_and_every_status_is_an_answer(server: Server) -> None:
+    said = send("POST", f"{server.url}/echo", form={"a": "b c&d", "e": "ä"}, headers={"Authorization": "Basic eA=="})
+    assert said.status == 401
+    assert json.loads(said.body) == {
+        "Authorization": "Basic eA==",
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept-Encoding": "identity",
+        "body": "a=b+c%26d&e=%C3%A4",
+    }
+    assert "Basic" not in repr(said)
+
+
+def test_a_form_is_carried_nowhere_else(server: Server) -> None:
+    assert send("POST", f"{server.url}/moved", form={"code": "x"}).status == 302
+
+
+@pytest.mark.parametrize(("path", "reason"), [("endless", "more than 4096"), ("packed", "gzip"), ("body_in_drops", "")])
+def test_answers_to_a_form_are_bounded_too(server: Server, path: str, reason: str) -> None:
+    with pytest.raises(OSError, match=reason or None):
+        send("POST", f"{server.url}/{path}", form={"code": "x"}, limit=4096, seconds=0.4)
+
+
+def test_a_ca_file_is_trusted_besides_the_systems(tmp_path: Path) -> None:
+    assert trusting(None) is None
+    ca = LocalAuthority(tmp_path / "keys", clock=time.time).ca_path
+    context = trusting(ca)
+    assert context is not None
+    usual = ssl.create_default_context().cert_store_stats()["x509_ca"]
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.cert_store_stats()["x509_ca"] == usual + 1
+    for content in (b"no certificate", None):
+        bad = tmp_path / "bad.pem"
+        bad.unlink(missing_ok=True) if content is None else bad.write_bytes(content)
+        with pytest.raises(ArmError, match=r"bad\.pem") as caught:
+            trusting(bad)
+        assert caught.value.code == "UnreadableCertificate"
 
 
 def test_an_issuer_is_asked_by_one_caller_at_a_time(web: Web, clock: Clock, key_of: object) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select
 
 from isthmus.store import Store
 from isthmus.store.tables import installation
+from tests.support import openid
 from tests.support.clock import Clock
 from tests.support.databases import Databases
 from tests.support.postgres import Postgres
@@ -79,3 +80,20 @@ def test_the_database_server_starts_from_a_folder_that_is_closed_to_others(monke
         server.run("select 1")
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(("missing", "cure"), [("NODE", "make setup"), ("MODULES", "make node-tools")])
+def test_an_openid_provider_that_cannot_start_says_what_is_missing(
+    missing: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openid, missing, tmp_path / "nowhere")
+    with pytest.raises(AssertionError, match=cure), openid.running_provider(tmp_path / "keys"):
+        raise NotImplementedError("it must not start")
+
+
+def test_an_openid_provider_that_breaks_fails_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "broken.mjs"
+    broken.write_text("process.exit(3)")
+    monkeypatch.setattr(openid, "PROGRAM", broken)
+    with pytest.raises(AssertionError, match="code 3"), openid.running_provider(tmp_path / "keys"):
+        raise NotImplementedError("it must not start")

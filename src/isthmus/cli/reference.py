@@ -155,6 +155,7 @@ def table() -> Registry:
         solutions=solutions,
         ledger=lambda _solution: (),
         work=_Nothing(),
+        certificates=lambda: (),
     )
     return registry(ground)
 

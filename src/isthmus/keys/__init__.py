@@ -3,9 +3,9 @@
 They lie in `<data>/keys` (folder 0700, files 0600). Everybody else sees a `Signer`, so that a key management service can replace the files.
 """
 
-from isthmus.keys.authority import LocalAuthority
+from isthmus.keys.authority import Expiry, LocalAuthority
 from isthmus.keys.operator import OPERATOR, operator_assertion, operator_signer
 from isthmus.keys.ring import KeyRecord, KeyRing
 from isthmus.keys.signer import Signer, compact
 
-__all__ = ["OPERATOR", "KeyRecord", "KeyRing", "LocalAuthority", "Signer", "compact", "operator_assertion", "operator_signer"]
+__all__ = ["OPERATOR", "Expiry", "KeyRecord", "KeyRing", "LocalAuthority", "Signer", "compact", "operator_assertion", "operator_signer"]

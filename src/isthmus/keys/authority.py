@@ -10,6 +10,7 @@ import datetime as dt
 import ipaddress
 import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -27,6 +28,15 @@ _CA_LIFE, _CA_RENEW = dt.timedelta(days=3650), dt.timedelta(days=800)
 # A server certificate may live 397 days in browsers' rules; half a year before its end it is replaced at the next start.
 _LEAF_LIFE, _LEAF_RENEW = dt.timedelta(days=397), dt.timedelta(days=180)
 _BACKDATED = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expiry:
+    """A certificate of this installation: the file that holds it, whether it is the root, and its end in epoch milliseconds."""
+
+    file: str
+    is_root: bool
+    ends_at: int
 
 
 class LocalAuthority:
@@ -60,6 +70,14 @@ class LocalAuthority:
             if present is None or not self._serves(present, names):
                 self._folder.write(_SERVER, self._issue_server(names))
         return self._folder.path / _SERVER
+
+    def expiries(self) -> tuple[Expiry, ...]:
+        """When the root and, once there is one, the server's certificate end."""
+        found = [Expiry(file=_CA, is_root=True, ends_at=_end_of(self._root))]
+        served = self._folder.read(_SERVER)
+        if served is not None:
+            found.append(Expiry(file=_SERVER, is_root=False, ends_at=_end_of(x509.load_pem_x509_certificates(served)[0])))
+        return tuple(found)
 
     def server_context(self, hosts: Sequence[str] = ()) -> ssl.SSLContext:
         """A TLS server context (1.2 and later) with the certificate of `server_file`."""
@@ -133,6 +151,10 @@ class LocalAuthority:
         except (ValueError, TypeError, IndexError, InvalidSignature, x509.ExtensionNotFound):
             return False
         return list(present) == [_alternative(name) for name in names] and leaf.not_valid_after_utc - self._now() > _LEAF_RENEW
+
+
+def _end_of(certificate: x509.Certificate) -> int:
+    return int(certificate.not_valid_after_utc.timestamp() * 1000)
 
 
 def _name(common: str) -> x509.Name:

@@ -101,9 +101,11 @@ class Doors:
         return response
 
     def _return(self, request: Request, _body: bytes, correlation: str) -> Response:
-        provider = self._provider()
+        provider, query = self._provider(), request.query_params.multi_items()
         try:
-            finished = provider.finish(cookie_of(request, SIGN_IN_COOKIE), dict(request.query_params), correlation=correlation)
+            if len(dict(query)) != len(query):
+                raise ArmError("SignInMismatch", "The answer names a parameter twice. Begin again.", status=401)
+            finished = provider.finish(cookie_of(request, SIGN_IN_COOKIE), dict(query), correlation=correlation)
         except ArmError as error:
             if error.status >= 500:
                 raise

@@ -28,6 +28,7 @@ from isthmus.portal.session import SESSION_COOKIE, SUBSCRIPTION_COOKIE, Session,
 
 LIVE = "/portal/live"
 _MOST_BYTES = 256 * 1024
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _log = structlog.get_logger("isthmus.portal")
 
 Call = Callable[[Callable[[], str]], Client]
@@ -72,7 +73,7 @@ class Portal:
             found.append(Route(page.path, self._endpoint(page), methods=methods))
             if page.live is not None:
                 found.append(Route(LIVE + page.path.removeprefix("/portal"), self._stream(page), methods=["GET"]))
-        return [*found, Route("/portal/{rest:path}", self._frame(self._nothing), methods=["GET"])]
+        return [*found, Route("/portal/{rest:path}", self._frame(self._nothing), methods=_METHODS)]
 
     def _endpoint(self, page: Page) -> Callable[[Request], Any]:
         def answer(request: Request, body: bytes, correlation: str) -> Response:
@@ -248,6 +249,8 @@ class Portal:
         return render.redirect(request, f"/portal/sign-in?return={quote(back if request.method == 'GET' else '/portal/', safe='')}")
 
     def _nothing(self, request: Request, _body: bytes, correlation: str) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            raise ArmError("MethodNotAllowed", f"{request.method[:32]} is not offered for this page.", status=405)
         error = ArmError("PageNotFound", "There is no page at this address. It may have been moved, or cut when it was copied.", status=404)
         return self._refusal(request, error, correlation)
 

@@ -157,14 +157,15 @@ class Rules:
         if place is None:
             return
         group, connector = place
-        there = self.lookup.find(group) if ask.permits(f"{GROUPS}/read", str(group)) else None
+        is_known = ask.permits(f"{GROUPS}/read", str(group))
+        there = self.lookup.find(group) if is_known else None
         if there is not None and there.properties.get("provisioningState") == "Deleting":
             text = f"Resource group '{group.name}' is being deleted."
             yield Finding(error=conflict(text, target="basics.resourceGroup", code="ResourceGroupBeingDeleted"))
         if ask.permits(f"{CONNECTORS}/read", str(connector)) and self.lookup.find(connector) is not None:
             text = f"Resource group '{group.name}' has a connector '{connector.name}' already."
             yield Finding(error=conflict(text, target="basics.connectorName", code="ConnectorExists"))
-        for action, scope in missing_rights(draft, ask, makes_group=self.lookup.find(group) is None):
+        for action, scope in missing_rights(draft, ask, makes_group=is_known and there is None):
             error = ArmError("AuthorizationFailed", _may_not(action, scope), status=403, target="basics.resourceGroup")
             yield Finding(error=error, severity="warning")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
+from isthmus.keys import Expiry
 from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, jobs, onboarding, operations, people, resources
 from isthmus.providers.drafts import Drafts
 from isthmus.providers.hybridconnectivity import HybridConnectivity
+from isthmus.providers.insights import Insights
 from isthmus.solutions.contract import SolutionType
 from isthmus.work import JobBook
 
@@ -19,7 +21,8 @@ from isthmus.work import JobBook
 class Ground:
     """What rows stand on.
 
-    `ledger` lists the per-instance inventory of a solution configuration, `template_url` is the setting, `work` shows jobs.
+    `ledger` lists the per-instance inventory of a solution configuration, `template_url` is the setting, `work` shows jobs, `certificates`
+    says when ours end.
     """
 
     engine: Engine
@@ -31,6 +34,7 @@ class Ground:
     ledger: Callable[[str], Iterable[Mapping[str, Any]]]
     template_url: str = ""
     work: JobBook
+    certificates: Callable[[], Sequence[Expiry]]
 
 
 def registry(ground: Ground) -> Registry:
@@ -56,8 +60,9 @@ def registry(ground: Ground) -> Registry:
         *awsconnector.rows(),
         *isthmus.rows(ground.engine, ground.public_url),
         jobs.row(ground.work),
-        *onboarding.table(ground.engine),
         *people.rows(ground.engine),
+        *onboarding.table(ground.engine),
+        *Insights(engine=ground.engine, work=ground.work, certificates=ground.certificates).rows(),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

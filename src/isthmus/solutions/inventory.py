@@ -172,7 +172,7 @@ class Inventory:
 
 
 def _troubled(outcomes: Mapping[str, int]) -> bool:
-    return any(outcomes.get(outcome) for outcome in ("denied", "scp", "throttled", "error"))
+    return any(outcomes.get(outcome) for outcome in ledger.TROUBLED)
 
 
 def _sentence(outcomes: Mapping[str, int], count: int, frozen: Mapping[str, int]) -> str:

@@ -16,6 +16,9 @@ from isthmus.store.tables import resources, scopes
 NOT_SELECTED = "not-selected"
 """The outcome of a cell that the scan was not to look at, or could not know of, and that has projections nevertheless."""
 
+TROUBLED = ("denied", "scp", "throttled", "error")
+"""Outcomes of cells that somebody has to do something about; the others say that there is nothing to list."""
+
 
 def done_cells(connection: Connection, solution: str, scan: str) -> set[Cell]:
     """Cells that this scan has finished already; a repeated step leaves them out."""
@@ -43,10 +46,10 @@ def close(connection: Connection, solution: str, scan: str, ends: Iterable[tuple
         }
         if isinstance(end, Listed):
             reason = f"Details of some resources are missing: {'; '.join(end.shortfalls)}"[:2000] if end.shortfalls else ""
-            listed.append(row | {"outcome": "complete", "reason": reason, "rows": end.rows, "complete_at": now})
+            listed.append(row | {"outcome": "complete", "reason": reason, "action": "", "rows": end.rows, "complete_at": now})
         else:
             reason = f"{end.reason} (missing: {end.action})" if end.action and end.action not in end.reason else end.reason
-            gaps.append(row | {"outcome": end.outcome, "reason": reason[:2000], "rows": 0, "complete_at": None})
+            gaps.append(row | {"outcome": end.outcome, "reason": reason[:2000], "action": end.action[:128], "rows": 0, "complete_at": None})
     dialect.upsert(connection, scopes, listed)
     dialect.upsert(connection, scopes, gaps, keep=("rows", "complete_at"))
 
@@ -101,6 +104,7 @@ def leave_out(connection: Connection, solution: str, scan: str, kept: Mapping[Ce
             "scan": scan,
             "outcome": NOT_SELECTED,
             "reason": reason,
+            "action": "",
             "rows": count,
             "checked_at": now,
             "complete_at": known_cells.get(cell),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint, text
 
 metadata = MetaData()
 
@@ -70,6 +70,7 @@ operations = Table(
     Column("caller", String(256), nullable=False),
     Index("operations_by_resource", "resource"),
     Index("operations_by_time", "started_at"),
+    Index("operations_under_way", "subscription", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
 )
 
 audit_records = Table(
@@ -215,6 +216,7 @@ instances = Table(
     Index("instances_by_solution", "solution", "state"),
     Index("instances_by_place", "solution", "region", "next_at"),
     Index("instances_by_machine", "machine"),
+    Index("instances_by_change", "since"),
 )
 
 instance_events = Table(
@@ -255,6 +257,9 @@ scopes = Table(
     Column("complete_at", BigInteger, comment="last time the cell was listed to its end"),
     Column("vanished", Text, nullable=False, comment="JSON keys that the cell listed no more, until they are deleted"),
     Column("frozen", Boolean, nullable=False, comment="deletions are withheld because too much vanished at once"),
+    Column("action", String(128), nullable=False, server_default="", comment="IAM action that was missing; empty when none was"),
+    Index("scopes_by_outcome", "outcome", "solution"),
+    Index("scopes_frozen", "solution", sqlite_where=text("frozen = 1"), postgresql_where=text("frozen")),
 )
 
 ordered_syncs = Table(

@@ -33,11 +33,11 @@ def count_records(client: DBOSClient, states: Sequence[str]) -> list[JobCount]:
     """How many workflows of each name are in these states, most first. (The engine's public way is to list them all.)"""
     system: Any = client._sys_db
     table = system.tables.workflow_status
-    columns = (table.c.name, func.count().label("count"), func.min(table.c.updated_at).label("since"))
+    columns = (table.c.name, func.count().label("number"), func.min(table.c.updated_at).label("since"))
     wanted = select(*columns).where(table.c.status.in_(list(states))).group_by(table.c.name)
     with system.engine.connect() as connection:
         found = connection.execute(wanted).all()
-    counted = [JobCount(job=row.name, count=int(row.count), since=int(row.since or 0)) for row in found]
+    counted = [JobCount(job=row.name, count=int(row.number), since=int(row.since or 0)) for row in found]
     return sorted(counted, key=lambda one: (-one.count, one.job))
 
 

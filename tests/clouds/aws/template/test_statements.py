@@ -110,7 +110,9 @@ def test_the_onboarding_role_runs_one_document_and_changes_nothing_else() -> Non
     assert sending["Condition"] == {"StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}}
 
 
-@pytest.mark.parametrize(("role", "name"), [("InventoryRole", "IsthmusInventory-3f2504e0"), ("OnboardingRole", "IsthmusOnboarding-3f2504e0")])
+@pytest.mark.parametrize(
+    ("role", "name"), [("InventoryRole", "IsthmusInventory-3f2504e0"), ("OnboardingRole", "IsthmusOnboarding-3f2504e0")]
+)
 def test_a_role_may_look_at_itself_and_at_no_other_role(role: str, name: str) -> None:
     statements = [one for one in granted(role) if one["Sid"] == "ReadOwnRole"]
     for action in OWN_ROLE:

@@ -18,6 +18,20 @@ def upgrade() -> None:
     _resource_changes()
     _resource_references()
     _sessions()
+    _overview()
+
+
+def _overview() -> None:
+    """What is asked of all connectors at once."""
+    action = sa.Column(
+        "action", sa.String(128), nullable=False, server_default="", comment="IAM action that was missing; empty when none was"
+    )
+    op.add_column("scopes", action)
+    op.create_index("scopes_by_outcome", "scopes", ["outcome", "solution"])
+    op.create_index("scopes_frozen", "scopes", ["solution"], sqlite_where=sa.text("frozen = 1"), postgresql_where=sa.text("frozen"))
+    op.create_index("instances_by_change", "instances", ["since"])
+    under_way = sa.text("ended_at IS NULL")
+    op.create_index("operations_under_way", "operations", ["subscription"], sqlite_where=under_way, postgresql_where=under_way)
 
 
 def _people() -> None:

@@ -1,0 +1,194 @@
+"""Isthmus.Insights: a subscription at a glance. Numbers, connectors with their figures, and what needs a person with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isthmus.arm import paging
+from isthmus.arm.envelope import instant
+from isthmus.arm.errors import invalid
+from isthmus.arm.types import Ask, ResourceType, Scope, Window
+from isthmus.engine import Engine
+from isthmus.keys import Expiry
+from isthmus.providers.history import VERSIONS
+from isthmus.solutions.insights import accounts, fleet, upkeep
+from isthmus.solutions.insights.concern import KINDS, SEVERITIES, Concern, ordered
+from isthmus.solutions.insights.estate import Connected, Figures, connected, figures, summary
+from isthmus.work import FAILED, JobBook
+
+ATTENTION = "Isthmus.Insights/attention"
+SUMMARIES = "Isthmus.Insights/summaries"
+CONNECTORS = "Isthmus.Insights/connectors"
+_HERE = frozenset({Scope.SUBSCRIPTION})
+_ORDERS = ("name", "account", "resources", "lastScan")
+_LONGEST = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Insights:
+    """The rows of this namespace. `certificates` tells when those of this installation end."""
+
+    engine: Engine
+    work: JobBook
+    certificates: Callable[[], Sequence[Expiry]]
+
+    def rows(self) -> tuple[ResourceType, ...]:
+        """Every type."""
+        return (
+            ResourceType(name=ATTENTION, scopes=_HERE, lists=_HERE, versions=VERSIONS, window=self._attention),
+            ResourceType(
+                name=SUMMARIES,
+                scopes=_HERE,
+                lists=_HERE,
+                versions=VERSIONS,
+                read=self._summary,
+                enumerate=lambda ask: (self._numbers(ask),),
+            ),
+            ResourceType(name=CONNECTORS, scopes=_HERE, lists=_HERE, versions=VERSIONS, window=self._connectors),
+        )
+
+    def _attention(self, ask: Ask) -> Window:
+        """The gravest first; what belongs to the tenant only for those who may read all of it."""
+        kind, severity = _word(ask.query, "kind", KINDS), _word(ask.query, "severity", SEVERITIES)
+        _, reversed_ = paging.order_of(ask.query, ("severity",), default="severity")
+        found = ordered(self._concerns(ask))
+        chosen = [one for one in found if kind in ("", one.kind) and severity in ("", one.severity)]
+        return _window(ask, [_concern(one, ask.id.subscription) for one in (reversed(chosen) if reversed_ else chosen)])
+
+    def _concerns(self, ask: Ask) -> Iterable[Concern]:
+        now, subscription = self.engine.now(), ask.id.subscription
+        is_tenants = ask.permits(f"{ATTENTION}/read", "/")
+        with self.engine.store.read() as connection:
+            estate = connected(connection, subscription)
+            found = [*accounts.standing(estate), *accounts.gaps(connection, subscription, estate)]
+            found += accounts.frozen(connection, subscription, estate)
+            found += fleet.blocked(connection, subscription)
+            found += fleet.silent(connection, subscription, now)
+            if is_tenants:
+                found += upkeep.secrets(connection, now)
+        if is_tenants:
+            found += upkeep.certificates(self.certificates(), now)
+            found += upkeep.jobs(self.work.counts(FAILED))
+        return found
+
+    def _summary(self, ask: Ask) -> Mapping[str, Any] | None:
+        return self._numbers(ask) if ask.id.name.lower() == "default" else None
+
+    def _numbers(self, ask: Ask) -> Mapping[str, Any]:
+        now, subscription = self.engine.now(), ask.id.subscription
+        with self.engine.store.read() as connection:
+            told = summary(connection, subscription)
+        shown = {word: told.machines.get(word, 0) for word in ("connected", "disconnected", "inProgress", "blocked", "excluded")}
+        found = sum(told.machines.values())
+        properties = {
+            "connectors": told.connectors,
+            "accounts": told.accounts,
+            "resources": told.resources,
+            "types": told.types,
+            "gaps": told.gaps,
+            "machines": {"found": found, **shown, "other": found - sum(shown.values())},
+            "running": told.running,
+            "generatedAt": instant(now),
+        }
+        return _body(SUMMARIES, "default", subscription, properties)
+
+    def _connectors(self, ask: Ask) -> Window:
+        name, status = _text(ask.query, "name").lower(), _text(ask.query, "status").lower()
+        order, descends = paging.order_of(ask.query, _ORDERS, default="name")
+        with self.engine.store.read() as connection:
+            numbers = figures(connection, ask.id.subscription)
+            found = connected(connection, ask.id.subscription)
+        chosen = [one for one in found if (name in one.name.lower() or name in one.account) and _has_status(one, status)]
+        rank = _ranks(order, numbers)
+        chosen.sort(key=lambda one: (rank(one), one.connector.id.key), reverse=descends)
+        return _window(ask, chosen, lambda one: _connector(one, numbers, ask.id.subscription))
+
+
+def _window(ask: Ask, items: Sequence[Any], show: Callable[[Any], Mapping[str, Any]] = lambda item: item) -> Window:
+    skip, top = paging.skip_of(ask.query), paging.page_size(ask.query)
+    count = len(items) if paging.wants_count(ask.query) else None
+    return Window(items=[show(item) for item in items[skip : skip + top]], count=count, more=len(items) > skip + top)
+
+
+def _concern(one: Concern, subscription: str) -> Mapping[str, Any]:
+    properties = {
+        "kind": one.kind,
+        "severity": one.severity,
+        "count": one.count,
+        "title": one.title,
+        "detail": one.detail,
+        "remedy": one.remedy,
+        "targetId": one.target,
+        "subject": one.subject,
+        "since": None if one.since is None else instant(one.since),
+    }
+    return _body(ATTENTION, one.name, subscription, properties)
+
+
+def _connector(one: Connected, numbers: Figures, subscription: str) -> Mapping[str, Any]:
+    keys = [solution.id.key for solution in one.solutions]
+    machines = [numbers.machines[key] for key in keys if key in numbers.machines]
+    properties = {
+        "connectorId": str(one.connector.id),
+        "displayName": one.name,
+        "accountId": one.account,
+        "resourceGroup": one.connector.id.group,
+        "location": one.connector.location,
+        "isOrganization": one.connector.properties["awsCloudProfile"].get("isOrganizationalAccount", False),
+        "provisioningState": one.connector.properties.get("provisioningState", "Succeeded"),
+        "solutions": [
+            {
+                "id": str(solution.id),
+                "name": solution.id.name,
+                "type": solution.properties["solutionType"],
+                "status": solution.properties.get("status"),
+                "statusDetails": solution.properties.get("statusDetails"),
+                "lastSyncTime": solution.properties.get("lastSyncTime"),
+            }
+            for solution in one.solutions
+        ],
+        "lastScan": one.last_scan,
+        "resources": numbers.resources.get(one.account, 0),
+        "gaps": sum(numbers.gaps.get(key, 0) for key in keys),
+        "machinesFound": sum(number for words in machines for word, number in words.items() if word != "gone"),
+        "machinesConnected": sum(words["connected"] for words in machines),
+    }
+    return _body(CONNECTORS, str(one.connector.properties["connectorPrimaryIdentifier"]), subscription, properties)
+
+
+def _ranks(order: str, numbers: Figures) -> Callable[[Connected], Any]:
+    """What an order compares."""
+    orders: dict[str, Callable[[Connected], Any]] = {
+        "name": lambda one: one.name.lower(),
+        "account": lambda one: one.account,
+        "resources": lambda one: numbers.resources.get(one.account, 0),
+        "lastScan": lambda one: one.last_scan or "",
+    }
+    return orders[order]
+
+
+def _has_status(one: Connected, status: str) -> bool:
+    return not status or any(str(solution.properties.get("status", "")).lower() == status for solution in one.solutions)
+
+
+def _body(type: str, name: str, subscription: str, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"id": f"/subscriptions/{subscription}/providers/{type}/{name}", "name": name, "type": type, "properties": properties}
+
+
+def _word(query: Mapping[str, str], name: str, known: Sequence[str]) -> str:
+    given = query.get(name)
+    if given is None:
+        return ""
+    found = next((word for word in known if word.lower() == given.lower()), None)
+    if found is None:
+        raise invalid(f"{name} must be one of {', '.join(known)}, not '{given[:32]}'.", target=name, code="InvalidFilter")
+    return found
+
+
+def _text(query: Mapping[str, str], name: str) -> str:
+    given = query.get(name, "")
+    if len(given) > _LONGEST or not given.isprintable():
+        raise invalid(f"{name} must be at most {_LONGEST} printable characters.", target=name, code="InvalidFilter")
+    return given
