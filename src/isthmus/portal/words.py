@@ -76,6 +76,17 @@ def moment(context: Context, text: str | None) -> Markup:
     return Markup('<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>').format(text, then, ago(text, context["now"]))
 
 
+@pass_context
+def soon(context: Context, text: str | None) -> Markup:
+    """When something is to happen, by the minute, so that it need not be said anew every second; exact in its title."""
+    then = instant_of(text)
+    if then is None:
+        return Markup('<span class="quiet">never</span>')
+    seconds = then.timestamp() - context["now"] / 1000
+    spoken = "now" if seconds <= 0 else "within a minute" if seconds < 60 else ago(text, context["now"] // 60_000 * 60_000)
+    return Markup('<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>').format(text, then, spoken)
+
+
 def number(value: int | None) -> str:
     """A number with thin groups; a dash for what is not known."""
     return "–" if value is None else f"{value:,}".replace(",", "\u202f")
@@ -136,6 +147,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "moment": moment,
     "plural": plural,
     "resource_path": resource_path,
+    "soon": soon,
     "connector_path": connector_path,
 }
 FILTERS: Mapping[str, Callable[..., Any]] = {

@@ -1,13 +1,15 @@
 """Every page of the portal: a module each, and its line here."""
 
 from isthmus.portal.page import Page
-from isthmus.portal.pages import applications, home, jobs, kit, operations, people, role_assign, roles
+from isthmus.portal.pages import applications, home, jobs, kit, machine, machines, operations, people, role_assign, roles
 
 PAGES: tuple[Page, ...] = (
     *applications.PAGES,
     *home.PAGES,
     *jobs.PAGES,
     *kit.PAGES,
+    *machine.PAGES,
+    *machines.PAGES,
     *operations.PAGES,
     *people.PAGES,
     *role_assign.PAGES,
