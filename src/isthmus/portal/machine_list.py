@@ -33,7 +33,7 @@ _TILES = MappingProxyType(
     {
         "connected": ("Connected", "good"),
         "inProgress": ("In progress", ""),
-        "waiting": ("Waiting for SSM", ""),
+        "waiting": ("Waiting", ""),
         "blocked": ("Blocked", "bad"),
         "disconnected": ("Disconnected", "warn"),
         "stopped": ("Stopped", ""),

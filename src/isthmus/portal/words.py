@@ -35,6 +35,8 @@ _SPOKEN = {
     "NotDeployed": "Not deployed",
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "Given up",
     "PENDING": "Running",
+    "KEYGEN": "Making its key",
+    "SSM_WAIT": "Waiting for SSM",
     "ENQUEUED": "Waiting",
     "ERROR": "Failed",
     "SUCCESS": "Succeeded",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -64,9 +66,62 @@ def _prepare_sqlite(busy_seconds: float) -> Any:
     return prepare
 
 
+def shown(url: str | URL) -> str:
+    """A database URL as people may see it: without passwords, wherever they stand in it."""
+    parsed = make_url(url)
+    secret = [name for name in parsed.query if "password" in name.lower()]
+    return parsed.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def has_password(url: str) -> bool:
+    """Whether a database URL carries a password."""
+    parsed = make_url(url)
+    return parsed.password is not None or any("password" in name.lower() for name in parsed.query)
+
+
+def database_file(database: Engine | str) -> Path | None:
+    """The file of a SQLite database, by its engine or its URL; None on PostgreSQL."""
+    url = make_url(database) if isinstance(database, str) else database.url
+    return Path(str(url.database)).absolute() if url.get_backend_name() == "sqlite" else None
+
+
 def is_sqlite(connection: Connection | Engine) -> bool:
     """Whether this is SQLite."""
     return connection.dialect.name == "sqlite"
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection whose reads all see the database as it is now."""
+    with engine.connect() as connection:
+        if is_sqlite(connection):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        yield connection
+        connection.rollback()
+
+
+def copy_file(engine: Engine, path: Path) -> bool:
+    """Write a SQLite database as one file, whole and of one moment, while others write to it; False on PostgreSQL, which has no file.
+
+    The new file is readable for its owner only (https://sqlite.org/backup.html).
+    """
+    if not is_sqlite(engine):
+        return False
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with engine.connect() as connection, closing(sqlite3.connect(path)) as copy:
+        source = connection.connection.dbapi_connection
+        assert isinstance(source, sqlite3.Connection)
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+    return True
+
+
+def find_damage(connection: Connection) -> str:
+    """What SQLite finds wrong in its own file, in one line; empty when nothing is."""
+    found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    return "" if found == "ok" else str(found)
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, keep: Sequence[str] = ()) -> None:

@@ -112,6 +112,16 @@ class JobBook(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backlog:
+    """Unfinished jobs of one queue in one state: how many, and when (epoch milliseconds) the oldest was ordered."""
+
+    queue: str
+    state: str
+    count: int
+    oldest_at: int
+
+
 class Jobs(Protocol):
     """What writers of the store need of durable work."""
 
