@@ -37,10 +37,24 @@ class Fleet:
             "i-0d": seeds.instance(self.first, "i-0d", ("BLOCKED", "AGENT_ELSEWHERE"), evidence={"resource": HOSTILE}),
             "i-0e": seeds.instance(self.first, "i-0e", ("EXCLUDED", "FILTERED_TAG"), evidence={"rule": "env:prod"}, region="us-east-1"),
         }
-        facts = {"displayName": HOSTILE, "status": "Connected", "osSku": "Debian 12", "agentVersion": "1.2", "lastStatusChange": "2026-11-01T00:00:00Z"}
+        facts = {
+            "displayName": HOSTILE,
+            "status": "Connected",
+            "osSku": "Debian 12",
+            "agentVersion": "1.2",
+            "lastStatusChange": "2026-11-01T00:00:00Z",
+        }
         seeds.machine(ACCOUNT, "i-0a", properties=facts)
         many = [
-            replace(self.rows["i-0a"], key=rows.key_of(OTHER, "eu-west-1", id), account=OTHER, instance_id=id, solution=second.lower(), machine=id, state="DISCOVERED")
+            replace(
+                self.rows["i-0a"],
+                key=rows.key_of(OTHER, "eu-west-1", id),
+                account=OTHER,
+                instance_id=id,
+                solution=second.lower(),
+                machine=id,
+                state="DISCOVERED",
+            )
             for id in (f"i-9{n:04}" for n in range(300))
         ]
         with seeds.engine.store.begin() as connection:
@@ -115,7 +129,12 @@ def test_a_long_list_is_scrolled_and_lives_where_one_is(window: Window, fleet: F
         expect(last).to_be_visible()
         expect(last).to_have_attribute("aria-rowindex", "301")
         fleet.rows["i-90299"] = replace(
-            fleet.rows["i-0a"], key=rows.key_of(OTHER, "eu-west-1", "i-90299"), account=OTHER, instance_id="i-90299", machine="i-90299", state="DISCOVERED",
+            fleet.rows["i-0a"],
+            key=rows.key_of(OTHER, "eu-west-1", "i-90299"),
+            account=OTHER,
+            instance_id="i-90299",
+            machine="i-90299",
+            state="DISCOVERED",
             solution=f"{fleet.other}/providers/Microsoft.HybridConnectivity/solutionConfigurations/onboard".lower(),
         )
         fleet.move("i-90299", "BLOCKED", "IMDS_DISABLED")

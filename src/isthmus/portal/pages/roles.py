@@ -24,7 +24,9 @@ ROLES = MappingProxyType(
     }
 )
 """Azure's ids of the three built-in roles."""
-_DONE = MappingProxyType({"assigned": "The role is assigned. It counts from now on.", "removed": "The role is taken away. It counts no more."})
+_DONE = MappingProxyType(
+    {"assigned": "The role is assigned. It counts from now on.", "removed": "The role is taken away. It counts no more."}
+)
 _MOST = {"$top": "1000"}
 
 
