@@ -48,7 +48,9 @@ def launch(ec2: Any) -> str:
 def give_profile(ec2: Any, figures: dict[str, Any], instance: str) -> str:
     """Attach the profile that the stack made; a sentence about it."""
     iam = Builder(figures["urls"]["lab"], figures["account"]).client("iam", "us-east-1")
-    name = next(one["InstanceProfileName"] for one in iam.list_instance_profiles()["InstanceProfiles"] if _PROFILE in one["InstanceProfileName"])
+    name = next(
+        one["InstanceProfileName"] for one in iam.list_instance_profiles()["InstanceProfiles"] if _PROFILE in one["InstanceProfileName"]
+    )
     ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": name}, InstanceId=instance)
     return f"{instance} has the instance profile {name}."
 

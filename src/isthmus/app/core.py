@@ -20,6 +20,7 @@ from isthmus.engine import Engine, Lookup, Removal
 from isthmus.identity.issuer import AccountTokens, Issuer
 from isthmus.machines import Machines, registration
 from isthmus.metrics import Metrics
+from isthmus.providers import authorization
 from isthmus.providers.resources import delete_group
 from isthmus.settings import Settings
 from isthmus.solutions import inventory, onboarding
@@ -126,7 +127,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         **index.arrivals,
         registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid),
     }
-    engine.removals = _together(connectors.removals, stock.removals, joining.removals, index.removals)
+    engine.removals = _together(connectors.removals, stock.removals, joining.removals, index.removals, authorization.REMOVALS)
     own = (delete_group(engine, lookup), Removals(engine=engine).job())
     retention = Retention(engine=engine, keep_days=settings.keep_days)
     work = Work(
