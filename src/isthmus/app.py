@@ -64,6 +64,7 @@ from isthmus.solutions.onboard.report import inventory_items
 from isthmus.solutions.onboarding import Onboarding
 from isthmus.solutions.removal import Removals
 from isthmus.solutions.retention import Retention
+from isthmus.solutions.stock import Stock
 from isthmus.store import Store
 from isthmus.work import Arguments, Queue, Timetable, Work
 
@@ -163,6 +164,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
     _first_start(core.engine, footing)
     tokens = _tokens(footing)
     sign_in = _sign_in(settings, footing, core, tokens)
+    Stock(engine=core.engine).catch_up()
 
     def close() -> None:
         core.work.stop()
@@ -238,8 +240,12 @@ def _join(footing: _Footing, reach: _Reach, settings: Settings) -> _Core:
         machines=machines,
         ca=footing.authority.ca_pem.decode(),
     )
-    engine.arrivals = {registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid)}
-    engine.removals = _together(connectors.removals, stock.removals, joining.removals)
+    index = Stock(engine=engine)
+    engine.arrivals = {
+        **index.arrivals,
+        registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid),
+    }
+    engine.removals = _together(connectors.removals, stock.removals, joining.removals, index.removals)
     work = Work(
         footing.store,
         jobs=[
