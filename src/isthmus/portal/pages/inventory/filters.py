@@ -101,7 +101,7 @@ class Looked:
         )
 
 
-COLUMNS: Mapping[str, str] = {"name": "Name", "type": "Type", "account": "AWS account", "region": "Region", "changedAt": "Changed"}
+COLUMNS: Mapping[str, str] = {"name": "Name", "type": "Type", "account": "Account", "region": "Region", "changedAt": "Changed"}
 DEFAULT_ORDER = "type"
 
 
