@@ -7,9 +7,8 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from isthmus.arm.envelope import Resource, SystemData
+from isthmus.arm.envelope import Resource
 from isthmus.arm.ids import ResourceId, group_id
-from isthmus.engine.rows import to_row
 from isthmus.solutions.places import AWS_CONNECTOR, MACHINES
 from isthmus.solutions.stock import BETWEEN
 from isthmus.store.tables import projections, resources
@@ -17,9 +16,10 @@ from tests.contract.server import Server
 
 ACCOUNT = "123456789012"
 REGIONS = ("eu-central-1", "eu-west-1", "us-east-1", "ap-south-1")
-KINDS = ("ec2Volumes", "ec2Vpcs", "s3Buckets", "sqsQueues", "lambdaFunctions")
+KINDS = ("ec2Volumes", "ec2VPCs", "s3Buckets", "sqsQueues", "lambdaFunctions")
 _MADE = 1_790_000_000_000
 _BATCH = 10_000
+_DOCUMENT = '{"tags":{},"extra":{},"properties":{"arn":"%s"},"system":["isthmus","Application","isthmus","Application"]}'
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -41,33 +41,42 @@ def fill(server: Server, count: int) -> None:
 
 
 def _made(subscription: str, start: int, end: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Numbered through accounts and types, as scans come: so that the database appends more than it searches."""
     for number in range(start, end):
-        account, region, kind = f"{200_000_000_000 + number % 7}", REGIONS[number % 4], KINDS[number % 5]
+        account, region, kind = f"{200_000_000_000 + number // 15_000}", REGIONS[number % 4], KINDS[number // 3_000 % 5]
         name = f"res-{number:06d}"
-        id = group_id(subscription, f"aws_{account}").extension(f"{AWS_CONNECTOR}/{kind}", name)
-        system = SystemData(
-            created_by="system", created_by_kind="Application", created_at=_MADE, changed_by="", changed_by_kind="", changed_at=_MADE + number
-        )
-        properties = {"arn": f"arn:aws:test:{region}:{account}:{name}", "awsAccountId": account, "publicCloudResourceName": name}
-        row = to_row(Resource(id=id, location="eastus", properties=properties, system=system), f"etag-{number}")
-        index = {
-            "key": id.key,
+        id = f"/subscriptions/{subscription}/resourceGroups/aws_{account}/providers/{AWS_CONNECTOR}/{kind}/{name}"
+        shared = {
             "subscription": subscription.lower(),
-            "resource_group": id.group.lower(),
+            "resource_group": f"aws_{account}",
+            "name": name,
+            "changed_at": _MADE + number * 1000,
+        }
+        arn = f"arn:aws:test:{region}:{account}:{name}"
+        row = {
+            "key": id.lower(),
+            "id": id,
+            "type": f"{AWS_CONNECTOR}/{kind}".lower(),
+            "parent": "",
+            "location": "eastus",
+            "etag": name,
+            "created_at": _MADE,
+            "document": _DOCUMENT % arn,
+        }
+        index = {
+            "key": id.lower(),
             "account": account,
             "region": region,
             "type": kind,
-            "name": name,
             "aws_id": name,
-            "changed_at": system.changed_at,
-            "words": f"{name}\n{properties['arn']}",
+            "words": f"{name}\n{arn}",
             "tags": f"\nteam{BETWEEN}{'red' if number % 10 == 0 else 'blue'}\n",
         }
-        yield row, index
+        yield row | shared, index | shared
 
 
 def projection(
-    server: Server, name: str, *, kind: str = "ec2Vpcs", called: str = "", account: str = ACCOUNT, aws: Any = None, **more: Any
+    server: Server, name: str, *, kind: str = "ec2VPCs", called: str = "", account: str = ACCOUNT, aws: Any = None, **more: Any
 ) -> Resource:
     """A projection as a sync writes it, in the group of its account. `aws` are its properties, `more` further ones of the envelope."""
     id = group_id(server.subscription, f"aws_{account}").extension(f"{AWS_CONNECTOR}/{kind}", name)
@@ -85,7 +94,9 @@ def instance(server: Server, name: str, *, account: str = ACCOUNT) -> tuple[Reso
     )
 
 
-def _projection(id: ResourceId, called: str, account: str, aws: Any, *, aws_name: str = "", tags: Any = None, aws_tags: Any = None) -> Resource:
+def _projection(
+    id: ResourceId, called: str, account: str, aws: Any, *, aws_name: str = "", tags: Any = None, aws_tags: Any = None
+) -> Resource:
     short = id.type.rpartition("/")[2].removeprefix("ec2").lower().rstrip("s")
     properties = {
         "arn": f"arn:aws:ec2:eu-central-1:{account}:{short}/{aws_name or id.name}",

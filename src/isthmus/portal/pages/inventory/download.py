@@ -60,7 +60,7 @@ def _chained(first: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def as_csv(batches: Iterator[Batch]) -> Iterator[bytes]:
-    """RFC 4180, UTF-8 with a mark that spreadsheets look for. Texts that a spreadsheet would take for a formula get an apostrophe before."""
+    """RFC 4180 in UTF-8, with the mark that spreadsheets look for. What they would take for a formula gets an apostrophe before."""
     yield "\ufeff".encode() + _lines([_FIELDS])
     for batch in batches:
         yield _lines([[_plain(str(row.get(name) or "")) for name in _FIELDS] for row in batch.rows])

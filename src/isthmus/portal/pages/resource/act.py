@@ -53,7 +53,9 @@ def _change(visit: Visit, body: Mapping[str, Any], form: Form) -> Redirect | Inv
         problem = Problem(field="tag-name", message=f"The tag '{name[:64]}' was removed meanwhile. Add it again if it is to be there.")
         return _refused(visit, body, Problems(found=(problem,)), name=name, value=value)
     if tags[name] != before:
-        problem = Problem(field="tag-value", message=f"Somebody changed it to '{tags[name]}' meanwhile. Save again to put yours in its place.")
+        problem = Problem(
+            field="tag-value", message=f"Somebody changed it to '{tags[name]}' meanwhile. Save again to put yours in its place."
+        )
         return _refused(visit, body, Problems(found=(problem,)), edited=name, value=value)
     try:
         _write(visit, body, "Merge", name, value)

@@ -80,9 +80,7 @@ def _happening(told: Mapping[str, Any], visit: Visit) -> Happening:
         actor=told["actor"],
         is_own=visit.person is not None and told["actor"] == visit.person.object_id,
         kind=told["kind"],
-        differences=tuple(
-            Difference(path=one["path"], before=_told(one["before"]), after=_told(one["after"])) for one in told["changes"]
-        ),
+        differences=tuple(Difference(path=one["path"], before=_told(one["before"]), after=_told(one["after"])) for one in told["changes"]),
         is_complete=told["isComplete"],
     )
 

@@ -19,7 +19,7 @@ _OPEN_MEMBERS = 24
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """One member: a value in words, a long text behind its beginning (`is_long`), or `nodes` below it. `note` says what kind or how much."""
+    """One member: a value, a long text behind its beginning (`is_long`), or `nodes` below it. `note` says what kind or how much."""
 
     name: str
     value: str = ""
