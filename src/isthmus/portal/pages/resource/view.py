@@ -151,14 +151,14 @@ def head_of(id: ResourceId, body: Mapping[str, Any]) -> Head:
     """Who the resource is."""
     properties, path = body.get("properties") or {}, resource_path(body["id"])
     kind, is_projection = id.type.lower(), id.namespace.lower() == _AWS
-    name = str(properties.get("publicCloudResourceName") or properties.get("displayName") or body["name"])
+    name = str(properties.get("publicCloudResourceName") or properties.get("displayName") or body.get("displayName") or id.name)
     tabs = [("overview", "Overview"), ("properties", "Properties")]
     tabs += [("relations", "Relations")] if is_projection or kind in (_MACHINE, _CLUSTER) else []
     tabs += [("history", "History")]
     return Head(
         id=body["id"],
         name=name,
-        type=body["type"],
+        type=body.get("type") or id.type,
         status=str(properties.get("status") or "") if kind in (_MACHINE, _CLUSTER) else "",
         arn=str(properties.get("arn") or ""),
         crumbs=_crumbs(id, name),
@@ -186,9 +186,9 @@ def _further(id: ResourceId, body: Mapping[str, Any]) -> tuple[Crumb, ...]:
     if kind == _CONNECTOR:
         return (Crumb(text="Open the connector", to=connector_path(body["id"])),)
     if kind == _MACHINE:
-        return (Crumb(text="Open among the machines", to=local("/portal/machines", name=body["name"])),)
+        return (Crumb(text="Open among the machines", to=local("/portal/machines", name=id.name)),)
     if kind == _GROUP:
-        return (Crumb(text="AWS resources in it", to=local(LIST, group=body["name"])),)
+        return (Crumb(text="AWS resources in it", to=local(LIST, group=id.name)),)
     return ()
 
 
