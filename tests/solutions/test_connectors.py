@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from sqlalchemy import func, select
 from isthmus.arm.change import Change, OperationOrder
 from isthmus.arm.envelope import Resource, SystemData, instant
 from isthmus.arm.types import Actor
+from isthmus.clouds.contract import ScanTarget, Selection, Verdict
 from isthmus.solutions import inventory, subject
 from isthmus.solutions.connectors import Connectors, due_slot
 from isthmus.store.tables import audit_records, operations, ordered_syncs
 from tests.fakes.jobs import RecordedJobs
-from tests.solutions.conftest import CONNECTOR, SOLUTION, Bench
+from tests.solutions.conftest import ACCOUNT, CONNECTOR, GUID, SOLUTION, Bench
 
 HOUR = 3_600_000
 MADE = 1_767_225_600_000
@@ -103,6 +105,28 @@ def test_permissions_are_tested_per_solution(bench: Bench, refusal: str, unreach
         row = connection.execute(select(operations)).one()
     assert row.status == "Succeeded", "the test has run, whatever it found"
     assert f'"solutionType":"{inventory.TYPE}","status":"{status}","statusDetails":"{details}"' in row.result
+
+
+def test_verdicts_are_told_per_action_with_a_remedy(bench: Bench) -> None:
+    bench.account.verdicts = (
+        Verdict(action="ec2:DescribeVpcs", allowed=True),
+        Verdict(action="s3:ListAllMyBuckets", allowed=False, message="allowed by no statement " + "x" * 900),
+        Verdict(action="sns:ListTopics", allowed=False, message="A policy of the organization forbids it."),
+        Verdict(action="sqs:ListQueues", allowed=None, message="Not tested."),
+    )
+    order = OperationOrder(id="op", resource=CONNECTOR, kind="test")
+    bench.engine.apply(Change(operation=order), Actor(id="a", kind="User"), "w", "x")
+    made(bench).test_job().run({"connector": str(CONNECTOR), "operation": "op"})
+    with bench.engine.store.read() as connection:
+        (found,) = json.loads(connection.execute(select(operations.c.result)).scalar() or "")["solutionTypes"]
+    assert found["status"] == "Connected"
+    assert [(one["action"], one["allowed"]) for one in found["actions"]] == [(one.action, one.allowed) for one in bench.account.verdicts]
+    assert max(len(one["message"]) for one in found["actions"]) == 300
+    assert "2 of 4 actions are not allowed: s3:ListAllMyBuckets, sns:ListTopics." in found["statusDetails"]
+    assert "1 actions could not be tested: sqs:ListQueues." in found["statusDetails"]
+    assert "CloudFormation stack" in found["remedy"]
+    assert "organization" in found["remedy"]
+    assert bench.account.tested == [(ScanTarget(account=ACCOUNT, guid=GUID, solution=inventory.TYPE), Selection())]
 
 
 def test_testing_a_deleted_connector_fails_its_operation(bench: Bench) -> None:

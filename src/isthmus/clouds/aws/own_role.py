@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.outcomes import judge
@@ -47,10 +45,6 @@ async def read_role(sessions: Sessions, target: ScanTarget) -> DeployedRole:
     )
 
 
-def _document(text: str) -> Mapping[str, Any]:
-    """A policy as IAM hands it out: JSON, percent-encoded. What is no JSON object is an empty policy."""
-    try:
-        found = json.loads(unquote(text) if text.lstrip()[:1] == "%" else text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def _document(held: Any) -> Mapping[str, Any]:
+    """A policy as the wire decoded it. What is no JSON object is an empty policy."""
+    return held if isinstance(held, dict) else {}

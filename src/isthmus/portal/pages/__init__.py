@@ -1,9 +1,10 @@
 """Every page of the portal: a module each, and its line here."""
 
 from isthmus.portal.page import Page
-from isthmus.portal.pages import home, kit
+from isthmus.portal.pages import add, home, kit
 
 PAGES: tuple[Page, ...] = (
     *home.PAGES,
+    *add.PAGES,
     *kit.PAGES,
 )
