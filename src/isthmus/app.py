@@ -49,7 +49,7 @@ from isthmus.identity.tokens import TokenEndpoint
 from isthmus.keys import KeyRing, LocalAuthority, operator_signer
 from isthmus.machines import Machines, registration
 from isthmus.portal import Portal
-from isthmus.providers import Ground, registry
+from isthmus.providers import Ground, authorization, registry
 from isthmus.providers.authorization import ASSIGNMENTS
 from isthmus.providers.resources import delete_group
 from isthmus.settings import Settings
@@ -239,7 +239,7 @@ def _join(footing: _Footing, reach: _Reach, settings: Settings) -> _Core:
         ca=footing.authority.ca_pem.decode(),
     )
     engine.arrivals = {registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid)}
-    engine.removals = _together(connectors.removals, stock.removals, joining.removals)
+    engine.removals = _together(connectors.removals, stock.removals, joining.removals, authorization.REMOVALS)
     work = Work(
         footing.store,
         jobs=[

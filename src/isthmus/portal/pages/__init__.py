@@ -1,10 +1,12 @@
 """Every page of the portal: a module each, and its line here."""
 
 from isthmus.portal.page import Page
-from isthmus.portal.pages import add, home, kit
+from isthmus.portal.pages import add, home, jobs, kit, operations
 
 PAGES: tuple[Page, ...] = (
     *home.PAGES,
     *add.PAGES,
+    *jobs.PAGES,
     *kit.PAGES,
+    *operations.PAGES,
 )
