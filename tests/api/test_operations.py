@@ -111,6 +111,9 @@ def test_what_is_not_understood_is_refused(api: Api, query: str, code: str) -> N
 
 
 def test_operations_need_a_role_in_the_subscription(opened_api: Api) -> None:
-    reader, of_group = opened_api.client("Reader", f"/subscriptions/{opened_api.subscription}"), opened_api.client("Owner", opened_api.group())
+    reader, of_group = (
+        opened_api.client("Reader", f"/subscriptions/{opened_api.subscription}"),
+        opened_api.client("Owner", opened_api.group()),
+    )
     assert names(listed(opened_api, "?status=failed", token=reader)) == ["o2"]
     assert opened_api.call("GET", path(opened_api), version=VERSION, token=of_group).status_code == 403

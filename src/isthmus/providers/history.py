@@ -4,87 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Column, Row, Table, select
+from sqlalchemy import select
 
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import invalid
-from isthmus.arm.ids import ResourceId
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
 from isthmus.audit import verify
 from isthmus.engine import Engine
-from isthmus.providers import longrunning
-from isthmus.solutions.subject import CONFIGURATIONS
-from isthmus.store.tables import audit_records, scans, scopes
+from isthmus.providers import longrunning, scanning
+from isthmus.store.tables import audit_records
 
 VERSIONS = ("2026-11-01",)
-MOST_SCANS = 500
-"""Scans of a solution that can be listed, the newest: hourly ones of three weeks. Older ones are forgotten sooner, as a rule."""
-MOST_SCOPES = 20_000
-"""Scopes of a solution that can be listed: several times what every type in every region makes."""
 
 
 def rows(engine: Engine) -> tuple[ResourceType, ...]:
     """The rows of these namespaces."""
     return (
-        _of_solution(engine, "Isthmus.Inventory/scans", scans, scans.c.started_at, MOST_SCANS, _scan),
-        _of_solution(engine, "Isthmus.Inventory/scopes", scopes, scopes.c.checked_at, MOST_SCOPES, _scope),
+        *scanning.rows(engine),
         longrunning.row(engine),
         _audit(engine),
     )
-
-
-def _of_solution(
-    engine: Engine, type: str, table: Table, newest: Column[Any], most: int, show: Callable[[Row[Any]], tuple[str, dict[str, Any]]]
-) -> ResourceType:
-    """Rows of a table that has a column `solution`, as extensions of that solution configuration; `show` gives name and properties.
-
-    At most `most`, those with the largest values of `newest`.
-    """
-
-    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-        solution: ResourceId | None = ask.id.parent
-        assert solution is not None
-        with engine.store.read() as connection:
-            found = connection.execute(select(table).where(table.c.solution == solution.key).order_by(newest.desc()).limit(most)).all()
-        shown = map(show, found)
-        bodies = [
-            {"id": f"{solution}/providers/{type}/{name}", "name": name, "type": type, "properties": properties}
-            for name, properties in shown
-        ]
-        return sorted(bodies, key=lambda body: str(body["id"]).lower())
-
-    extension = frozenset({Scope.EXTENSION})
-    return ResourceType(name=type, scopes=extension, lists=extension, extends=(CONFIGURATIONS,), versions=VERSIONS, enumerate=listed)
-
-
-def _scan(row: Row[Any]) -> tuple[str, dict[str, Any]]:
-    properties = {
-        "accountId": row.account,
-        "status": row.status,
-        "startTime": instant(row.started_at),
-        "endTime": instant(row.ended_at) if row.ended_at else None,
-        "summary": json.loads(row.summary),
-    }
-    return row.id.replace(":", "-"), properties
-
-
-def _scope(row: Row[Any]) -> tuple[str, dict[str, Any]]:
-    region = row.region or "global"
-    properties = {
-        "accountId": row.account,
-        "region": region,
-        "resourceType": row.type,
-        "outcome": row.outcome,
-        "reason": row.reason,
-        "rows": row.rows,
-        "checkedAt": instant(row.checked_at),
-        "completeAt": instant(row.complete_at) if row.complete_at else None,
-        "deletionsFrozen": row.frozen,
-    }
-    return f"{region}.{row.type}", properties
 
 
 def _audit(engine: Engine) -> ResourceType:
