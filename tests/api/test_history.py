@@ -47,7 +47,7 @@ def test_scans_come_newest_first_in_windows_of_a_size(api: Api, solution: str) -
 
 def test_scopes_are_filtered_and_say_what_to_do(api: Api, solution: str) -> None:
     seeds = Seeds(api)
-    seeds.scope(solution, "eu-west-1", "ec2Vpcs", "denied", reason="no", action="ec2:DescribeVpcs")
+    seeds.scope(solution, "eu-west-1", "ec2Volumes", "denied", reason="no", action="ec2:DescribeVolumes")
     seeds.scope(solution, "eu-west-1", "sqsQueues", "complete", rows=3)
     seeds.scope(solution, "us-east-1", "sqsQueues", "scp", reason="forbidden", action="sqs:ListQueues")
     seeds.scope(solution, "", "iamRoles", "error", reason="broken")
@@ -56,15 +56,15 @@ def test_scopes_are_filtered_and_say_what_to_do(api: Api, solution: str) -> None
     def names(query: str) -> list[str]:
         return [one["name"] for one in listed(api, f"{path}{query}")]
 
-    assert names("") == ["global.iamRoles", "eu-west-1.ec2Vpcs", "eu-west-1.sqsQueues", "us-east-1.sqsQueues"]
-    assert names("?outcome=denied,scp") == ["eu-west-1.ec2Vpcs", "us-east-1.sqsQueues"]
+    assert names("") == ["global.iamRoles", "eu-west-1.ec2Volumes", "eu-west-1.sqsQueues", "us-east-1.sqsQueues"]
+    assert names("?outcome=denied,scp") == ["eu-west-1.ec2Volumes", "us-east-1.sqsQueues"]
     assert names("?region=global") == ["global.iamRoles"]
     assert names("?service=sqs&outcome=scp") == ["us-east-1.sqsQueues"]
     assert names("?service=nothing") == []
     assert names("?$orderby=resourceType desc")[0] == "us-east-1.sqsQueues"
     (denied,) = listed(api, f"{path}?outcome=denied")
     told = denied["properties"]
-    assert (told["service"], told["action"], told["reason"]) == ("ec2", "ec2:DescribeVpcs", "no")
+    assert (told["service"], told["action"], told["reason"]) == ("ec2", "ec2:DescribeVolumes", "no")
     assert "123456789012" in told["remedy"]
     wrong = api.call("GET", f"{path}?outcome=lost", version="2026-11-01")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "InvalidFilter")
