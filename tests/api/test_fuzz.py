@@ -31,6 +31,7 @@ METHODS = ("GET", "HEAD", "PUT", "PUT", "PATCH", "PATCH", "DELETE", "POST", "POS
 VERSIONS = ("2024-12-01", "2027-01-01", "2026-07-15", "2026-11-01", "2022-04-01", "2001-01-01", "latest", "")
 PLUMBING = ("subscriptions", "resourceGroups", "resourcegroups", "resources", "locations", "providers", "tenants", "operationresults")
 ACTIONS = ("testPermissions", "syncNow", "generateAwsTemplate", "register", "addSecret", "records", "signInLinks", "retry", "launch")
+ACTIONS += ("explainTemplate", "compareTemplate", "validate", "template", "detect", "create")
 WORDS = ("location", "tags", "properties", "hostType", "awsCloudProfile", "accountId", "excludedAccounts", "isOrganizationalAccount")
 MORE_WORDS = ("solutionType", "solutionSettings", "periodicSync", "cloudProviderRegions", "arcOnboardEc2FilterTag", "connectorId", "vmId")
 REST = (
@@ -71,6 +72,7 @@ GOOD = tuple(
         {"properties": {"roleDefinitionId": "Reader", "principalId": "4d7a9d0b-0000-4000-8000-000000000001"}},
         {"connectorId": "conn", "solutionTypes": [{"solutionType": "Microsoft.AssetManagement"}]},
         {"properties": {"displayName": "Another"}},
+        {"properties": {"step": "tags", "basics": {"accountId": "123456789012"}, "solutions": {"inventory": {"enabled": True}}}},
         {"name": "app"},
     )
 )

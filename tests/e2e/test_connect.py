@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import INVENTORY, ONBOARDING, Stack, until
+from tests.e2e.stack import FILTER, INVENTORY, ONBOARDING, Stack, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -18,22 +18,21 @@ DRAFT = {
     "basics": {"resourceGroup": "clouds", "connectorName": "aws", "location": "eastus"},
     "solutions": {
         "inventory": {"enabled": True, "settings": LEAST},
-        "onboarding": {"enabled": True, "settings": {"cloudProviderRegions": "us-east-1, eu-west-1", "arcOnboardEc2FilterTag": "arc:yes"}},
+        "onboarding": {"enabled": True, "settings": {"cloudProviderRegions": "eu-central-1, eu-west-1", **FILTER}},
     },
 }
 
 
-def apply(stack: Stack, template: Any, *, update: bool = False) -> None:
-    """Create or update the stack as the account's administrator."""
+def deploy(stack: Stack, template: Any) -> None:
+    """Create the stack as the account's administrator."""
     formation = stack.aws("cloudformation")
-    call = formation.update_stack if update else formation.create_stack
-    call(StackName="Isthmus", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"])
+    formation.create_stack(StackName="Isthmus", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"])
 
     def end() -> str:
         state = str(formation.describe_stacks(StackName="Isthmus")["Stacks"][0]["StackStatus"])
         return "" if state.endswith("_IN_PROGRESS") else state
 
-    assert until(end) == ("UPDATE_COMPLETE" if update else "CREATE_COMPLETE")
+    assert until(end) == "CREATE_COMPLETE"
 
 
 def compared(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -46,8 +45,8 @@ def permissions_of(stack: Stack) -> dict[str, dict[str, Any]]:
     return {one["solutionType"]: one for one in answer["solutionTypes"]}
 
 
-def test_from_a_draft_to_a_connector_and_its_drift(new_stack: Callable[..., Stack]) -> None:
-    stack = new_stack(estate=False)
+def arrive(stack: Stack) -> None:
+    """From a draft whose template is deployed first to its connector."""
     client, draft = stack.client, f"{stack.root}/providers/Isthmus.Connect/drafts/first"
     typed = {**DRAFT, "basics": {**DRAFT["basics"], "accountId": stack.account}}  # type: ignore[dict-item]
     client.put(draft, {"properties": typed})
@@ -57,12 +56,16 @@ def test_from_a_draft_to_a_connector_and_its_drift(new_stack: Callable[..., Stac
 
     assert client.wait(client.post(f"{draft}/detect"), pause=0.2)["arrivals"][INVENTORY]["status"] == "Waiting"
     told = client.post(f"{draft}/template").body
-    apply(stack, told["template"])
+    deploy(stack, told["template"])
     # The timetable sees the stack arrive, without anybody asking.
     until(lambda: arrivals() == {INVENTORY: "Arrived", ONBOARDING: "Arrived"}, seconds=40, what="the stack is seen")
     assert client.post(f"{draft}/validate").body["isReady"] is True
     assert client.post(f"{draft}/create").body["id"] == stack.connector
 
+
+def test_from_a_draft_to_a_connector_and_its_drift(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack(estate=False)
+    arrive(stack)
     verdicts = permissions_of(stack)
     for kind, one in verdicts.items():
         assert (one["status"], one["remedy"]) == ("Connected", ""), (kind, one)
@@ -73,7 +76,7 @@ def test_from_a_draft_to_a_connector_and_its_drift(new_stack: Callable[..., Stac
 
     # Somebody edits a policy, attaches another one, and takes a right away.
     iam = stack.aws("iam")
-    role = verdicts and compared(stack)[ONBOARDING]["role"]
+    role = compared(stack)[ONBOARDING]["role"]
     policy = iam.get_role_policy(RoleName=role, PolicyName="Isthmus")["PolicyDocument"]
     for statement in policy["Statement"]:
         if statement["Sid"] == "FollowCommands":
@@ -92,7 +95,7 @@ def test_from_a_draft_to_a_connector_and_its_drift(new_stack: Callable[..., Stac
 
     # The connector wants more than its deployed template gives.
     more = {**LEAST, "cloudProviderServiceTypes": "ec2, s3, sqs"}
-    client.wait(client.patch(stack.solution("inventory"), {"properties": {"solutionSettings": more}}))
+    stack.client.wait(stack.client.patch(stack.solution("inventory"), {"properties": {"solutionSettings": more}}))
     (difference,) = compared(stack)[INVENTORY]["differences"]
     assert difference["what"] == "policy Isthmus, statement ListSelectedServices"
     assert "actions missing: sqs:getqueueattributes, sqs:listqueues" in difference["detail"]

@@ -47,6 +47,23 @@ def test_inline_policies_of_a_role_are_limited(client: Callable[..., Any]) -> No
         iam.put_role_policy(RoleName="big", PolicyName="b", PolicyDocument=policy)
 
 
+def test_a_simulation_is_about_the_region_that_it_names(client: Callable[..., Any], account: str) -> None:
+    iam = client("iam")
+    iam.create_role(RoleName="west", AssumeRolePolicyDocument=TRUST)
+    condition = {"StringEquals": {"aws:RequestedRegion": ["eu-west-1"]}}
+    statement = {"Effect": "Allow", "Action": "ssm:SendCommand", "Resource": "*", "Condition": condition}
+    iam.put_role_policy(RoleName="west", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+    def decision(region: str) -> str:
+        entry = {"ContextKeyName": "aws:RequestedRegion", "ContextKeyType": "string", "ContextKeyValues": [region]}
+        answer = iam.simulate_principal_policy(
+            PolicySourceArn=f"arn:aws:iam::{account}:role/west", ActionNames=["ssm:SendCommand"], ContextEntries=[entry]
+        )
+        return str(answer["EvaluationResults"][0]["EvalDecision"])
+
+    assert (decision("eu-west-1"), decision("us-east-1")) == ("allowed", "implicitDeny")
+
+
 def test_assume_role_keeps_to_names_and_durations(client: Callable[..., Any], account: str) -> None:
     iam = client("iam")
     root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}

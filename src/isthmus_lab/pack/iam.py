@@ -1,4 +1,4 @@
-"""IAM where ministack is not as strict or as complete: OIDC providers, paging, virtual MFA devices, policy sizes."""
+"""IAM where ministack is not as strict or as complete: OIDC providers, paging, virtual MFA devices, policy sizes, simulated regions."""
 
 from isthmus_lab.adapter import Adapter
 from isthmus_lab.hooks import Handler, Headers, Query
@@ -44,7 +44,8 @@ class Iam:
         if action == "ListVirtualMFADevices" and "AssignmentStatus" not in form:
             form["AssignmentStatus"] = "Any"
             query, body = {}, write_form(form)
-        response = await inner(method, path, headers, body, query)
+        with self._adapter.within(self._adapter.account(), _simulated_region(form) or self._adapter.region()):
+            response = await inner(method, path, headers, body, query)
         if response[0] == 200 and (action.startswith("List") or action == "GetAccountAuthorizationDetails"):
             return self._page(form, response)
         return response
@@ -113,6 +114,14 @@ class Iam:
         if more:
             append_text(result, "Marker", write_token(start + size, form, _PAGING))
         return with_xml(response, root)
+
+
+def _simulated_region(form: Form) -> str:
+    """The region that a simulation is asked about; ministack takes the one that IAM was called in. Empty for everything else."""
+    for name, value in form.items():
+        if name.startswith("ContextEntries.member.") and name.endswith(".ContextKeyName") and value.lower() == "aws:requestedregion":
+            return next(iter(members(form, f"{name.removesuffix('ContextKeyName')}ContextKeyValues.member")), "")
+    return ""
 
 
 def _answer(action: str, inner: str) -> Response:

@@ -8,14 +8,14 @@ from typing import Any
 
 from isthmus.portal.forms import Problem, Problems
 from isthmus.portal.page import Visit
-from isthmus.portal.pages.add.draft import ORDER, Draft
+from isthmus.portal.pages.add.draft import KINDS, ORDER, SOLUTIONS, Draft
 
 FIELDS: Mapping[str, tuple[str, str]] = {
     "basics.resourceGroup": ("resource-group", "Resource group"),
     "basics.connectorName": ("connector-name", "Connector name"),
     "basics.location": ("location", "Region"),
-    "basics.accountId": ("account-id", "AWS account id"),
     "basics.isOrganizationalAccount": ("account-kind", "Account"),
+    "basics.accountId": ("account-id", "AWS account id"),
     "solutions.inventory.settings.cloudProviderServiceTypes": ("inventory-service", "AWS services"),
     "solutions.inventory.settings.scanAllAWSServices": ("inventory-services", "AWS services"),
     "solutions.inventory.settings.awsGlobalReadOnly": ("inventory-read", "Permissions"),
@@ -31,6 +31,9 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "solutions.onboarding.settings.arcOnboardEc2FilterTag": ("onboarding-tag", "Tag filter"),
 }
 """Paths in a draft: the id of the field, and what it is called."""
+_ORDER: Mapping[str, int] = {field: number for number, (field, _) in enumerate(FIELDS.values(), 1)}
+NO_PROXY_YET = "http://"
+"""What is kept of a proxy that was chosen and not named: the API refuses it, so that it is not taken for none."""
 _LISTS: Mapping[str, str] = {
     "cloudProviderServiceTypes": "Choose at least one service, or all supported services.",
     "cloudProviderRegions": "Choose at least one region, or all supported regions.",
@@ -58,7 +61,8 @@ class Findings:
 
     def problems(self, step: str) -> Problems:
         """What is wrong with a step."""
-        return Problems(found=tuple(Problem(field=one.field, message=one.message) for one in self.found if one.step == step and one.is_error))
+        found = sorted((one for one in self.found if one.step == step and one.is_error), key=lambda one: _ORDER.get(one.field, 0))
+        return Problems(found=tuple(Problem(field=one.field, message=one.message) for one in found))
 
     def warnings(self, step: str) -> tuple[str, ...]:
         """What is worth knowing at a step."""
@@ -115,10 +119,19 @@ def _sentence(one: Mapping[str, Any], label: str, draft: Draft) -> str:
         solution = path.removeprefix("solutions.").partition(".")[0]
         if setting in _LISTS and not draft.settings(solution).get(setting, "").strip(" ,"):
             return _LISTS[setting]
-        text = one["message"].removeprefix(f"{setting}: ")
+        if setting == "proxyServer" and draft.settings(solution)[setting] == NO_PROXY_YET:
+            return "Proxy server URL is empty. Write http://server:port, or choose the public endpoint."
+        text = (
+            one["message"]
+            .removeprefix(f"{setting}: ")
+            .replace(", or leave it empty", "" if setting == "proxyServer" else ", or leave it empty")
+        )
         return f"{label}: {text}" if label else text
     if code == "ValueRequired" or (path.startswith("basics.") and not str(draft.basics.get(setting, "")).strip()):
         return f"{label} is empty. {one['remedy']}"
     if code == "InvalidResourceName":
         return f"'{str(draft.basics.get(setting, ''))[:64]}' cannot be a {label.lower()}. {one['remedy']}"
-    return f"{one['message']} {one['remedy']}"
+    text = f"{one['message']} {one['remedy']}"
+    for name, kind in KINDS.items():
+        text = text.replace(kind, SOLUTIONS[name])
+    return text

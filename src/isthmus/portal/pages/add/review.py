@@ -109,7 +109,8 @@ class _Reader:
 
     def schedule(self, solution: str, recurrence: Recurrence, regions: Listed) -> Iterator[Row]:
         """Periodic sync and regions."""
-        period = f"On, every {spoken_hours(recurrence.hours)}" if recurrence.is_on else "Off"
+        hours = "hour" if recurrence.hours == "1" else spoken_hours(recurrence.hours)
+        period = f"On, every {hours}" if recurrence.is_on else "Off"
         yield self.row("solutions", f"{solution}-periodic", "Periodic sync", period)
         yield self.listed(solution, "region", "AWS regions", regions, "cloudProviderRegions")
 
@@ -135,7 +136,9 @@ def _page(visit: Visit, draft: Draft, findings: Findings, wizard: Wizard) -> Rev
     arrivals = arrivals_of(draft)
     to = address(visit, draft.name, "template")
     states = {ARRIVED: "arrived", "Unreachable": "AWS could not be reached"}
-    stack = tuple(Row(name=f"Role of {one.solution}", value=states.get(one.status, "not arrived yet"), to=to, problem="") for one in arrivals)
+    stack = tuple(
+        Row(name=f"Role of {one.solution}", value=states.get(one.status, "not arrived yet"), to=to, problem="") for one in arrivals
+    )
     return ReviewPage(
         wizard=wizard,
         sections=(
@@ -203,7 +206,9 @@ def _create(visit: Visit, form: Form, draft: Draft) -> object:
         if current is None:
             raise DraftGone
         if form.get("seen") != current.seal("review"):
-            changed = "The draft was changed in another tab, or by somebody else, since this page was opened. Look at it again, then create."
+            changed = (
+                "The draft was changed in another tab, or by somebody else, since this page was opened. Look at it again, then create."
+            )
             return _refused(visit, current, changed)
         try:
             made = visit.client.post(f"{current.id}/create", {"etag": current.etag}).body

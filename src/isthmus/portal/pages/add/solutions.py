@@ -10,11 +10,9 @@ from typing import Any
 from isthmus.portal.forms import Form
 from isthmus.portal.page import Page, Visit
 from isthmus.portal.pages.add.draft import KINDS, START, Draft
-from isthmus.portal.pages.add.findings import Findings
+from isthmus.portal.pages.add.findings import NO_PROXY_YET, Findings
 from isthmus.portal.pages.add.steps import Step, Wizard
 
-NO_PROXY_YET = "http://"
-"""What is kept of a proxy that was chosen and not named: the API refuses it, so that it is not taken for none."""
 _SEPARATOR = re.compile(r"[,\s]+")
 
 Choices = tuple[tuple[str, str], ...]
@@ -198,4 +196,6 @@ def _sent_list(form: Form, name: str, everything: str, question: str, boxes: Seq
 
 
 SOLUTIONS = Step(name="solutions", page=_page, typed=_typed)
-PAGES = (Page(path=f"{START}/{{draft}}/solutions", template="add_solutions.html", view=SOLUTIONS.view, act=SOLUTIONS.act, nav="connectors"),)
+PAGES = (
+    Page(path=f"{START}/{{draft}}/solutions", template="add_solutions.html", view=SOLUTIONS.view, act=SOLUTIONS.act, nav="connectors"),
+)

@@ -64,7 +64,7 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Role:
-    """A role of the template: who may take it and why, AWS's own policies, and the statements of ours."""
+    """A role of the template: who may take it and why, AWS's own policies, and the statements of ours. `is_ours`: this server takes it."""
 
     name: str
     description: str
@@ -73,6 +73,7 @@ class Role:
     trust_conditions: tuple[str, ...]
     managed: tuple[str, ...]
     statements: tuple[Statement, ...]
+    is_ours: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,7 +183,7 @@ def _explained(body: Mapping[str, Any], file_url: str) -> Explained:
         text=body["text"],
         size=body["bytes"],
         roles=tuple(_role(one) for one in body["roles"]),
-        parameters=tuple(_parameter(one) for one in body["parameters"]),
+        parameters=tuple(_parameter(one, body["template"]["Parameters"]) for one in body["parameters"]),
         commands=tuple((one["title"], one["text"]) for one in body["commands"]),
         launch_url=body["launchUrl"],
         file_url=file_url,
@@ -199,6 +200,7 @@ def _role(one: Mapping[str, Any]) -> Role:
         trust_conditions=_conditions(trust["conditions"]),
         managed=tuple(str(policy) for policy in one["managedPolicies"]),
         statements=tuple(_statement(statement) for statement in one["statements"]),
+        is_ours="WebIdentity" in str(trust["action"]),
     )
 
 
@@ -223,8 +225,9 @@ def _spoken(value: object) -> str:
     return " or ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)
 
 
-def _parameter(one: Mapping[str, Any]) -> Parameter:
-    allowed = ", ".join(str(value) for value in one["allowedValues"]) or one["allowedPattern"]
+def _parameter(one: Mapping[str, Any], declared: Mapping[str, Any]) -> Parameter:
+    spoken = declared[one["name"]].get("ConstraintDescription", "")
+    allowed = ", ".join(str(value) for value in one["allowedValues"]) or spoken or one["allowedPattern"]
     return Parameter(name=one["name"], default=str(one["default"]), description=one["description"], allowed=allowed)
 
 
