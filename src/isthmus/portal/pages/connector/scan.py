@@ -265,7 +265,11 @@ def _gaps(visit: Visit, connector: Connector, solution: Solution, progress: Prog
 
 def _choices(parts: tuple[Part, ...], chosen: str) -> tuple[tuple[str, str], ...]:
     """What has gaps, with their number; what is chosen stays choosable."""
-    found = [(part.name, f"{part.title} ({number(part.gaps)})" if part.gaps else part.title) for part in parts if part.gaps or part.name == chosen]
+    found = [
+        (part.name, f"{part.title} ({number(part.gaps)})" if part.gaps else part.title)
+        for part in parts
+        if part.gaps or part.name == chosen
+    ]
     if chosen and chosen not in {name for name, _ in found}:
         found.append((chosen, chosen))
     return (("", "All"), *sorted(found, key=lambda pair: pair[1].lower()))
