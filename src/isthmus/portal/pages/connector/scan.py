@@ -56,7 +56,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """The scan that runs, or the last one. `status` is empty before the first; `is_ordered` says that one was asked for and has not begun."""
+    """The scan that runs, or the last one. `status` is empty before the first; `is_ordered`: one was asked for and has not begun."""
 
     status: str
     started: str
@@ -164,7 +164,7 @@ def _page(visit: Visit, connector: Connector, problems: Problems | None = None) 
         )
     progress = _progress(_read_progress(visit, solution), followed)
     scans = visit.client.get(f"{solution.id}/providers/Isthmus.Inventory/scans", query={"$top": str(_SCANS)})["value"]
-    ended = next((one["properties"]["summary"] for one in scans if one["properties"]["summary"].get("outcomes") is not None), {})
+    ended: Mapping[str, Any] = next((one["properties"]["summary"] for one in scans if one["properties"]["summary"].get("outcomes") is not None), {})
     return ScanPage(
         head=head,
         solution=solution,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import Form, Problem, Problems, problems_of
@@ -23,7 +24,7 @@ from isthmus.portal.pages.connector.subject import (
 )
 from isthmus.portal.words import anchor
 
-_NAMES: Mapping[str, str] = {kind: name for kind, name in zip(TITLES, ("inventory", "onboarding"), strict=True)}
+_NAMES: Mapping[str, str] = MappingProxyType(dict(zip(TITLES, ("inventory", "onboarding"), strict=True)))
 """What a new solution is called unless somebody types another name."""
 _ATTEMPTS = 5
 
