@@ -64,6 +64,7 @@ from isthmus.solutions.onboard.report import inventory_items
 from isthmus.solutions.onboarding import Onboarding
 from isthmus.solutions.removal import Removals
 from isthmus.solutions.retention import Retention
+from isthmus.solutions.stock import Stock
 from isthmus.store import Store
 from isthmus.work import Arguments, Queue, Timetable, Work
 
@@ -161,6 +162,7 @@ def build(settings: Settings, *, port: int, environ: Mapping[str, str] = os.envi
     reach = _reach(footing.aws, environ)
     core = _join(footing, reach, settings)
     _first_start(core.engine, footing)
+    Stock(engine=core.engine).catch_up()
     tokens = _tokens(footing)
     sign_in = _sign_in(settings, footing, core, tokens)
 
@@ -238,8 +240,12 @@ def _join(footing: _Footing, reach: _Reach, settings: Settings) -> _Core:
         machines=machines,
         ca=footing.authority.ca_pem.decode(),
     )
-    engine.arrivals = {registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid)}
-    engine.removals = _together(connectors.removals, stock.removals, joining.removals, authorization.REMOVALS)
+    index = Stock(engine=engine)
+    engine.arrivals = {
+        **index.arrivals,
+        registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid),
+    }
+    engine.removals = _together(connectors.removals, stock.removals, joining.removals, index.removals, authorization.REMOVALS)
     work = Work(
         footing.store,
         jobs=[

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from isthmus.providers.scanning import OUTCOMES, REMEDIES
+from isthmus.providers.scans import OUTCOMES, REMEDIES
 from isthmus.store.tables import scans
 from tests.api.conftest import Api
 from tests.api.seeds import Seeds

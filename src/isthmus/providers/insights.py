@@ -50,7 +50,7 @@ class Insights:
         )
 
     def _attention(self, ask: Ask) -> Window:
-        """The gravest first; what belongs to the tenant only for those who may read all of it. `target` chooses a resource and what is in it."""
+        """The gravest first; the tenant's only for those who may read all of it. `target` chooses a resource and what is in it."""
         kind, severity = _word(ask.query, "kind", KINDS), _word(ask.query, "severity", SEVERITIES)
         _, reversed_ = paging.order_of(ask.query, ("severity",), default="severity")
         found = ordered(self._concerns(ask))

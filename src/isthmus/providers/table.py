@@ -9,7 +9,19 @@ from typing import Any
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
 from isthmus.keys import Expiry
-from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, jobs, onboarding, operations, people, resources
+from isthmus.providers import (
+    authorization,
+    awsconnector,
+    hybridcompute,
+    inventory,
+    isthmus,
+    jobs,
+    onboarding,
+    operations,
+    people,
+    resources,
+    scans,
+)
 from isthmus.providers.drafts import Drafts
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.providers.insights import Insights
@@ -59,6 +71,8 @@ def registry(ground: Ground) -> Registry:
         *hybridcompute.rows(ground.tenant),
         *awsconnector.rows(),
         *isthmus.rows(ground.engine, ground.public_url),
+        *inventory.rows(ground.engine.store),
+        *scans.rows(ground.engine.store),
         jobs.row(ground.work),
         *people.rows(ground.engine),
         *onboarding.table(ground.engine),

@@ -1,9 +1,9 @@
-"""Isthmus.Inventory about a solution's scans: how they went, and what became of every scope, with a remedy where there is one."""
+"""Isthmus.Inventory over scans: those of a solution, what became of every scope and what to do, and how far the newest one has come."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,12 +14,13 @@ from isthmus.arm.envelope import instant
 from isthmus.arm.errors import invalid
 from isthmus.arm.types import Ask, ResourceType, Scope, Window
 from isthmus.clouds.aws.catalog import TYPES
-from isthmus.engine import Engine
 from isthmus.solutions import ledger
+from isthmus.solutions.progress import Part, progress_of
 from isthmus.solutions.subject import CONFIGURATIONS
+from isthmus.store import Store
 from isthmus.store.tables import scans, scopes
 
-SCANS, SCOPES = "Isthmus.Inventory/scans", "Isthmus.Inventory/scopes"
+SCANS, SCOPES, PROGRESS = "Isthmus.Inventory/scans", "Isthmus.Inventory/scopes", "Isthmus.Inventory/progress"
 VERSIONS = ("2026-11-01",)
 COMPLETE = "complete"
 OUTCOMES = (COMPLETE, *ledger.TROUBLED, "not-opted-in", "unsupported", ledger.NOT_SELECTED)
@@ -44,21 +45,22 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
 """What a person can do about a scope that was not listed."""
 
 
-def rows(engine: Engine) -> tuple[ResourceType, ...]:
-    """Both types, as extensions of solution configurations.
+def rows(store: Store) -> tuple[ResourceType, ...]:
+    """The types, as extensions of solution configurations.
 
     Scans come newest first. Scopes are filtered by `outcome` (words with commas between them), `region` and `service`.
     """
     scan_orders = {"startTime": scans.c.started_at}
     scope_orders = {"region": scopes.c.region, "resourceType": scopes.c.type, "outcome": scopes.c.outcome, "checkedAt": scopes.c.checked_at}
     return (
-        _windowed(engine, SCANS, scans, (scan_orders, "startTime desc", (scans.c.id,)), lambda _query: (), _scan),
-        _windowed(engine, SCOPES, scopes, (scope_orders, "region", (scopes.c.region, scopes.c.type)), _chosen, _scope),
+        _windowed(store, SCANS, scans, (scan_orders, "startTime desc", (scans.c.id,)), lambda _query: (), _scan),
+        _windowed(store, SCOPES, scopes, (scope_orders, "region", (scopes.c.region, scopes.c.type)), _chosen, _scope),
+        _progress(store),
     )
 
 
 def _windowed(
-    engine: Engine,
+    store: Store,
     type: str,
     table: Table,
     order: tuple[Order, str, Sequence[Column[Any]]],
@@ -77,7 +79,7 @@ def _windowed(
         columns = [column.desc() if descends else column for column in (orders[field], *ties)]
         query = select(table).where(*wanted).order_by(*columns).offset(skip).limit(top + 1)
         count = select(func.count()).select_from(table).where(*wanted)
-        with engine.store.read() as connection:
+        with store.read() as connection:
             found = connection.execute(query).all()
             number = connection.execute(count).scalar() if paging.wants_count(ask.query) else None
         bodies = [_body(f"{solution}/providers/{type}", type, *show(row)) for row in found[:top]]
@@ -136,3 +138,37 @@ def _scope(row: Row[Any]) -> tuple[str, dict[str, Any]]:
         "deletionsFrozen": row.frozen,
     }
     return f"{region}.{row.type}", properties
+
+
+def _progress(store: Store) -> ResourceType:
+    def body(ask: Ask) -> dict[str, Any]:
+        assert ask.parent is not None
+        with store.read() as connection:
+            found = progress_of(connection, ask.parent.id.key)
+        whole = found.whole if found is not None else Part()
+        scan = found.scan if found is not None else None
+        properties = {
+            "scan": scan.id.replace(":", "-") if scan is not None else None,
+            "status": scan.status if scan is not None else ask.parent.properties.get("status"),
+            "startTime": instant(scan.started_at) if scan is not None else None,
+            "endTime": instant(scan.ended_at) if scan is not None and scan.ended_at is not None else None,
+            **_part(whole),
+            "expected": whole.expected if found is not None and found.is_expected else None,
+            "regions": [{"region": name or "global", **_part(part)} for name, part in sorted(found.regions.items())] if found else [],
+            "services": [{"service": name, **_part(part)} for name, part in sorted(found.services.items())] if found else [],
+        }
+        id = f"{ask.parent.id}/providers/{PROGRESS}/default"
+        return {"id": id, "name": "default", "type": PROGRESS, "properties": properties}
+
+    def one(ask: Ask) -> Mapping[str, Any] | None:
+        return body(ask) if ask.id.name.lower() == "default" else None
+
+    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
+        return [body(ask)]
+
+    here = frozenset({Scope.EXTENSION})
+    return ResourceType(name=PROGRESS, scopes=here, lists=here, extends=(CONFIGURATIONS,), versions=VERSIONS, read=one, enumerate=listed)
+
+
+def _part(part: Part) -> dict[str, int]:
+    return {"expected": part.expected, "done": part.done, "gaps": part.gaps, "resources": part.resources}
