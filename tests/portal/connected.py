@@ -94,7 +94,8 @@ def busy(site: Site, name: str = "demo-aws", account: str = "123456789012") -> s
     )
     for region in ("eu-west-1", "us-east-1"):
         for kind in ("ec2Volumes", "sqsQueues", "ec2Instances"):
-            scope(site, inventory_id, "s:2", region, kind, rows=38)
+            frozen = {"frozen": True, "vanished": json.dumps(["/a", "/b"])} if (region, kind) == ("eu-west-1", "ec2Volumes") else {}
+            scope(site, inventory_id, "s:2", region, kind, rows=38, **frozen)
     denied = f"User is not authorized to perform: sqs:ListQueues {HOSTILE}"
     scope(site, inventory_id, "s:2", "eu-central-1", "sqsQueues", "denied", reason=denied, action="sqs:ListQueues", rows=3)
     scope(site, inventory_id, "s:2", "eu-central-1", "ec2Volumes", "scp", reason="explicit deny in a policy", action="ec2:DescribeVolumes")

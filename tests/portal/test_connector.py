@@ -43,7 +43,7 @@ def looker(site: Site, busy: str) -> str:
     return site.sign_in(LOOKER)
 
 
-def tested(site: Site, connector: str) -> str:
+def verdicts(site: Site, connector: str) -> str:
     """A test of permissions that has ended: one action refused, one not tested."""
     action = {"action": "ec2:DescribeVolumes", "allowed": True, "message": ""}
     refused = {"action": "sqs:ListQueues", "allowed": False, "message": f"no {HOSTILE}"}
@@ -63,7 +63,7 @@ def tested(site: Site, connector: str) -> str:
     return stock.operation(site, connector, "Succeeded", kind="test-permissions", result=json.dumps(result))
 
 
-def compared(site: Site, connector: str) -> str:
+def comparison(site: Site, connector: str) -> str:
     """A comparison that has ended: one role drifted, one in step."""
     differences = [
         {"what": f"policy {HOSTILE}", "kind": "missing", "detail": "The statement ReadQueues is not there."},
@@ -108,12 +108,12 @@ def test_gaps_are_filtered_and_say_what_is_missing(window: Window, home: str) ->
         expect(page.get_by_role("row", name="No way")).to_contain_text("Failed")
         expect(page.get_by_role("row", name="231 resources, 6 scopes listed, 2 gaps, deletions frozen in eu-west-1")).to_be_visible()
         look.check("connector-scan")
-        page.get_by_label("Service").select_option("sqs")
+        page.get_by_label("Service", exact=True).select_option("sqs")
         page.get_by_role("button", name="Filter").focus()
         page.keyboard.press("Enter")
         page.wait_for_url("**service=sqs**")
         expect(gaps).to_have_count(1)
-        page.get_by_label("Service").select_option("")
+        page.get_by_label("Service", exact=True).select_option("")
         page.get_by_label("What became of it").select_option("not-selected")
         page.get_by_role("button", name="Filter").click()
         expect(gaps).to_contain_text("eu-north-1")
@@ -184,7 +184,7 @@ def test_permissions_are_tested_and_filtered_to_what_is_refused(site: Site, wind
         page.wait_for_url("**operation=**")
         expect(page.locator("#test-said")).to_contain_text("Done")
         expect(page.locator("#test")).to_contain_text("Not connected")
-        operation = tested(site, busy)
+        operation = verdicts(site, busy)
         page.goto(f"{site.url}{home}?tab=permissions&operation={operation}")
         row = page.get_by_role("row", name="sqs:ListQueues")
         expect(row).to_contain_text("Refused")
@@ -204,7 +204,7 @@ def test_permissions_are_tested_and_filtered_to_what_is_refused(site: Site, wind
 
 def test_an_operation_of_another_connector_is_not_shown_here(site: Site, window: Window, home: str) -> None:
     other = connected.connector(site, "other-aws", "610987654321")
-    foreign = tested(site, other)
+    foreign = verdicts(site, other)
     with window() as look:
         page = look.open(f"{home}?tab=template&operation={foreign}")
         expect(page.get_by_role("heading", name="Does the account have it?")).to_be_visible()
@@ -218,7 +218,7 @@ def test_the_template_is_explained_downloaded_and_compared(site: Site, window: W
         with page.expect_download() as download:
             page.get_by_role("link", name="Download template.json").click()
         assert json.loads(download.value.path().read_text())["Resources"]
-        operation = compared(site, busy)
+        operation = comparison(site, busy)
         page.goto(f"{site.url}{home}?tab=template&operation={operation}")
         assert SHOWN in page.locator("#compare").inner_text().replace("\u202e", "")
         expect(page.locator("#compare")).to_contain_text("Missing in the account")

@@ -103,7 +103,8 @@ def _field(setting: Setting, values: Mapping[str, str], prefix: str, problems: P
     value, everything = values.get(setting.name, setting.default), _EVERYTHING.get(setting.name, "")
     words = _words(value)
     known = {key for key, _ in setting.options}
-    shape = "list" if setting.kind == "array" else "switch" if setting.kind == "boolean" else "choice" if setting.options else "text"
+    is_list = setting.kind == "array" and bool(setting.options)
+    shape = "list" if is_list else "switch" if setting.kind == "boolean" else "choice" if setting.options else "text"
     # A list that names less than everything wins over the setting for everything, as it does in the API.
     has_all = bool(everything) and values.get(everything, _ON) == _ON and words == _words(setting.default)
     id = field_id(prefix, setting.name)
@@ -159,7 +160,7 @@ def typed_settings(form: Form, kind: SolutionType) -> dict[str, str]:
         elif setting.kind == "boolean":
             # Those that belong to a list have their value from it.
             typed.setdefault(setting.name, _ON if form.get(setting.name) == _ON else "false")
-        elif setting.kind == "array":
+        elif setting.kind == "array" and setting.options:
             typed[setting.name] = ", ".join(_listed(form, setting.name))
         else:
             typed[setting.name] = form.get(setting.name, setting.default)
