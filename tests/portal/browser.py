@@ -70,7 +70,7 @@ class Look:
         for scheme in ("light", "dark"):
             self.page.emulate_media(color_scheme="light" if scheme == "light" else "dark", reduced_motion="reduce")
             SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True)
+            self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True, caret="initial")
             found = self._axe()
             assert not found, f"{name} in {scheme}:\n" + "\n".join(found)
         self.page.emulate_media(color_scheme="light")

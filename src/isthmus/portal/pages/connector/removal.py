@@ -15,6 +15,14 @@ from isthmus.portal.pages.connector.subject import DELETING, FAILED, Connector, 
 from isthmus.portal.words import connector_path
 
 _CHOICES = ("keep", "delete")
+_COUNTED: Mapping[str, str] = MappingProxyType(
+    {
+        "solutions": "Solutions deleted",
+        "resources": "Resources deleted",
+        "machines": "Machines deleted",
+        "groups": "Resource groups deleted",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,12 +43,12 @@ class RemovalPage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeavingPage:
-    """A removal that runs or has ended: `told` is what is deleted so far. `operation` is None where it is not known to the visitor."""
+    """A removal that runs or has ended: `told` are numbers of what is deleted so far. `operation` is None where it is not known to the visitor."""
 
     head: Head
     name: str
     operation: Followed | None
-    told: Mapping[str, int]
+    told: tuple[tuple[str, int], ...]
     back: str
 
 
@@ -77,8 +85,8 @@ def _page(visit: Visit, connector: Connector, form: Form | None = None, problems
 
 def _leaving(visit: Visit, head: Head, operation: Followed | None) -> LeavingPage:
     told = operation.told if operation else {}
-    counts = {word: told[word] for word in ("solutions", "resources", "machines", "groups") if isinstance(told.get(word), int)}
-    return LeavingPage(head=head, name=head.name, operation=operation, told=MappingProxyType(counts), back="/portal/connectors")
+    counts = tuple((title, told[word]) for word, title in _COUNTED.items() if isinstance(told.get(word), int))
+    return LeavingPage(head=head, name=head.name, operation=operation, told=counts, back="/portal/connectors")
 
 
 def _gone_head(visit: Visit) -> Head:
