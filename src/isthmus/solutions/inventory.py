@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, update
 
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.clouds.aws.catalog import SERVICE_TITLES, service_keys
@@ -19,8 +19,12 @@ from isthmus.solutions.contract import ALL_REGIONS, PERIOD, PERIODIC_SYNC, REGIO
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.projection import ACTOR, Projector, SolutionGone
 from isthmus.solutions.subject import Subject
+from isthmus.store import dialect
 from isthmus.store.tables import scans, scopes
 from isthmus.work import Arguments, Job
+
+Observe = Callable[[str, float, Mapping[str, int]], None]
+"""Told of an ended scan: its status, the seconds from start to end, its scopes by outcome."""
 
 TYPE = "Microsoft.AssetManagement"
 SYNC = "inventory.sync"
@@ -89,6 +93,7 @@ class Inventory:
     lookup: Lookup
     scanner: Scanner
     loop: Loop
+    observe: Observe = lambda _status, _seconds, _outcomes: None
 
     def job(self) -> Job:
         """The durable job: arguments `solution` (id), `scan` (id), and optionally `operation` and `confirm` (accept a mass deletion)."""
@@ -143,10 +148,11 @@ class Inventory:
             projector.store(batch)
 
     def _begin(self, found: Subject, scan: str) -> None:
-        row = {"id": scan, "solution": found.solution.id.key, "account": found.target.account, "status": subject.IN_PROGRESS}
+        """Say that the scan runs. One that is run again after it had failed runs since it first began."""
+        row = {"id": scan, "solution": found.solution.id.key, "account": found.target.account}
+        state = {"status": subject.IN_PROGRESS, "ended_at": None, "summary": "{}"}
         with self.engine.store.begin() as connection:
-            if connection.execute(select(scans.c.id).where(scans.c.id == scan)).first() is None:
-                connection.execute(insert(scans).values(**row, started_at=self.engine.now(), summary="{}"))
+            dialect.upsert(connection, scans, [{**row, **state, "started_at": self.engine.now()}], keep=("started_at",))
         subject.report(self.engine, str(found.solution.id), ACTOR, subject.IN_PROGRESS, "The account is being scanned.")
 
     def _pending(self, found: Subject, arguments: Arguments, reason: str) -> None:
@@ -161,7 +167,8 @@ class Inventory:
             status = subject.WITH_GAPS if frozen or _troubled(outcomes) else subject.COMPLETED
             result = {"scan": scan, "status": status, "projections": count, "outcomes": dict(outcomes), "frozen": dict(frozen)}
             ended = {"status": status, "ended_at": self.engine.now(), "summary": json.dumps(result)}
-            connection.execute(update(scans).where(scans.c.id == scan).values(**ended))
+            started = connection.execute(update(scans).where(scans.c.id == scan).values(**ended).returning(scans.c.started_at)).scalar_one()
+        self.observe(status, (self.engine.now() - started) / 1000, outcomes)
         subject.report(self.engine, str(found.solution.id), ACTOR, status, _sentence(outcomes, count, frozen), synced=True)
         self._finish(arguments, result=result)
         return result

@@ -53,6 +53,27 @@
       this.pages.set(Math.floor(offset / this.size), [...this.body.rows]);
       if (offset) this.scroller.scrollTop = offset * this.height;
       this.later();
+      // A live list keeps only the rows that the stream reaches, and reads them anew when it may have missed something.
+      if (!("live" in this.dataset)) return;
+      let isFirst = true;
+      this.heard = (event) => {
+        if (event.type === "reshaped" || !isFirst) this.refresh();
+        if (event.type === "shape") isFirst = false;
+      };
+      for (const name of ["shape", "reshaped"]) document.addEventListener(name, this.heard);
+    }
+    disconnectedCallback() {
+      for (const name of ["shape", "reshaped"]) document.removeEventListener(name, this.heard);
+    }
+    async refresh() {
+      if (this.refreshing) return;
+      this.refreshing = true;
+      const kept = this.shown ?? [];
+      for (const page of [...this.pages.keys()]) if (!kept.includes(page)) this.pages.delete(page);
+      await Promise.all(kept.map((page) => this.fetch(page)));
+      this.refreshing = false;
+      this.shown = null;
+      this.later();
     }
     later() {
       if (this.waiting) return;
@@ -70,7 +91,7 @@
       this.later();
     }
     async fetch(page) {
-      this.pages.set(page, []);
+      if (!this.pages.has(page)) this.pages.set(page, []);
       const url = new URL(this.dataset.source, location.href);
       url.searchParams.set("skip", page * this.size);
       const answer = await fetch(url, { headers: { Accept: "text/html", "HX-Request": "true" } }).catch(() => null);
@@ -90,6 +111,7 @@
       const rows = wanted.flatMap((page) => this.pages.get(page) ?? []);
       const before = wanted.length ? wanted[0] * this.size : 0;
       const here = wanted.reduce((sum, page) => sum + Math.min(this.size, this.total - page * this.size), 0);
+      if ("live" in this.dataset) for (const page of [...this.pages.keys()]) if (!wanted.includes(page)) this.pages.delete(page);
       const held = rows.length * this.height;
       this.body.replaceChildren(this.pad(before * this.height), ...rows, this.pad(Math.max(0, (this.total - before - here) * this.height + here * this.height - held)));
       this.table.setAttribute("aria-rowcount", this.total + 1);
