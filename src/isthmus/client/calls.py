@@ -28,6 +28,7 @@ VERSIONS: Mapping[str, str] = {
     "microsoft.hybridconnectivity": "2027-01-01",
     "microsoft.hybridcompute": "2026-07-15",
     "microsoft.awsconnector": "2024-12-01",
+    "microsoft.kubernetes": "2024-12-01-preview",
 }
 """api-version that is asked for when a call names none, by provider namespace; everything else is ours."""
 OURS = "2026-11-01"
