@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-
 from importlib.resources import files
 
 from isthmus.portal.assets import SCRIPTS
