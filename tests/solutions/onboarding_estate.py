@@ -277,6 +277,9 @@ class Estate:
         return 0, "connected"
 
 
+_STARTS = itertools.count(1)
+
+
 class World:
     """One solution over one estate, and the worker that runs its jobs."""
 
@@ -306,7 +309,9 @@ class World:
         self.engine = Engine(store, self.line, clock=self.clock, new_guid=self.engine.new_guid, removals=self.engine.removals)
         refusals = Refusals(self.store, self.clock)
         machines = Machines(engine=self.engine, refusals=refusals, tenant=TENANT, public_url=URL)
-        quiet = Machines(engine=engine_on(self.store, self.clock, self.line), refusals=refusals, tenant=TENANT, public_url=URL)
+        # What machines write has ids of its own, whatever was written before a death.
+        aside = engine_on(self.store, self.clock, self.line, start=next(_STARTS) << 100)
+        quiet = Machines(engine=aside, refusals=refusals, tenant=TENANT, public_url=URL)
         self.estate.machines = quiet
         return onboarding.Onboarding(
             engine=self.engine,

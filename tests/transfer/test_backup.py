@@ -235,7 +235,7 @@ def flipped(members: list[tuple[tarfile.TarInfo, bytes]], index: int) -> None:
 
 HARM: Mapping[str, tuple[Callable[[list[tuple[tarfile.TarInfo, bytes]]], object], str]] = {
     "a path that climbs out": (lambda members: members.append(extra("../../evil")), "UnsafeArchive"),
-    "an absolute path": (lambda members: members.append(extra("/tmp/evil")), "UnsafeArchive"),
+    "an absolute path": (lambda members: members.append(extra("/var/evil")), "UnsafeArchive"),
     "a stranger": (lambda members: members.append(extra("evil")), "UnsafeArchive"),
     "a climbing path that the manifest names": (lambda members: renamed(members, "../evil.sqlite"), "UnsafeArchive"),
     "a link": (lambda members: members.insert(1, extra("database.sqlite", tarfile.SYMTYPE, "/etc/passwd")), "UnsafeArchive"),
@@ -261,7 +261,7 @@ def untouched(tmp_path: Path) -> Iterator[Settings]:
     data.mkdir(parents=True)
     yield settings(data)
     assert list((tmp_path / "place").rglob("*")) == [data]
-    assert not Path("/tmp/evil").exists()
+    assert not Path("/var/evil").exists()
 
 
 @pytest.mark.parametrize("harm", HARM)

@@ -151,9 +151,12 @@ class Arm:
         if parent is None or parent.namespace == RESOURCES:
             return ask
         row = self._row(parent)
-        extended = self._row(id).extends
+        below = self._row(id)
+        extended = below.extends
         if len(id.types) == 1 and extended and row.name.lower() not in {name.lower() for name in extended}:
             raise ArmError("InvalidResourceType", f"'{id.type}' does not extend '{row.name}'.", status=404, target=str(id))
+        if below.outlives and self.lookup.find(parent) is None:
+            return ask
         return replace(ask, parent=self._stored(parent, row, code="ParentResourceNotFound"))
 
     def _stored(self, id: ResourceId, row: ResourceType, code: str = "ResourceNotFound") -> Resource:

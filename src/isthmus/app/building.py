@@ -56,6 +56,7 @@ def build(
     reach, metrics = reach_aws(footing.aws, environ, tracing), Metrics()
     core = join(footing, reach, metrics, settings, tracing)
     record_start(core.engine, footing, accepts_new_keys=accepts_new_keys)
+    core.index.catch_up()
     tokens = token_endpoint(footing)
     sign_in = entries(settings, footing, core, tokens)
 

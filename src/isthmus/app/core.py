@@ -33,6 +33,7 @@ from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboarding import Onboarding
 from isthmus.solutions.removal import Removals
 from isthmus.solutions.retention import Retention
+from isthmus.solutions.stock import Stock
 from isthmus.tracing import PARENT, Tracing
 from isthmus.work import Arguments, Queue, Work
 
@@ -87,6 +88,7 @@ class Core:
     refusals: Refusals
     machines: Machines
     solutions: Mapping[str, SolutionType]
+    index: Stock
     work: Work
 
 
@@ -109,6 +111,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
     observe = figures.note_scan(metrics, tracing)
     stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, observe=observe)
     arrivals = Arrivals(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
+    index = Stock(engine=engine)
     drift = Drift(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, issuer_url=settings.issuer_url)
     joining = Onboarding(
         engine=engine,
@@ -120,8 +123,11 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         ca=footing.authority.ca_pem.decode(),
         keep_event_days=settings.keep_event_days,
     )
-    engine.arrivals = {registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid)}
-    engine.removals = _together(connectors.removals, stock.removals, joining.removals, authorization.REMOVALS)
+    engine.arrivals = {
+        **index.arrivals,
+        registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid),
+    }
+    engine.removals = _together(connectors.removals, stock.removals, joining.removals, index.removals, authorization.REMOVALS)
     own = (delete_group(engine, lookup), Removals(engine=engine).job())
     retention = Retention(engine=engine, keep_days=settings.keep_days)
     work = Work(
@@ -135,7 +141,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
     )
     work.migrate()
     later.work = work
-    return Core(engine=engine, lookup=lookup, refusals=refusals, machines=machines, solutions=solutions, work=work)
+    return Core(engine=engine, lookup=lookup, refusals=refusals, machines=machines, solutions=solutions, index=index, work=work)
 
 
 def _together(*parts: Mapping[str, Removal]) -> dict[str, Removal]:

@@ -35,6 +35,7 @@ class ResourceId:
     types: tuple[str, ...]
     names: tuple[str, ...]
     _text: str = field(default="", compare=False, repr=False)
+    _key: str = field(default="", compare=False, repr=False)
 
     @property
     def is_collection(self) -> bool:
@@ -79,7 +80,9 @@ class ResourceId:
     @property
     def key(self) -> str:
         """Lower-cased id: what is stored and compared."""
-        return str(self).lower()
+        if not self._key:
+            object.__setattr__(self, "_key", str(self).lower())
+        return self._key
 
     def _is(self, plumbing: str) -> bool:
         return self.namespace == RESOURCES and len(self.types) == 1 and self.types[0].lower() == plumbing
@@ -125,6 +128,7 @@ def subscription_id(subscription: str) -> ResourceId:
     return ResourceId(None, RESOURCES, ("subscriptions",), (subscription,))
 
 
+@lru_cache(maxsize=1024)
 def group_id(subscription: str, group: str) -> ResourceId:
     """The id of a resource group."""
     return ResourceId(subscription_id(subscription), RESOURCES, ("resourceGroups",), (group,))

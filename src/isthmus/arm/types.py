@@ -98,6 +98,7 @@ class ResourceType:
     `created` and `updated` are the status codes of PUT, `removal` of DELETE (202 goes with a `Location`); deleting what is not there
     answers 204, or 404 where clients accept no 204 (`must_exist`).
     `is_open` types list at tenant level what everybody signed in may know, or filter by rights themselves; other lists need a role.
+    What `outlives` can be read when the resource that it extends is gone (history); `Ask.parent` is None then.
     An `aspect` has no row of its own: reads and writes go to the resource that it extends (tags).
     """
 
@@ -125,6 +126,7 @@ class ResourceType:
     must_exist: bool = False
     extends: tuple[str, ...] = field(default=())
     aspect: bool = False
+    outlives: bool = False
     is_open: bool = False
 
     @property

@@ -90,6 +90,10 @@ class Client:
         """The body of one resource."""
         return self._call("GET", path, version, query=query).body
 
+    def fetch(self, path: str, *, version: str = "") -> Answer:
+        """One resource with the ETag under which it can be changed."""
+        return self._call("GET", path, version)
+
     def document(self, path: str) -> Any:
         """A public document that needs no token and has no api-version (discovery, keys, metadata)."""
         try:

@@ -1,6 +1,6 @@
 """The engine: all writes go through it. Resource, ETag, operation, job and audit record are one transaction."""
 
-from isthmus.engine.engine import Condition, Engine, Removal
+from isthmus.engine.engine import Arrival, Condition, Engine, Removal
 from isthmus.engine.lookup import Lookup, Page
 
-__all__ = ["Condition", "Engine", "Lookup", "Page", "Removal"]
+__all__ = ["Arrival", "Condition", "Engine", "Lookup", "Page", "Removal"]

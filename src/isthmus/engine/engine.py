@@ -15,7 +15,7 @@ from isthmus.arm.errors import ArmError, conflict, precondition_failed
 from isthmus.arm.ids import RESOURCES, ResourceId, group_id
 from isthmus.arm.types import Actor
 from isthmus.audit import Record, append
-from isthmus.engine import lookup
+from isthmus.engine import history, lookup
 from isthmus.engine.rows import from_row, to_row
 from isthmus.store import Store, dialect
 from isthmus.store.tables import operations, resource_tags, resources
@@ -140,7 +140,7 @@ class Engine:
 
     def _apply(self, connection: Connection, change: Change, actor: Actor, action: str, target: str) -> None:
         if change.deletes:
-            self._delete(connection, change.deletes)
+            self._delete(connection, change.deletes, actor)
         self._put(connection, change.puts, actor)
         if change.operation is not None:
             self._open(connection, change.operation, actor)
@@ -169,10 +169,19 @@ class Engine:
             stamped = [self._stamp(resource, known.get(resource.id.key), actor) for resource in part]
             dialect.upsert(connection, resources, [to_row(resource, self.new_guid()) for resource in stamped], keep=("created_at", "id"))
             _retag(connection, stamped, known)
-            for kind, arrival in self.arrivals.items():
-                came = [resource for resource in stamped if resource.id.type.lower() == kind]
-                if came:
-                    arrival(connection, came)
+            pairs = [(known[resource.id.key], resource) for resource in stamped if resource.id.key in known]
+            history.record_updates(connection, pairs, actor, self.new_guid)
+            for arrival, came in self._arrived(stamped).items():
+                arrival(connection, came)
+
+    def _arrived(self, stamped: Sequence[Resource]) -> dict[Arrival, list[Resource]]:
+        """What was put, by what follows it."""
+        found: dict[Arrival, list[Resource]] = {}
+        for resource in stamped:
+            arrival = self.arrivals.get(resource.id.type.lower())
+            if arrival is not None:
+                found.setdefault(arrival, []).append(resource)
+        return found
 
     def _stamp(self, resource: Resource, old: Resource | None, actor: Actor) -> Resource:
         now = self.now()
@@ -189,12 +198,15 @@ class Engine:
             ),
         )
 
-    def _delete(self, connection: Connection, ids: Sequence[ResourceId]) -> None:
+    def _delete(self, connection: Connection, ids: Sequence[ResourceId], actor: Actor) -> None:
         gone = _below(connection, [id.key for id in ids])
+        by_kind: dict[str, list[str]] = {}
+        for key, kind in gone.items():
+            by_kind.setdefault(kind, []).append(key)
         for kind, removal in self.removals.items():
-            keys = [key for key, row_type in gone.items() if row_type == kind]
-            if keys:
-                removal(connection, keys)
+            if kind in by_kind:
+                removal(connection, by_kind[kind])
+        history.record_deletes(connection, list(gone), actor, self.now(), self.new_guid)
         keys = list(gone)
         for start in range(0, len(keys), _CHUNK):
             part = keys[start : start + _CHUNK]

@@ -77,12 +77,14 @@ class LocalAuthority:
         return self._own.path / SERVER
 
     def expiries(self) -> tuple[Expiry, ...]:
-        """When the root and, once there is one, the server's certificate end."""
+        """When the root and the server's certificate end; a server's file that cannot be read is left out, the next start replaces it."""
         found = [Expiry(file=_CA, is_root=True, ends_at=_end_of(self._root))]
         served = self._own.read(SERVER)
-        if served is not None:
-            found.append(Expiry(file=SERVER, is_root=False, ends_at=_end_of(x509.load_pem_x509_certificates(served)[0])))
-        return tuple(found)
+        try:
+            leaves = x509.load_pem_x509_certificates(served)[:1] if served is not None else []
+        except ValueError:
+            leaves = []
+        return tuple(found + [Expiry(file=SERVER, is_root=False, ends_at=_end_of(leaf)) for leaf in leaves])
 
     def server_context(self, hosts: Sequence[str] = ()) -> ssl.SSLContext:
         """A TLS server context (1.2 and later) with the certificate of `server_file`."""

@@ -1,90 +1,86 @@
-"""What happened, to be read: scans and scopes of a solution (Isthmus.Inventory), Isthmus.Operations, Isthmus.Audit."""
+"""What happened, to be read: changes of resources (Isthmus.Inventory/changes), Isthmus.Operations, Isthmus.Audit."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Column, Row, Table, select
+from sqlalchemy import Row, and_, func, or_, select
 
-from isthmus.arm.envelope import Resource, instant
+from isthmus.arm import paging
+from isthmus.arm.envelope import Resource, SystemData, instant
 from isthmus.arm.errors import invalid
 from isthmus.arm.ids import ResourceId
-from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
+from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope, Window
 from isthmus.audit import verify
-from isthmus.engine import Engine
+from isthmus.engine import Engine, lookup
+from isthmus.engine.history import told
 from isthmus.providers import longrunning
-from isthmus.solutions.subject import CONFIGURATIONS
-from isthmus.store.tables import audit_records, scans, scopes
+from isthmus.store.tables import audit_records, resource_changes
 
 VERSIONS = ("2026-11-01",)
-MOST_SCANS = 500
-"""Scans of a solution that can be listed, the newest: hourly ones of three weeks. Older ones are forgotten sooner, as a rule."""
-MOST_SCOPES = 20_000
-"""Scopes of a solution that can be listed: several times what every type in every region makes."""
+CHANGES = "Isthmus.Inventory/changes"
 
 
 def rows(engine: Engine) -> tuple[ResourceType, ...]:
     """The rows of these namespaces."""
     return (
-        _of_solution(engine, "Isthmus.Inventory/scans", scans, scans.c.started_at, MOST_SCANS, _scan),
-        _of_solution(engine, "Isthmus.Inventory/scopes", scopes, scopes.c.checked_at, MOST_SCOPES, _scope),
+        _changes(engine),
         longrunning.row(engine),
         _audit(engine),
     )
 
 
-def _of_solution(
-    engine: Engine, type: str, table: Table, newest: Column[Any], most: int, show: Callable[[Row[Any]], tuple[str, dict[str, Any]]]
-) -> ResourceType:
-    """Rows of a table that has a column `solution`, as extensions of that solution configuration; `show` gives name and properties.
+def _changes(engine: Engine) -> ResourceType:
+    """What changed of a resource, the newest first. That it was made stands in no row: it is told from what exists."""
 
-    At most `most`, those with the largest values of `newest`.
-    """
-
-    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-        solution: ResourceId | None = ask.id.parent
-        assert solution is not None
+    def listed(ask: Ask) -> Window:
+        subject: ResourceId | None = ask.id.parent
+        assert subject is not None
+        skip, top, counted = paging.skip_of(ask.query), paging.page_size(ask.query), paging.wants_count(ask.query)
+        table = resource_changes.c
+        mine = table.resource == subject.key
         with engine.store.read() as connection:
-            found = connection.execute(select(table).where(table.c.solution == solution.key).order_by(newest.desc()).limit(most)).all()
-        shown = map(show, found)
-        bodies = [
-            {"id": f"{solution}/providers/{type}/{name}", "name": name, "type": type, "properties": properties}
-            for name, properties in shown
-        ]
-        return sorted(bodies, key=lambda body: str(body["id"]).lower())
+            alive = lookup.find(connection, subject.key)
+            made = alive.system if alive is not None else None
+            # Where the making stands among the rows: before what happened to an earlier resource of this name.
+            place = 0
+            if made is not None:
+                later = select(func.count()).where(
+                    mine, or_(table.at > made.created_at, and_(table.at == made.created_at, table.kind == "Update"))
+                )
+                place = int(connection.execute(later).scalar() or 0)
+            ordered = select(resource_changes).where(mine).order_by(table.at.desc(), table.kind.desc(), table.id.desc())
+            start = skip - 1 if made is not None and skip > place else skip
+            found = connection.execute(ordered.limit(top + 1).offset(start)).all()
+            count = connection.execute(select(func.count()).where(mine)).scalar() if counted else None
+        items = [_change(row, str(subject)) for row in found]
+        if made is not None and start == skip and place - skip <= len(items):
+            items.insert(place - skip, _making(made, str(subject)))
+        total = None if count is None else int(count) + (made is not None)
+        return Window(items=items[:top], count=total, more=len(items) > top)
 
-    extension = frozenset({Scope.EXTENSION})
-    return ResourceType(name=type, scopes=extension, lists=extension, extends=(CONFIGURATIONS,), versions=VERSIONS, enumerate=listed)
+    here = frozenset({Scope.EXTENSION, Scope.GROUP, Scope.SUBSCRIPTION})
+    return ResourceType(name=CHANGES, scopes=here, lists=here, versions=VERSIONS, window=listed, outlives=True)
 
 
-def _scan(row: Row[Any]) -> tuple[str, dict[str, Any]]:
-    properties = {
-        "accountId": row.account,
-        "status": row.status,
-        "startTime": instant(row.started_at),
-        "endTime": instant(row.ended_at) if row.ended_at else None,
-        "summary": json.loads(row.summary),
-    }
-    return row.id.replace(":", "-"), properties
+def _change(row: Row[Any], subject: str) -> dict[str, Any]:
+    found = told(row.changes)
+    paths = [{"path": path, "before": before, "after": after} for path, before, after in found.paths]
+    return _told(subject, row.id, row.at, row.actor, row.kind, paths, is_complete=found.is_complete)
 
 
-def _scope(row: Row[Any]) -> tuple[str, dict[str, Any]]:
-    region = row.region or "global"
-    properties = {
-        "accountId": row.account,
-        "region": region,
-        "resourceType": row.type,
-        "outcome": row.outcome,
-        "reason": row.reason,
-        "rows": row.rows,
-        "checkedAt": instant(row.checked_at),
-        "completeAt": instant(row.complete_at) if row.complete_at else None,
-        "deletionsFrozen": row.frozen,
-    }
-    return f"{region}.{row.type}", properties
+def _making(made: SystemData, subject: str) -> dict[str, Any]:
+    return _told(subject, f"create-{made.created_at}", made.created_at, made.created_by, "Create", [])
+
+
+def _told(
+    subject: str, name: str, at: int, actor: str, kind: str, changes: list[dict[str, Any]], *, is_complete: bool = True
+) -> dict[str, Any]:
+    properties = {"at": instant(at), "actor": actor, "kind": kind, "changes": changes, "isComplete": is_complete}
+    return {"id": f"{subject}/providers/{CHANGES}/{name}", "name": name, "type": CHANGES, "properties": properties}
 
 
 def _audit(engine: Engine) -> ResourceType:

@@ -9,7 +9,19 @@ from typing import Any
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
 from isthmus.keys import Expiry
-from isthmus.providers import authorization, awsconnector, hybridcompute, isthmus, jobs, onboarding, operations, people, resources
+from isthmus.providers import (
+    authorization,
+    awsconnector,
+    hybridcompute,
+    inventory,
+    isthmus,
+    jobs,
+    onboarding,
+    operations,
+    people,
+    resources,
+    scans,
+)
 from isthmus.providers.drafts import Drafts
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.providers.insights import Insights
@@ -63,6 +75,8 @@ def registry(ground: Ground) -> Registry:
         *people.rows(ground.engine),
         *onboarding.table(ground.engine),
         *Insights(engine=ground.engine, work=ground.work, certificates=ground.certificates).rows(),
+        *inventory.rows(ground.engine.store),
+        *scans.rows(ground.engine.store),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, update
 
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.clouds.aws.catalog import SERVICE_TITLES, service_keys
@@ -19,6 +19,7 @@ from isthmus.solutions.contract import ALL_REGIONS, PERIOD, PERIODIC_SYNC, REGIO
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.projection import ACTOR, Projector, SolutionGone
 from isthmus.solutions.subject import Subject
+from isthmus.store import dialect
 from isthmus.store.tables import scans, scopes
 from isthmus.work import Arguments, Job
 
@@ -147,10 +148,11 @@ class Inventory:
             projector.store(batch)
 
     def _begin(self, found: Subject, scan: str) -> None:
-        row = {"id": scan, "solution": found.solution.id.key, "account": found.target.account, "status": subject.IN_PROGRESS}
+        """Say that the scan runs. One that is run again after it had failed runs since it first began."""
+        row = {"id": scan, "solution": found.solution.id.key, "account": found.target.account}
+        state = {"status": subject.IN_PROGRESS, "ended_at": None, "summary": "{}"}
         with self.engine.store.begin() as connection:
-            if connection.execute(select(scans.c.id).where(scans.c.id == scan)).first() is None:
-                connection.execute(insert(scans).values(**row, started_at=self.engine.now(), summary="{}"))
+            dialect.upsert(connection, scans, [{**row, **state, "started_at": self.engine.now()}], keep=("started_at",))
         subject.report(self.engine, str(found.solution.id), ACTOR, subject.IN_PROGRESS, "The account is being scanned.")
 
     def _pending(self, found: Subject, arguments: Arguments, reason: str) -> None:

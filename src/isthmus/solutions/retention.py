@@ -1,4 +1,4 @@
-"""What happened long ago is forgotten: ended operations, and scans beyond the newest of each solution."""
+"""What happened long ago is forgotten: ended operations, changes of resources, and scans beyond the newest of each solution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import ColumnElement, Table, delete, func, select
 
 from isthmus.engine import Engine
-from isthmus.store.tables import operations, scans
+from isthmus.store.tables import operations, resource_changes, scans
 from isthmus.work import Timetable
 
 NEWEST_SCANS = 50
@@ -20,7 +20,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """Deletes what ended more than `keep_days` ago."""
+    """Deletes what ended or happened more than `keep_days` ago."""
 
     engine: Engine
     keep_days: float
@@ -32,7 +32,11 @@ class Retention:
     def delete_old(self, _planned: datetime) -> None:
         """Delete in batches, each a transaction of its own, so that nobody waits long for a writer."""
         before = int(self.engine.now() - self.keep_days * _DAY)
-        counted = {"operations": self._delete(operations, operations.c.ended_at < before), "scans": self._delete_scans(before)}
+        counted = {
+            "operations": self._delete(operations, operations.c.ended_at < before),
+            "scans": self._delete_scans(before),
+            "changes": self._delete(resource_changes, resource_changes.c.at < before),
+        }
         if any(counted.values()):
             structlog.get_logger().info("old_history_deleted", **counted)
 

@@ -5,18 +5,38 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, text
+from sqlalchemy import (
+    URL,
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Table,
+    UnaryExpression,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.sql.operators import custom_op
 
 _PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
+
+
+_STEPS = 20_000
+"""Steps of SQLite's machine between two looks at the clock: about a millisecond."""
+_CANCELED = "57014"
 
 
 _PASSING_CODES = frozenset(
@@ -124,25 +144,65 @@ def find_damage(connection: Connection) -> str:
     return "" if found == "ok" else str(found)
 
 
-def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, keep: Sequence[str] = ()) -> None:
-    """Insert rows or replace those with the same primary key, except the columns in `keep`, which stay as they were."""
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, keep: Sequence[str] = (), on: Sequence[str] = ()
+) -> None:
+    """Insert rows or replace those with the same primary key, except the columns in `keep`, which stay as they were.
+
+    `on` names the columns of another unique constraint that tells what is the same.
+    """
     if rows:
-        connection.execute(_upsert(connection.dialect.name, table, tuple(rows[0]), tuple(keep)), list(rows))
+        columns = tuple(column.name for column in table.columns if column.name in rows[0])
+        values = [tuple([row[name] for name in columns]) for row in rows]
+        _many(connection, _upsert(connection.dialect.name, table, columns, tuple(keep), tuple(on)), columns, values)
+
+
+def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows that are not there yet: a value for each column of the table, in its order."""
+    if rows:
+        columns = tuple(column.name for column in table.columns)
+        _many(connection, _insert(connection.dialect.name, table, columns), columns, rows)
+
+
+def _many(connection: Connection, statement: Executable, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """One statement for many rows of plain values. SQLite gets them as they are: SQLAlchemy's care for each costs more than the row."""
+    if is_sqlite(connection):
+        connection.exec_driver_sql(_text(statement), list(rows))
+    else:
+        connection.execute(statement, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
 @cache
-def _upsert(backend: str, table: Table, columns: tuple[str, ...], keep: tuple[str, ...]) -> Executable:
+def _text(statement: Executable) -> str:
+    """SQLite's text of a statement: a question mark for each column, in the order of the table."""
+    assert isinstance(statement, ClauseElement)
+    return str(statement.compile(dialect=sqlite.dialect()))
+
+
+@cache
+def _insert(backend: str, table: Table, columns: tuple[str, ...]) -> Executable:
+    statement: Executable = _into(backend, table).values({name: bindparam(name) for name in columns})
+    return statement
+
+
+def _into(backend: str, table: Table) -> Any:
+    return sqlite.insert(table) if backend == "sqlite" else postgresql.insert(table)
+
+
+@cache
+def _upsert(backend: str, table: Table, columns: tuple[str, ...], keep: tuple[str, ...], on: tuple[str, ...]) -> Executable:
     """The statement, kept: building its columns anew costs more than running it."""
-    insert = sqlite.insert(table) if backend == "sqlite" else postgresql.insert(table)
-    keys = [column.name for column in table.primary_key.columns]
+    insert = _into(backend, table).values({name: bindparam(name) for name in columns})
+    keys = on or tuple(column.name for column in table.primary_key.columns)
     offered = insert.excluded
     changed = {name: offered[name] for name in columns if name not in keys and name not in keep}
-    return insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
+    statement: Executable = insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
+    return statement
 
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert unless a row with the same unique value exists; whether it was inserted. Atomic: of two callers one gets True."""
-    insert = sqlite.insert(table) if is_sqlite(connection) else postgresql.insert(table)
+    insert = _into(connection.dialect.name, table)
     # Asked by RETURNING: on PostgreSQL the count of rows is not kept for inserts.
     key = next(iter(table.primary_key.columns))
     return connection.execute(insert.values(**row).on_conflict_do_nothing().returning(key)).first() is not None
@@ -158,6 +218,45 @@ def lock_name(connection: Connection, name: str) -> None:
     """Serialise the transactions that use one name until this one ends (a SQLite writer is alone already)."""
     if not is_sqlite(connection):
         connection.execute(text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+
+
+class TimeIsUp(Exception):
+    """A statement was broken off because it took longer than it may."""
+
+
+@contextmanager
+def limit_time(connection: Connection, seconds: float, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """Break off statements within that do not end in time; raises TimeIsUp, after which the connection is good for nothing but to be given
+    back. On PostgreSQL each statement has the time for itself.
+    """
+    try:
+        if is_sqlite(connection):
+            raw: Any = connection.connection.dbapi_connection
+            end = clock() + seconds
+            raw.set_progress_handler(lambda: clock() >= end, _STEPS)
+            try:
+                yield
+            finally:
+                raw.set_progress_handler(None, 0)
+        else:
+            connection.exec_driver_sql(f"set local statement_timeout = {max(1, int(seconds * 1000))}")
+            yield
+            connection.exec_driver_sql("set local statement_timeout = 0")
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _CANCELED or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            raise TimeIsUp from error
+        raise
+
+
+def contains(connection: Connection, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Whether a column holds a text, sign by sign: nothing in it is a pattern."""
+    place = func.instr(column, text) if is_sqlite(connection) else func.strpos(column, text)
+    return place > 0
+
+
+def unindexed(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column that is not to be looked up in an index, where reading the whole table is faster (SQLite keeps no figures to tell)."""
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type) if is_sqlite(connection) else column
 
 
 def is_outage(error: DBAPIError) -> bool:

@@ -300,7 +300,8 @@ people = Table(
 projections = Table(
     "projections",
     metadata,
-    Column("key", _exact(2048), primary_key=True, comment="key of the projection in resources"),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("key", _exact(2048), nullable=False, unique=True, comment="key of the projection in resources"),
     Column("subscription", String(64), nullable=False),
     Column("resource_group", String(128), nullable=False),
     Column("account", String(12), nullable=False),
@@ -308,21 +309,26 @@ projections = Table(
     Column("type", _exact(128), nullable=False, comment="type below Microsoft.AwsConnector, as the catalog spells it"),
     Column("name", _exact(512), nullable=False, comment="what people call it in AWS"),
     Column("aws_id", _exact(1024), nullable=False, comment="ARN, or the last part of it where other resources name that"),
-    Column("words", Text, nullable=False, comment="lower case: name, id, ARN; what a search looks at"),
     Column("changed_at", BigInteger, nullable=False),
-    Index("projections_by_type", "subscription", "type", "name", "key"),
-    Index("projections_by_name", "subscription", "name", "key"),
-    Index("projections_by_place", "subscription", "account", "region", "type"),
-    Index("projections_by_aws_id", "aws_id"),
+    Column("words", Text, nullable=False, comment="lower case: name and ARN, a line each; what a search looks at"),
+    Column("tags", Text, nullable=False, comment="lower case: tags of AWS and our own, a line each"),
+    # Rows come cell by cell, so an order that begins with type, account and region in any turn puts a batch on few pages.
+    Index("projections_by_type", "subscription", "type", "account", "region", "name", "resource_group", "id"),
+    Index("projections_by_region", "subscription", "region", "account", "type", "name", "resource_group", "id"),
+    Index("projections_by_account", "subscription", "account", "region", "type", "name", "resource_group", "id"),
+    Index("projections_by_name", "subscription", "name", "type", "account", "region", "resource_group", "id"),
+    Index("projections_by_change", "subscription", "changed_at", "id"),
+    Index("projections_by_aws_id", "account", "aws_id"),
     comment="Index over the projections in resources: narrow rows to list, count and search.",
 )
 
 resource_references = Table(
     "resource_references",
     metadata,
-    Column("resource", _exact(2048), primary_key=True),
+    Column("resource", BigInteger, primary_key=True, autoincrement=False, comment="id of the projection"),
     Column("target", _exact(1024), primary_key=True, comment="AWS id or ARN that its properties name"),
-    Index("resource_references_by_target", "target"),
+    Index("resource_references_by_target", "target", "resource"),
+    sqlite_with_rowid=False,
 )
 
 resource_changes = Table(

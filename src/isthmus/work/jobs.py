@@ -1,4 +1,4 @@
-"""What is declared about durable work: jobs, queues, timetables. Data only; their owners write them, `app.py` hands them to `Work`."""
+"""What is declared about durable work: jobs, queues, timetables. Data only; their owners write them, `app` hands them to `Work`."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 """Every page of the portal: a module each, and its line here."""
 
 from isthmus.portal.page import Page
-from isthmus.portal.pages import applications, home, jobs, kit, machine, machines, operations, people, role_assign, roles
+from isthmus.portal.pages import add, applications, home, jobs, kit, machine, machines, operations, people, role_assign, roles
 
 PAGES: tuple[Page, ...] = (
     *applications.PAGES,
     *home.PAGES,
+    *add.PAGES,
     *jobs.PAGES,
     *kit.PAGES,
     *machine.PAGES,

@@ -7,6 +7,15 @@ revision = "0002"
 down_revision = "0001"
 
 
+_ORDERS = {
+    "type": ["type", "account", "region", "name", "resource_group"],
+    "region": ["region", "account", "type", "name", "resource_group"],
+    "account": ["account", "region", "type", "name", "resource_group"],
+    "name": ["name", "type", "account", "region", "resource_group"],
+    "change": ["changed_at"],
+}
+
+
 def _exact(length: int) -> sa.types.TypeEngine[str]:
     return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
@@ -55,6 +64,7 @@ def _people() -> None:
 def _projections() -> None:
     op.create_table(
         "projections",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, autoincrement=True),
         sa.Column("key", _exact(2048), nullable=False, comment="key of the projection in resources"),
         sa.Column("subscription", sa.String(64), nullable=False),
         sa.Column("resource_group", sa.String(128), nullable=False),
@@ -63,15 +73,16 @@ def _projections() -> None:
         sa.Column("type", _exact(128), nullable=False, comment="type below Microsoft.AwsConnector, as the catalog spells it"),
         sa.Column("name", _exact(512), nullable=False, comment="what people call it in AWS"),
         sa.Column("aws_id", _exact(1024), nullable=False, comment="ARN, or the last part of it where other resources name that"),
-        sa.Column("words", sa.Text(), nullable=False, comment="lower case: name, id, ARN; what a search looks at"),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("key"),
+        sa.Column("words", sa.Text(), nullable=False, comment="lower case: name and ARN, a line each; what a search looks at"),
+        sa.Column("tags", sa.Text(), nullable=False, comment="lower case: tags of AWS and our own, a line each"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("key"),
         comment="Index over the projections in resources: narrow rows to list, count and search.",
     )
-    op.create_index("projections_by_type", "projections", ["subscription", "type", "name", "key"])
-    op.create_index("projections_by_name", "projections", ["subscription", "name", "key"])
-    op.create_index("projections_by_place", "projections", ["subscription", "account", "region", "type"])
-    op.create_index("projections_by_aws_id", "projections", ["aws_id"])
+    for name, columns in _ORDERS.items():
+        op.create_index(f"projections_by_{name}", "projections", ["subscription", *columns, "id"])
+    op.create_index("projections_by_aws_id", "projections", ["account", "aws_id"])
 
 
 def _resource_changes() -> None:
@@ -92,11 +103,12 @@ def _resource_changes() -> None:
 def _resource_references() -> None:
     op.create_table(
         "resource_references",
-        sa.Column("resource", _exact(2048), nullable=False),
+        sa.Column("resource", sa.BigInteger(), nullable=False, autoincrement=False, comment="id of the projection"),
         sa.Column("target", _exact(1024), nullable=False, comment="AWS id or ARN that its properties name"),
         sa.PrimaryKeyConstraint("resource", "target"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("resource_references_by_target", "resource_references", ["target"])
+    op.create_index("resource_references_by_target", "resource_references", ["target", "resource"])
 
 
 def _sessions() -> None:
