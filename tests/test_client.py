@@ -47,11 +47,12 @@ def ok(body: Any = None, status: int = 200, **headers: str) -> httpx.Response:
 
 
 def test_a_request_carries_token_version_and_one_correlation_id() -> None:
-    fake = Fake(ok({"name": "c"}), ok({}, ETag='"e1"'))
+    fake = Fake(ok({"name": "c"}), ok({}, ETag='"e1"'), ok({}, ETag='"e1"'))
     with fake.client() as client:
         assert client.get(CONNECTOR) == {"name": "c"}
         assert client.put(CONNECTOR, {"a": 1}, etag="e0").etag == "e1"
-    first, second = fake.asked
+        assert client.fetch(CONNECTOR).etag == "e1"
+    first, second, _ = fake.asked
     assert first.headers["authorization"] == "Bearer the-token"
     assert first.url.params["api-version"] == VERSIONS["microsoft.hybridconnectivity"]
     assert first.headers["x-ms-correlation-request-id"] == second.headers["x-ms-correlation-request-id"]

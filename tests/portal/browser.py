@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ class Look:
         for scheme in ("light", "dark"):
             self.page.emulate_media(color_scheme="light" if scheme == "light" else "dark", reduced_motion="reduce")
             SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True)
+            self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True, caret="initial")
             found = self._axe()
             assert not found, f"{name} in {scheme}:\n" + "\n".join(found)
         self.page.emulate_media(color_scheme="light")
@@ -93,7 +94,7 @@ class Look:
 def looking(
     browser: Browser, url: str, secret: str, *, javascript: bool = True, width: int = 1280, height: int = 900, scheme: str = "light"
 ) -> Iterator[Look]:
-    """A window on a server; at the end nothing may have gone wrong in it. `refusals` are answers of 422 that the test meant to cause."""
+    """A window on a server; at the end nothing may have gone wrong in it. `refusals` are answers of 4xx that the test meant to cause."""
     context = browser.new_context(
         ignore_https_errors=True,
         java_script_enabled=javascript,
@@ -112,7 +113,7 @@ def looking(
         if message.type != "error" or (elsewhere and not elsewhere.startswith(url)):
             return
         # Chromium logs an answer of 4xx to a form as a network error; a test says how many it causes.
-        if "422" in message.text and look.refusals > 0:
+        if re.search(r"status of 4\d\d", message.text) and look.refusals > 0:
             look.refusals -= 1
             return
         look.problems.append(f"console: {message.text} {message.location}")

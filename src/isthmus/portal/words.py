@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +34,12 @@ _SPOKEN = {
     "InStep": "In step",
     "NotDeployed": "Not deployed",
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "Given up",
+    "PENDING": "Running",
+    "KEYGEN": "Making its key",
+    "SSM_WAIT": "Waiting for SSM",
+    "ENQUEUED": "Waiting",
+    "ERROR": "Failed",
+    "SUCCESS": "Succeeded",
 }
 
 
@@ -72,6 +79,17 @@ def moment(context: Context, text: str | None) -> Markup:
     return Markup(f'<time datetime="{escape(text)}" title="{then:%Y-%m-%d %H:%M:%S} UTC">{escape(ago(text, context["now"]))}</time>')  # noqa: S704
 
 
+@pass_context
+def soon(context: Context, text: str | None) -> Markup:
+    """When something is to happen, by the minute, so that it need not be said anew every second; exact in its title."""
+    then = instant_of(text)
+    if then is None:
+        return Markup('<span class="quiet">never</span>')
+    seconds = then.timestamp() - context["now"] / 1000
+    spoken = "now" if seconds <= 0 else "within a minute" if seconds < 60 else ago(text, context["now"] // 60_000 * 60_000)
+    return Markup('<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>').format(text, then, spoken)
+
+
 def number(value: int | None) -> str:
     """A number with thin groups; a dash for what is not known."""
     return "–" if value is None else f"{value:,}".replace(",", "\u202f")
@@ -97,6 +115,24 @@ def short_type(name: str) -> str:
     return name.rpartition("/")[2]
 
 
+def lasted(start: str | None, end: str | None) -> str:
+    """How long something took, from instant to instant: `12 s`, `3 min 5 s`, `2 h 10 min`; nothing when one of them is not known."""
+    began, ended = instant_of(start), instant_of(end)
+    if began is None or ended is None:
+        return ""
+    seconds = max(0.0, (ended - began).total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def anchor(kind: str, name: str) -> str:
+    """The id of an element about something whose own name may hold anything: the same for the same name, safe in selectors."""
+    return f"{kind}-{hashlib.blake2s(name.lower().encode(errors='surrogatepass'), digest_size=8).hexdigest()}"
+
+
 def resource_path(id: str) -> str:
     """The page of a resource."""
     return f"/portal/resource{quote(id, safe='/:@!$()+,;=~-._')}"
@@ -108,10 +144,13 @@ def connector_path(id: str) -> str:
 
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "anchor": anchor,
+    "lasted": lasted,
     "local": local,
     "moment": moment,
     "plural": plural,
     "resource_path": resource_path,
+    "soon": soon,
     "connector_path": connector_path,
 }
 FILTERS: Mapping[str, Callable[..., Any]] = {

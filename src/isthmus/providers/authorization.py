@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy import Connection, select
 
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, conflict, invalid
-from isthmus.arm.ids import ResourceId
+from isthmus.arm.ids import ResourceId, stored
 from isthmus.arm.types import Ask, Registry, ResourceType, Scope
-from isthmus.engine import Lookup
-from isthmus.identity.roles import ROLES, covers, definition, role_named
+from isthmus.engine import Lookup, Removal
+from isthmus.engine.rows import from_row
+from isthmus.identity.roles import OWNER, ROLES, covers, definition, role_named
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.operations import operations
+from isthmus.store import dialect
+from isthmus.store.tables import resources
 
 ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 _EVERYWHERE = frozenset({Scope.TENANT, Scope.SUBSCRIPTION, Scope.GROUP, Scope.EXTENSION})
@@ -105,6 +111,34 @@ def put_assignment(old: Resource | None, ask: Ask) -> Change:
 def assignment_scope(id: ResourceId) -> str:
     """The scope that an assignment's id gives its role at; `/` for the tenant."""
     return str(id.scope) if id.scope is not None else "/"
+
+
+def assignments_of(connection: Connection, principal: str) -> list[ResourceId]:
+    """Ids of every role assignment of a principal."""
+    wanted = (resources.c.type == ASSIGNMENTS.lower(), resources.c.source == f"principal:{principal.lower()}")
+    return [stored(id) for id in connection.execute(select(resources.c.id).where(*wanted)).scalars()]
+
+
+def _keep_an_owner(connection: Connection, keys: Sequence[str]) -> None:
+    """ArmError 409 `LastOwner` when nobody would be left who may give roles in the whole tenant: only a new installation could mend that.
+
+    Those who take roles away at the same time take turns, so that two owners cannot remove each other.
+    """
+    if not any(key.startswith(f"/providers/{ASSIGNMENTS.lower()}/") for key in keys):
+        return
+    dialect.lock_name(connection, "owners:/")
+    query = select(resources).where(resources.c.type == ASSIGNMENTS.lower(), resources.c.subscription == "")
+    found = [from_row(row) for row in connection.execute(query)]
+    owners = {one.id.key for one in found if one.properties["scope"] == "/" and role_named(one.properties["roleDefinitionId"]) == OWNER}
+    if owners and owners <= set(keys):
+        raise conflict(
+            "This is the last Owner of the tenant ('/'). Without one nobody could give roles here any more. Make somebody else Owner of '/' first.",
+            code="LastOwner",
+        )
+
+
+REMOVALS: Mapping[str, Removal] = MappingProxyType({ASSIGNMENTS.lower(): _keep_an_owner})
+"""What is asked before a role assignment ends."""
 
 
 def _assignments(lookup: Lookup, ask: Ask) -> Iterable[Mapping[str, Any]]:

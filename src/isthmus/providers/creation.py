@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.envelope import Resource
-from isthmus.arm.errors import conflict, invalid, not_found
+from isthmus.arm.errors import conflict, invalid, not_found, precondition_failed
 from isthmus.arm.types import Ask
 from isthmus.engine import Engine
 from isthmus.engine.lookup import find
@@ -24,13 +24,17 @@ def create(engine: Engine, rules: Rules, ask: Ask) -> Mapping[str, Any]:
     """Make the connector that the draft `ask.id` describes; its body.
 
     Raises ArmError 404 when the draft is gone (somebody created it first), 400 `DraftNotReady` with all that is wrong as details, 403
-    without the right to write what is made, 409 when something else took the name or the account; then nothing changed.
+    without the right to write what is made, 409 when something else took the name or the account, 412 when the body has the `etag` under
+    which somebody looked at the draft and it is another one by now; then nothing changed.
     """
+    seen = ask.body.get("etag") if isinstance(ask.body, dict) else None
     with engine.store.begin() as connection:
         dialect.lock_name(connection, ask.id.key)
         draft = find(connection, ask.id.key)
         if draft is None:
             raise not_found(DRAFTS, ask.id.name, "")
+        if seen is not None and seen != draft.etag:
+            raise precondition_failed(str(ask.id))
         errors = rules.judge(draft, ask).errors
         place = place_of(draft)
         if errors or place is None:

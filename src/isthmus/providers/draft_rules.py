@@ -108,7 +108,7 @@ class Rules:
         steps = {
             "basics": [*self._basics(draft, ask), *self._place(draft, ask)],
             "solutions": list(self._solutions(properties)),
-            "tags": [Finding(error=error) for error in judge_tags(properties.get("tags", {}))],
+            "tags": [Finding(error=error) for error in judge_tags(properties.get("tags", {}), properties.get("repeatedTags", ()))],
         }
         is_complete = not any(finding.severity == "error" for finding in (*steps["solutions"], *steps["basics"]))
         return Judgement(steps=steps | {"template": list(self._template(draft)) if is_complete else []}, group=group)
@@ -254,9 +254,12 @@ def _may_not(action: str, scope: str) -> str:
     return f"You may not do '{action}' at '{scope}', which creation needs."
 
 
-def judge_tags(given: Mapping[str, Any]) -> list[ArmError]:
-    """Everything that is wrong with tags: each by itself, else all together."""
-    problems = [error for name, value in given.items() for error in _tag_problems({name: value}, f"tags.{name[:64]}")]
+def judge_tags(given: Mapping[str, Any], repeated: Iterable[Mapping[str, str]] = ()) -> list[ArmError]:
+    """Everything that is wrong with tags: each by itself, else all together. `repeated` have names that stand in `given` already."""
+    problems = [
+        invalid(f"The tag '{tag['name'][:64]}' is given twice.", target=f"tags.{tag['name'][:64]}", code="InvalidTags") for tag in repeated
+    ]
+    problems += [error for name, value in given.items() for error in _tag_problems({name: value}, f"tags.{name[:64]}")]
     return problems or _tag_problems(given, "tags")
 
 

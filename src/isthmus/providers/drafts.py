@@ -57,13 +57,21 @@ class Choices(Body):
     onboarding: Choice | None = None
 
 
+class Tag(Body):
+    """A tag as it was typed."""
+
+    name: str
+    value: str
+
+
 class DraftProperties(Body):
-    """What is collected; `step` is the one that was reached."""
+    """What is collected; `step` is the one that was reached. `repeatedTags` were typed although their name stands in `tags` already."""
 
     step: Literal["basics", "solutions", "template", "tags", "review"] = "basics"
     basics: Basics | None = None
     solutions: Choices | None = None
     tags: dict[str, str] | None = None
+    repeatedTags: list[Tag] | None = None
 
 
 class Draft(Body):

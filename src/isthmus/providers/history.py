@@ -17,10 +17,10 @@ from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope, Window
 from isthmus.audit import verify
 from isthmus.engine import Engine, lookup
 from isthmus.engine.history import told
-from isthmus.store.tables import audit_records, operations, resource_changes
+from isthmus.providers import longrunning
+from isthmus.store.tables import audit_records, resource_changes
 
 VERSIONS = ("2026-11-01",)
-OPERATIONS = "Isthmus.Operations/longRunningOperations"
 CHANGES = "Isthmus.Inventory/changes"
 
 
@@ -28,7 +28,7 @@ def rows(engine: Engine) -> tuple[ResourceType, ...]:
     """The rows of these namespaces."""
     return (
         _changes(engine),
-        _operations(engine),
+        longrunning.row(engine),
         _audit(engine),
     )
 
@@ -81,43 +81,6 @@ def _told(
 ) -> dict[str, Any]:
     properties = {"at": instant(at), "actor": actor, "kind": kind, "changes": changes, "isComplete": is_complete}
     return {"id": f"{subject}/providers/{CHANGES}/{name}", "name": name, "type": CHANGES, "properties": properties}
-
-
-def _operations(engine: Engine) -> ResourceType:
-    """Long-running operations of a subscription, for whoever may read all of it; the URL a client polls needs no such right."""
-
-    def body(row: Row[Any], subscription: str) -> dict[str, Any]:
-        return {
-            "id": f"/subscriptions/{subscription}/providers/{OPERATIONS}/{row.id}",
-            "name": row.id,
-            "type": OPERATIONS,
-            "properties": {
-                "kind": row.kind,
-                "resourceId": row.resource,
-                "status": row.status,
-                "startTime": instant(row.started_at),
-                "endTime": instant(row.ended_at) if row.ended_at is not None else None,
-                "percentComplete": row.percent,
-                "result": json.loads(row.result) if row.result is not None else None,
-                "error": json.loads(row.error) if row.error is not None else None,
-            },
-        }
-
-    def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-        after = ask.query.get("$after", "").rpartition("/")[2]
-        wanted = (operations.c.subscription == ask.id.subscription.lower(), operations.c.id > after)
-        with engine.store.read() as connection:
-            found = connection.execute(select(operations).where(*wanted).order_by(operations.c.id).limit(1001)).all()
-        return (body(row, ask.id.subscription) for row in found)
-
-    def one(ask: Ask) -> Mapping[str, Any] | None:
-        wanted = (operations.c.subscription == ask.id.subscription.lower(), operations.c.id == ask.id.name.lower())
-        with engine.store.read() as connection:
-            row = connection.execute(select(operations).where(*wanted)).first()
-        return body(row, ask.id.subscription) if row is not None else None
-
-    here = frozenset({Scope.SUBSCRIPTION})
-    return ResourceType(name=OPERATIONS, scopes=here, lists=here, versions=VERSIONS, enumerate=listed, read=one)
 
 
 def _audit(engine: Engine) -> ResourceType:

@@ -10,11 +10,13 @@ from sqlalchemy import Connection
 
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource, instant
-from isthmus.arm.errors import ArmError
+from isthmus.arm.errors import ArmError, conflict
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
 from isthmus.engine import Engine
 from isthmus.identity import clients, federation, links, secrets
+from isthmus.keys import OPERATOR
 from isthmus.providers import history
+from isthmus.providers.authorization import ASSIGNMENTS, assignments_of
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.history import VERSIONS
 
@@ -139,6 +141,18 @@ class Directory:
         federation.remove_federated(connection, ask.id.name, read(Named, ask.body).id)
 
     def _remove(self, connection: Connection, ask: Ask) -> None:
+        """With its role assignments: nobody else shall ever stand behind that object id."""
+        gone = clients.get_client(connection, ask.id.name)
+        if gone.client_id == OPERATOR:
+            raise conflict(
+                "The operator is how the owner of the data folder signs in with the command line; it cannot be removed.",
+                target=OPERATOR,
+                code="OperatorCannotBeRemoved",
+            )
+        roles = assignments_of(connection, gone.object_id)
+        if roles:
+            change = Change(deletes=tuple(roles))
+            self.engine.apply_within(connection, change, ask.actor, f"{ASSIGNMENTS}/delete", str(ask.id))
         clients.delete_client(connection, ask.id.name)
 
     def _link(self, connection: Connection, _ask: Ask) -> Mapping[str, Any]:

@@ -45,9 +45,12 @@
       this.table = this.querySelector("table");
       this.body = this.table.tBodies[0];
       this.status = this.querySelector("[role=status]");
-      this.pages = new Map([[Number(this.dataset.start) / SIZE, [...this.body.rows]]]);
+      const start = Number(this.dataset.start ?? 0);
+      this.pages = new Map([[Math.floor(start / SIZE), [...this.body.rows]]]);
       this.isCounted = this.dataset.total !== "";
-      const seen = Number(this.dataset.start) + this.body.rows.length;
+      this.isLive = "live" in this.dataset;
+      this.querySelector(".pager")?.remove();
+      const seen = start + this.body.rows.length;
       this.total = this.isCounted ? Number(this.dataset.total) : seen + ("more" in this.dataset ? SIZE : 0);
       this.show(this.wanted());
       if (Number(this.dataset.at)) this.go(Number(this.dataset.at), "row" in Object.fromEntries(new URLSearchParams(location.search)));
@@ -59,6 +62,26 @@
       });
       this.later();
       if (!this.isCounted) this.count();
+      if (this.isLive) this.listen();
+    }
+    disconnectedCallback() {
+      for (const name of ["shape", "reshaped"]) document.removeEventListener(name, this.heard);
+    }
+    // A live list keeps only the rows that the stream reaches, and reads them anew when it may have missed something.
+    listen() {
+      let isFirst = true;
+      this.heard = (event) => {
+        if (event.type === "reshaped" || !isFirst) this.refresh();
+        if (event.type === "shape") isFirst = false;
+      };
+      for (const name of ["shape", "reshaped"]) document.addEventListener(name, this.heard);
+    }
+    async refresh() {
+      if (this.isRefreshing) return;
+      this.isRefreshing = true;
+      await Promise.all(this.wanted().map((page) => this.read(page)));
+      this.isRefreshing = false;
+      this.later();
     }
     // The pages around the middle of what is seen, and those of them that are seen.
     wanted() {
@@ -137,6 +160,7 @@
         this.shown = String(wanted);
         const focused = this.body.contains(document.activeElement) ? document.activeElement : null;
         const total = Math.min(this.total, MOST), parts = [];
+        if (this.isLive) for (const page of [...this.pages.keys()]) if (!wanted.includes(page)) this.pages.delete(page);
         let place = 0;
         for (const page of wanted) {
           const rows = this.pages.get(page) ?? [], start = page * SIZE;
