@@ -17,7 +17,7 @@ from tests.api.seeds import SOLUTIONS, Seeds
 from tests.portal.conftest import Site
 from tests.portal.stock import Caller, group
 
-HOSTILE = '<script>alert(1)</script>"\'{{ 7 * 7 }}\u202e</td>'
+HOSTILE = "<script>alert(1)</script>\"'{{ 7 * 7 }}\u202e</td>"
 KINDS = {inventory.TYPE: inventory.SOLUTION, onboarding.TYPE: onboarding.SOLUTION}
 NOT_DUE = {"periodicSync": "false"}
 
@@ -89,16 +89,23 @@ def busy(site: Site, name: str = "demo-aws", account: str = "123456789012") -> s
     outcomes = {"complete": 6, "denied": 1, "scp": 1, "not-selected": 2}
     scan(site, inventory_id, f"{name}:1", ago=90_000, took=40, projections=230, outcomes={"complete": 8}, frozen={})
     scan(site, inventory_id, f"{name}:0", ago=99_000, took=2, status="Failed", error={"code": "X", "message": f"No way {HOSTILE}"})
-    scan(
-        site, inventory_id, f"{name}:2", status="CompletedWithGaps", projections=231, outcomes=outcomes, frozen={"eu-west-1": 40}
-    )
+    scan(site, inventory_id, f"{name}:2", status="CompletedWithGaps", projections=231, outcomes=outcomes, frozen={"eu-west-1": 40})
     for region in ("eu-west-1", "us-east-1"):
         for kind in ("ec2Volumes", "sqsQueues", "ec2Instances"):
             frozen = {"frozen": True, "vanished": json.dumps(["/a", "/b"])} if (region, kind) == ("eu-west-1", "ec2Volumes") else {}
             scope(site, inventory_id, f"{name}:2", region, kind, rows=38, **frozen)
     denied = f"User is not authorized to perform: sqs:ListQueues {HOSTILE}"
     scope(site, inventory_id, f"{name}:2", "eu-central-1", "sqsQueues", "denied", reason=denied, action="sqs:ListQueues", rows=3)
-    scope(site, inventory_id, f"{name}:2", "eu-central-1", "ec2Volumes", "scp", reason="explicit deny in a policy", action="ec2:DescribeVolumes")
+    scope(
+        site,
+        inventory_id,
+        f"{name}:2",
+        "eu-central-1",
+        "ec2Volumes",
+        "scp",
+        reason="explicit deny in a policy",
+        action="ec2:DescribeVolumes",
+    )
     scope(site, inventory_id, f"{name}:2", "eu-north-1", "ec2Volumes", "not-selected", reason="Its region is not selected.", rows=2)
     made = seeds(site)
     for number, kind in enumerate(("ec2Volumes", "ec2Volumes", "sqsQueues")):

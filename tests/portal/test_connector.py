@@ -71,7 +71,13 @@ def comparison(site: Site, connector: str) -> str:
     ]
     result = {
         "solutionTypes": [
-            {"solutionType": inventory.TYPE, "role": "IsthmusInventory-1", "status": "Drifted", "details": "2 differences.", "differences": differences},
+            {
+                "solutionType": inventory.TYPE,
+                "role": "IsthmusInventory-1",
+                "status": "Drifted",
+                "details": "2 differences.",
+                "differences": differences,
+            },
             {"solutionType": onboarding.TYPE, "role": "IsthmusOnboarding-1", "status": "InStep", "details": "The same.", "differences": []},
         ]
     }
@@ -86,7 +92,12 @@ def test_the_overview_says_what_needs_a_person_and_where(window: Window, home: s
         expect(needs).to_have_count(4)
         expect(needs.filter(has_text="sqs:ListQueues is not allowed")).to_contain_text("Update the CloudFormation stack")
         assert SHOWN in page.locator(".needs").inner_text().replace("\u202e", "")
-        expect(page.get_by_role("link", name="See these machines")).to_have_attribute("href", "/portal/machines?connector=" + page.url.partition("/portal/connector")[2].replace("/", "%2F") + "&status=blocked&code=NO_PROFILE")
+        expect(page.get_by_role("link", name="See these machines")).to_have_attribute(
+            "href",
+            "/portal/machines?connector="
+            + page.url.partition("/portal/connector")[2].replace("/", "%2F")
+            + "&status=blocked&code=NO_PROFILE",
+        )
         tiles = page.locator(".tiles")
         expect(tiles).to_contain_text("of 3 found")
         look.check("connector-overview")
@@ -282,7 +293,13 @@ def test_a_solution_is_added_and_removed_without_scripts(site: Site, window: Win
         look.refusals = 1
         page = look.open(home)
         expect(page.get_by_role("heading", name="No solution yet")).to_be_visible()
-        for tab, heading in (("scan", "This connector has no inventory"), ("permissions", "Nothing to test"), ("template", "No template is needed"), ("machines", "This connector does not onboard machines"), ("resources", "This connector has no inventory")):
+        for tab, heading in (
+            ("scan", "This connector has no inventory"),
+            ("permissions", "Nothing to test"),
+            ("template", "No template is needed"),
+            ("machines", "This connector does not onboard machines"),
+            ("resources", "This connector has no inventory"),
+        ):
             expect(look.open(f"{home}?tab={tab}").get_by_role("heading", name=heading)).to_be_visible()
         page = look.open(f"{home}?tab=solutions")
         form = page.get_by_role("form", name="Add Inventory")
@@ -310,7 +327,9 @@ def test_machines_and_resources_are_counted_and_lead_on(window: Window, home: st
         page.wait_for_url("**done=sync")
         page = look.open(f"{home}?tab=resources")
         expect(page.get_by_role("row", name="ec2Volumes")).to_contain_text("2")
-        expect(page.get_by_role("link", name="eu-west-1")).to_have_attribute("href", "/portal/inventory?account=123456789012&region=eu-west-1")
+        expect(page.get_by_role("link", name="eu-west-1")).to_have_attribute(
+            "href", "/portal/inventory?account=123456789012&region=eu-west-1"
+        )
         look.check("connector-resources")
 
 

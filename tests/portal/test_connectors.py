@@ -23,7 +23,9 @@ def stocked(site: Site) -> Iterator[str]:
     """A busy connector, one that waits for its account, one that leaves, one without anything; and a draft."""
     id = connected.busy(site)
     waiting = connected.connector(site, "waiting-aws", "210987654321")
-    connected.solution(site, waiting, inventory.TYPE, "inv", status="AuthorizationPending", statusDetails=connected.HOSTILE, lastSyncTime=None)
+    connected.solution(
+        site, waiting, inventory.TYPE, "inv", status="AuthorizationPending", statusDetails=connected.HOSTILE, lastSyncTime=None
+    )
     connected.connector(site, "leaving-aws", "310987654321", state="Deleting")
     connected.connector(site, "bare-aws", "410987654321")
     draft = {"step": "solutions", "basics": {"connectorName": connected.HOSTILE, "accountId": "999999999999"}}

@@ -164,7 +164,9 @@ def _page(visit: Visit, connector: Connector, problems: Problems | None = None) 
         )
     progress = _progress(_read_progress(visit, solution), followed)
     scans = visit.client.get(f"{solution.id}/providers/Isthmus.Inventory/scans", query={"$top": str(_SCANS)})["value"]
-    ended: Mapping[str, Any] = next((one["properties"]["summary"] for one in scans if one["properties"]["summary"].get("outcomes") is not None), {})
+    ended: Mapping[str, Any] = next(
+        (one["properties"]["summary"] for one in scans if one["properties"]["summary"].get("outcomes") is not None), {}
+    )
     return ScanPage(
         head=head,
         solution=solution,
