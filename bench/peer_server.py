@@ -20,7 +20,8 @@ def main() -> None:
     answers: dict[str, bytes] = {path: text.encode() for path, text in json.loads(Path(recorded).read_text()).items()}
 
     async def answer(request: Request) -> Response:
-        return Response(answers[request.url.path], media_type="application/json")
+        found = answers[request.url.path]
+        return Response(found, media_type="text/html" if found.startswith(b"<") else "application/json")
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     sys.stdout.write(f"{listener.getsockname()[1]}\n")

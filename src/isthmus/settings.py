@@ -18,9 +18,13 @@ _TEMPLATE_URL = rf"^(https://{_S3}/[A-Za-z0-9._~/-]*\{{guid\}}[A-Za-z0-9._~/-]*)
 class Settings(BaseSettings):
     """What an operator can set. AWS is reached by AWS's own settings (AWS_ENDPOINT_URL, AWS_CA_BUNDLE), which are not repeated here."""
 
-    model_config = SettingsConfigDict(env_prefix="ISTHMUS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ISTHMUS_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     data: Path = Field(default=Path("~/.local/share/isthmus"), description="Folder for the database and the keys.")
+    keys_folder: Path | None = Field(
+        default=None,
+        description="Folder of the signing keys and the CA. Unset: `keys` in the data folder. Processes that share a database share it.",
+    )
     database_url: str = Field(
         default="", description="Database: sqlite:///path or postgresql://user@host/name. Empty: SQLite in the data folder."
     )
@@ -73,12 +77,20 @@ class Settings(BaseSettings):
     oidc_ca_file: Path | None = Field(
         default=None, description="File (PEM) with CA certificates to trust for that provider, besides the system's."
     )
+    keep_event_days: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Days for which the history of instances, and instances that were removed, are kept."
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @property
     def data_folder(self) -> Path:
         """The data folder, absolute."""
         return self.data.expanduser().absolute()
+
+    @property
+    def keys(self) -> Path:
+        """The key folder in effect, absolute."""
+        return self.keys_folder.expanduser().absolute() if self.keys_folder else self.data_folder / "keys"
 
     @property
     def database(self) -> str:

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.conftest import Cli
 
@@ -44,6 +45,28 @@ def test_a_connector_is_created_listed_shown_and_deleted(cli: Cli) -> None:
     assert cli("connector", "show", name).code == 1
 
 
+def test_names_like_the_wrong_one_are_suggested(cli: Cli, connector: str) -> None:
+    near = cli("connector", "show", f"{connector[:-1]}-")
+    assert (near.code, f"Did you mean '{connector}'" in near.err) == (1, True), near.err
+    assert "'ec2VPCs'" in cli("inventory", "list", "--type", "ec2VPC").err
+    assert "'connector'" in cli("conector", "list").err
+    assert "--account" in cli("connector", "create", "--acount", "1").err
+
+
+def test_a_resource_in_every_format(cli: Cli, connector: str) -> None:
+    shown = cli.json("connector", "show", connector)
+    row = [connector, shown["properties"]["awsCloudProfile"]["accountId"], f"g-{connector}", "eastus"]
+    row += [shown["properties"]["connectorPrimaryIdentifier"]]
+    assert cli("connector", "show", connector, "-o", "tsv").out.rstrip("\n").split("\t") == row
+    assert cli("connector", "list", "-o", "csv").out.splitlines()[0] == "NAME,ACCOUNT,GROUP,LOCATION,IDENTIFIER"
+    assert ",".join(row) in cli("connector", "list", "-o", "csv").out.splitlines()
+    assert yaml.safe_load(cli("connector", "show", connector, "-o", "yaml").out) == shown
+    template = cli("connector", "template", connector, "--solution", "inventory", "-o", "yaml").out
+    assert yaml.safe_load(template) == cli.json("connector", "template", connector, "--solution", "inventory")
+    assert cli("version", "-o", "tsv").out.count("\t") == 1
+    assert cli("issuer", "export", str(cli.home / "issuer"), "-o", "csv").out.splitlines()[0] == "issuer,files"
+
+
 def test_a_refused_connector_leaves_no_group_behind(cli: Cli, connector: str) -> None:
     taken = cli.json("connector", "show", connector)["properties"]["awsCloudProfile"]["accountId"]
     group = f"g-{uuid.uuid4().hex[:8]}"
@@ -60,6 +83,9 @@ def test_a_refused_connector_leaves_no_group_behind(cli: Cli, connector: str) ->
         (("connector", "create", "--account", "12345", "--group", "bad"), 1, "accountId"),
         (("connector", "create"), 2, "--account"),
         (("connector", "create", "--account", "123456789012", "--name", "a_b"), 1, "InvalidResourceName"),
+        (("connector", "delete", "", "--yes"), 1, "The name of the connector is empty"),
+        (("connector", "show", " ", "--group", "g"), 1, "The name of the connector is empty"),
+        (("solution", "delete", "", "--connector", "c", "--yes"), 1, "The name of the solution is empty"),
         (("connector", "show", "nowhere"), 1, "There is no connector 'nowhere'"),
         (("connector", "show", "nowhere", "--group", "nowhere"), 1, "isthmus group create"),
         (("connector", "list", "--output", "xml"), 2, "xml"),

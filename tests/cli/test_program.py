@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 import typer
@@ -46,6 +47,15 @@ def test_options_hold_before_and_after_the_command() -> None:
     for arguments in (["--output", "json", "version"], ["version", "--output", "json"], ["--output", "table", "version", "-o", "json"]):
         ran = CliRunner().invoke(app, arguments)
         assert (ran.exit_code, ran.stdout[0]) == (0, "{"), ran.stderr
+
+
+def test_an_option_before_the_command_counts_more_than_the_environment(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for arguments in (["--data", str(here), "group", "list"], ["group", "list", "--data", str(here)]):
+        ran = CliRunner().invoke(app, arguments, env={"ISTHMUS_DATA": str(there), "ISTHMUS_URL": ""})
+        assert (ran.exit_code, str(here) in ran.stderr, str(there) in ran.stderr) == (1, True, False), ran.stderr
+    ran = CliRunner().invoke(app, ["group", "list"], env={"ISTHMUS_DATA": str(there), "ISTHMUS_URL": ""})
+    assert str(there) in ran.stderr
 
 
 @pytest.mark.slow

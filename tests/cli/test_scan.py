@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import httpx
 import pytest
 
-from isthmus.cli.output import Output
+from isthmus.cli.formats import Output
 from isthmus.cli.scan import scan
 from isthmus.cli.session import Session
 from isthmus.client import Client
@@ -41,7 +42,7 @@ def sent() -> list[Any]:
 @pytest.fixture
 def session(sent: list[Any]) -> Iterator[Session]:
     """A session whose server scans in two polls."""
-    statuses = iter([{"status": "Running"}, {"status": "Succeeded", "properties": RESULT}])
+    statuses = chain([{"status": "Running"}], repeat({"status": "Succeeded", "properties": RESULT}))
 
     def answer(request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -56,7 +57,7 @@ def session(sent: list[Any]) -> Iterator[Session]:
         value = [{"id": SOLUTION, "properties": {"solutionType": "microsoft.assetmanagement"}}]
         return httpx.Response(200, json={"value": value})
 
-    made = Session()
+    made = Session(sleep=lambda _seconds: None)
     made.client = Client(BASE, lambda: "t", transport=httpx.MockTransport(answer), sleep=lambda _seconds: None)
     yield made
     made.client.close()
@@ -86,3 +87,28 @@ def test_without_waiting_it_says_where_to_look(session: Session, capsys: pytest.
     scan(session, CONNECTOR, wait=False)
     out, err = capsys.readouterr()
     assert (out, "isthmus operation list" in err) == ("", True)
+
+
+def test_a_watched_scan_shows_every_region_and_then_what_it_found(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    scan(session, CONNECTOR, watch=True)
+    out, err = capsys.readouterr()
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[:3] == [["REGION", "SCOPES", "READ", "RESOURCES", "GAPS"], ["eu-west-1", "1", "5", "0"], ["us-east-1", "1", "2", "1"]]
+    assert lines[3:6] == [["OUTCOME", "SCOPES"], ["complete", "2"], ["denied", "1"]]
+    assert "7 resources are known" in err
+
+
+def test_an_interrupted_watch_says_that_the_scan_goes_on(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    session.sleep = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        scan(session, CONNECTOR, watch=True)
+    assert "The scan goes on" in capsys.readouterr().err
+
+
+def test_a_watched_scan_gives_programs_its_result_alone(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    session.output = Output.CSV
+    scan(session, CONNECTOR, watch=True)
+    assert capsys.readouterr().out == "OUTCOME,SCOPES\r\ncomplete,2\r\ndenied,1\r\n"

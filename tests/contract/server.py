@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -144,11 +144,12 @@ def denying_aws() -> Iterator[str]:
 
 
 @contextmanager
-def serving(data: Path, database_url: str, aws_url: str) -> Iterator[Server]:
-    """A server on a free port of this machine."""
+def serving(data: Path, database_url: str, aws_url: str, configure: Callable[[int], dict[str, Any]] | None = None) -> Iterator[Server]:
+    """A server on a free port of this machine. `configure` answers further settings, which may depend on the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        app = build(Settings(data=data, database_url=database_url), port=port, environ={"AWS_ENDPOINT_URL": aws_url})
+        more = configure(port) if configure else {}
+        app = build(Settings(data=data, database_url=database_url, **more), port=port, environ={"AWS_ENDPOINT_URL": aws_url})
         certificate = str(app.authority.server_file())
         # Clients keep connections open and never answer TLS's farewell, for which the loop would wait half a minute.
         config = uvicorn.Config(app.asgi, ssl_certfile=certificate, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)

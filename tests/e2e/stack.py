@@ -58,8 +58,9 @@ def clean_environ(folder: Path) -> dict[str, str]:
 class Server:
     """`isthmus serve` on a data folder, as a child. `start` waits until it is ready; `stop` is SIGTERM, `kill` is SIGKILL."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        self.data, self.log = folder / "data", folder / "serve.log"
+    def __init__(self, folder: Path, settings: Mapping[str, str], *options: str) -> None:
+        self.data, self.log, self.options = folder / "data", folder / "serve.log", options
+        self.keys = Path(settings.get("ISTHMUS_KEYS_FOLDER", "") or self.data / "keys")
         self.port = usable_port(0)
         self.environ = {**clean_environ(folder), "ISTHMUS_DATA": str(self.data), "ISTHMUS_PORT": str(self.port), **settings}
         self.child: subprocess.Popen[bytes] | None = None
@@ -68,7 +69,7 @@ class Server:
         """Start it and wait until it answers."""
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
-                [sys.executable, "-m", "isthmus", "serve", "--exact-port"],
+                [sys.executable, "-m", "isthmus", "serve", "--exact-port", *self.options],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -79,13 +80,12 @@ class Server:
     def _ready(self) -> bool:
         assert self.child is not None
         assert self.child.poll() is None, f"the server ended with {self.child.poll()}:\n{self.log.read_text()[-4000:]}"
-        ca = self.data / "keys" / "ca.pem"
-        if not (self.data / "server.json").exists():
+        if not (self.data / "server.json").exists() and "--work-only" not in self.options:
             return False
         try:
-            context = ssl.create_default_context(cafile=ca)
+            context = ssl.create_default_context(cafile=self.keys / "ca.pem")
             return httpx.get(f"https://localhost:{self.port}/readyz", verify=context, timeout=5, trust_env=False).status_code == 200
-        except httpx.TransportError:
+        except (httpx.TransportError, FileNotFoundError):
             return False
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = 30.0) -> None:

@@ -35,6 +35,7 @@ def test_the_layers_are_exhaustive() -> None:
         ("isthmus_agent", "isthmus"),
         ("isthmus", "isthmus_lab"),
         ("isthmus.cli", "isthmus.engine"),
+        ("isthmus.cli", "isthmus.doctor"),
         ("isthmus.clouds", "isthmus.store"),
         ("isthmus.solutions", "dbos"),
     ],

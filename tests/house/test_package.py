@@ -15,6 +15,7 @@ from hatchling.builders.wheel import WheelBuilder
 from tests.house.tree import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+WHEEL: dict[str, Any] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
 PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org"}
 COMMANDS = {**PROJECT["project"]["scripts"], **PROJECT["project"]["entry-points"]["isthmus.commands"]}
 # Folders whose every file the program reads at run time.
@@ -44,6 +45,12 @@ def test_the_wheel_holds_its_marks_and_nothing_else(shipped: set[str]) -> None:
     assert {f"{package}/py.typed" for package in ("isthmus", "isthmus_agent", "isthmus_lab")} <= shipped
     assert {path.partition("/")[0] for path in shipped} == {"isthmus", "isthmus_agent", "isthmus_lab"}
     assert not [path for path in shipped if path.endswith((".pyc", ".pem", ".db"))]
+
+
+def test_man_pages_are_installed_where_man_looks() -> None:
+    """The folder goes to `share/man/man1` below the prefix, and holds nothing else."""
+    assert WHEEL["shared-data"] == {"docs/man": "share/man/man1"}
+    assert {path.suffix for path in (ROOT / "docs/man").iterdir()} == {".1"}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

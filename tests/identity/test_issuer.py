@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy import select
 
 from isthmus.arm.errors import ArmError
 from isthmus.clouds.contract import TokenSource
-from isthmus.identity.issuer import AccountTokens, Issuer, aws_issuer, record_keys
+from isthmus.identity.issuer import AccountTokens, Issuer, aws_issuer, is_behind, record_keys, require_known
 from isthmus.keys import KeyRing
 from isthmus.store import Store
 from isthmus.store.tables import signing_keys
@@ -122,3 +123,33 @@ def test_the_table_follows_the_ring_and_is_public(store: Store, aws: Issuer, clo
         aws.ring.replace_all()
         record_keys(connection, aws.ring)
         assert len(connection.execute(select(signing_keys)).all()) == 2
+
+
+def test_other_keys_than_the_database_knows_are_refused(store: Store, aws: Issuer, tmp_path: Path, clock: Clock) -> None:
+    stranger = KeyRing(tmp_path / "other", "aws", clock=clock)
+    with store.begin() as connection:
+        require_known(connection, stranger)
+        record_keys(connection, aws.ring)
+        require_known(connection, aws.ring)
+        with pytest.raises(ArmError, match="ISTHMUS_KEYS_FOLDER") as caught:
+            require_known(connection, stranger)
+    assert (caught.value.code, caught.value.status) == ("SigningKeysDiffer", 409)
+
+
+def test_a_copy_is_behind_when_its_key_was_retired_elsewhere(store: Store, aws: Issuer, tmp_path: Path, clock: Clock) -> None:
+    shutil.copytree(aws.ring.folder.parent, tmp_path / "copy")
+    copy = KeyRing(tmp_path / "copy", "aws", clock=clock)
+    clock.advance(2 * DAY)
+    with store.begin() as connection:
+        assert not is_behind(connection, copy), "nobody has recorded anything yet"
+        record_keys(connection, aws.ring)
+        assert not is_behind(connection, copy)
+        aws.ring.rotate()
+        assert not is_behind(connection, aws.ring), "rotated, not recorded yet"
+        record_keys(connection, aws.ring)
+        assert (is_behind(connection, aws.ring), is_behind(connection, copy)) == (False, True)
+        require_known(connection, copy)
+    clock.advance(3 * DAY)
+    with store.begin() as connection:
+        record_keys(connection, aws.ring)
+        assert is_behind(connection, copy), "its key is not even published any more"

@@ -92,6 +92,17 @@ def test_a_damaged_leaf_is_replaced(tmp_path: Path) -> None:
     assert _leaf(authority.server_file()).issuer == x509.load_pem_x509_certificate(authority.ca_pem).subject
 
 
+def test_it_tells_when_its_certificates_end(tmp_path: Path) -> None:
+    authority = LocalAuthority(tmp_path / "keys", clock=time.time)
+    assert [one.file for one in authority.expiries()] == ["ca.pem"]
+    path = authority.server_file()
+    root, leaf = authority.expiries()
+    assert (root.is_root, leaf.is_root) == (True, False)
+    assert leaf.ends_at == int(_leaf(path).not_valid_after_utc.timestamp() * 1000)
+    path.write_bytes(b"damaged")
+    assert [one.file for one in authority.expiries()] == ["ca.pem"], "the next start replaces it"
+
+
 def test_the_root_is_renewed_with_the_same_key_so_that_old_copies_still_verify(tmp_path: Path) -> None:
     now = [time.time()]
     old = LocalAuthority(tmp_path / "keys", clock=lambda: now[0])

@@ -109,7 +109,8 @@ def looking(
     look = Look(context=context, page=page, url=url)
 
     def heard(message: Any) -> None:
-        if message.type != "error":
+        elsewhere = str((message.location or {}).get("url", ""))
+        if message.type != "error" or (elsewhere and not elsewhere.startswith(url)):
             return
         # Chromium logs an answer of 4xx to a form as a network error; a test says how many it causes.
         if re.search(r"status of 4\d\d", message.text) and look.refusals > 0:

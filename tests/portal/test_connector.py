@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from isthmus.solutions import inventory, onboarding
 from isthmus.store.tables import scans, scopes
 from tests.contract.server import give
 from tests.portal import connected, stock
-from tests.portal.connected import HOSTILE
 from tests.portal.conftest import Site, Window
+from tests.portal.connected import HOSTILE
 
 LOOKER = "5a0f7a3e-0000-4000-8000-000000000002"
 STRANGER = "5a0f7a3e-0000-4000-8000-000000000001"

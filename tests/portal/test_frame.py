@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import httpx
 import pytest
@@ -27,7 +27,9 @@ class Browser:
         self.api = api
         self.cookies: dict[str, str] = {}
 
-    def send(self, method: str, path: str, *, data: dict[str, str] | None = None, headers: dict[str, str] | None = None) -> httpx.Response:
+    def send(
+        self, method: str, path: str, *, data: Mapping[str, str | list[str]] | None = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         """One request; cookies are kept."""
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         sent = {

@@ -12,7 +12,7 @@ from tests.contract.server import give
 from tests.portal import stock
 from tests.portal.conftest import Site, Window
 
-HOSTILE = '<script>alert(1)</script>"\'{{ 7 * 7 }}\u202e'
+HOSTILE = "<script>alert(1)</script>\"'{{ 7 * 7 }}\u202e"
 
 
 @pytest.fixture(scope="module")

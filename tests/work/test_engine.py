@@ -14,8 +14,9 @@ from dbos._dbos import _get_dbos_instance
 from sqlalchemy import text
 
 from isthmus.store import Store
+from isthmus.store.dialect import database_file
 from isthmus.work import Job, Work
-from isthmus.work.engine import build_client, database_file, recover_executor
+from isthmus.work.engine import build_client, recover_executor
 from tests.work.conftest import Launch, eventually
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.store import Store
-from isthmus.work import Job, Queue, Work
+from isthmus.work import Job, Queue, Work, alone
 from isthmus.work.engine import executor_name
 from tests.support.clock import Clock
 from tests.support.databases import Databases
@@ -209,3 +209,15 @@ def test_every_start_on_postgresql_has_a_name_of_its_own(postgresql_url: str) ->
     assert first != second
     assert str(os.getpid()) in first
     store.close()
+
+
+def test_who_has_a_database_alone_meets_no_worker(store: Store, launch: Launch) -> None:
+    work = launch()
+    with pytest.raises(ArmError, match="DatabaseInUse"), alone(store):
+        pytest.fail("a worker has the database")
+    work.stop()
+    with alone(store), pytest.raises(ArmError, match="DatabaseInUse") as caught:
+        launch()
+    assert caught.value.status == 409
+    launch()
+    assert store.name.count(":***@") == store.url.count("@"), "names of databases hold no password"

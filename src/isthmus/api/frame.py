@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 
 import structlog
@@ -12,23 +12,32 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from isthmus.api.spans import route_of
 from isthmus.api.wire import MAX_BODY, Incoming, Reply, failure
 from isthmus.arm.errors import ArmError
+from isthmus.arm.types import ResourceType
+from isthmus.tracing import Tracing
 
 Handler = Callable[[Incoming], Reply]
 Endpoint = Callable[[Request], Awaitable[Response]]
 Observe = Callable[[str, int, float], None]
 
+_METHODS = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS"})
 _log = structlog.get_logger("isthmus.api")
 
 
 class Frame:
-    """Turns synchronous handlers into endpoints. `hosts` are the names this server answers to; links use the request's if it is one."""
+    """Turns synchronous handlers into endpoints. `hosts` are the names this server answers to; links use the request's if it is one.
 
-    def __init__(self, *, public_url: str, hosts: frozenset[str], observe: Observe) -> None:
+    `types` are the rows that name requests in traces.
+    """
+
+    def __init__(self, *, public_url: str, hosts: frozenset[str], observe: Observe, tracing: Tracing | None = None) -> None:
         self._public_url = public_url
         self._hosts = hosts
         self._observe = observe
+        self._tracing = tracing
+        self.types: Mapping[str, ResourceType] = {}
 
     def endpoint(self, handler: Handler) -> Endpoint:
         """An endpoint around `handler`; the handler runs in a thread, since it uses the database."""
@@ -45,6 +54,19 @@ class Frame:
                 reply = Reply(status=499)
             self._observe(request.method, reply.status, perf_counter() - started)
             return self._response(request, reply, correlation)
+
+        return answer if self._tracing is None else self._traced(answer, self._tracing)
+
+    def _traced(self, endpoint: Endpoint, tracing: Tracing) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            route = route_of(request.url.path, self.types)
+            method = request.method if request.method in _METHODS else "_OTHER"
+            attributes = {"http.request.method": method, "http.route": route, "url.scheme": request.url.scheme}
+            with tracing.span(f"{method} {route}", "SERVER", attributes, parent=request.headers.get("traceparent", "")[:64]) as note:
+                response = await endpoint(request)
+                note("http.response.status_code", response.status_code)
+                note("isthmus.correlation", response.headers["x-ms-correlation-request-id"])
+            return response
 
         return answer
 

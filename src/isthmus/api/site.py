@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -19,6 +19,33 @@ from isthmus.api.health import Health
 _ALL = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS"]
 
 
+def bare(*, health: Health, frame: Frame, launch: Callable[[], None], close: Callable[[], None]) -> Starlette:
+    """For a process that only works: health and metrics, and nothing else."""
+    app = Starlette(lifespan=_lifespan(launch, close), exception_handlers={HTTPException: frame.refuse}, routes=_watched(health, frame))
+    app.router.redirect_slashes = False
+    return app
+
+
+def _lifespan(launch: Callable[[], None], close: Callable[[], None]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await run_in_threadpool(launch)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(close)
+
+    return lifespan
+
+
+def _watched(health: Health, frame: Frame) -> list[Route]:
+    return [
+        Route("/healthz", frame.endpoint(health.alive), methods=["GET"]),
+        Route("/readyz", frame.endpoint(health.ready), methods=["GET"]),
+        Route("/metrics", health.metrics, methods=["GET"]),
+    ]
+
+
 def build(
     *,
     arm: Arm,
@@ -32,25 +59,15 @@ def build(
 ) -> Starlette:
     """All routes. Order does not matter: the fixed paths are none of ARM's. `launch` and `close` frame the serving; both may block."""
 
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await run_in_threadpool(launch)
-        try:
-            yield
-        finally:
-            await run_in_threadpool(close)
-
     def route(path: str, handler: Handler, methods: list[str]) -> Route:
         return Route(path, frame.endpoint(handler), methods=methods)
 
     discovery, keys = directory.issuer_paths
     app = Starlette(
-        lifespan=lifespan,
+        lifespan=_lifespan(launch, close),
         exception_handlers={HTTPException: frame.refuse},
         routes=[
-            route("/healthz", health.alive, ["GET"]),
-            route("/readyz", health.ready, ["GET"]),
-            Route("/metrics", health.metrics, methods=["GET"]),
+            *_watched(health, frame),
             route("/metadata/endpoints", directory.metadata, ["GET"]),
             route(discovery, directory.issuer_discovery, ["GET"]),
             route(keys, directory.issuer_keys, ["GET"]),

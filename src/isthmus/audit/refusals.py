@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,7 +28,7 @@ class Refusals:
     """At most one record in `every` seconds per action and code: the first at once, the others as a count (`detail.count`) later.
 
     Actions and codes are literals of this program, so the counts are bounded. `settle` is called now and then, `flush` at the end;
-    what a killed process had counted is lost.
+    what a killed process had counted is lost. `counts` are all refusals of this process by action and code.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float], *, every: float = 60.0) -> None:
@@ -36,6 +37,7 @@ class Refusals:
         self._every = every
         self._counted: dict[_Key, _Counted] = {}
         self._lock = threading.Lock()
+        self.counts: Counter[_Key] = Counter()
 
     def refuse(self, actor: Actor, action: str, target: str, error: ArmError) -> None:
         """Count a refusal. A write that fails raises, and the count stays."""
@@ -50,6 +52,7 @@ class Refusals:
         )
         key = (action, error.code)
         with self._lock:
+            self.counts[key] += 1
             known = self._counted.get(key, _Counted(last=record, waiting=0, written_at=float("-inf")))
             self._counted[key] = replace(known, last=record, waiting=known.waiting + 1)
         self._write((key,), due_only=True)

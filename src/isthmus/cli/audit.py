@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from isthmus.cli.formats import Column
 from isthmus.cli.nouns import new_app, rows_of
-from isthmus.cli.output import Column, print_item, print_list
+from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
 
 app = new_app("What was accepted or refused, in one chain.")
@@ -24,7 +25,15 @@ COLUMNS: dict[str, Column] = {
 }
 
 
-@verb(app, "list")
+@verb(
+    app,
+    "list",
+    examples={
+        "audit list": "See the last 50 records",
+        "audit list --refused --last 0": "See every refusal",
+        "audit list --last 0 --output csv": "Hand everything to an auditor",
+    },
+)
 def listing(
     session: Session,
     *,
@@ -36,7 +45,7 @@ def listing(
     print_list(deque(found, maxlen=last) if last else found, COLUMNS, session.output)
 
 
-@verb(app, "verify")
+@verb(app, "verify", examples={"audit verify": "Check every record"}, codes={1: "The chain is broken, or it could not be read."})
 def verify(session: Session) -> None:
     """Check the whole chain; exit code 1 when a record was changed or removed."""
     body = session.client.post(RECORDS).body

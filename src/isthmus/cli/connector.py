@@ -8,14 +8,26 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli.nouns import CONNECTOR, Group, Location, Name, NewGroup, Tags, app_of, find, in_group, tags_of
-from isthmus.cli.output import Output, print_item, print_json, print_list
+from isthmus.cli.completion import fixed
+from isthmus.cli.formats import Output, as_yaml
+from isthmus.cli.nouns import CONNECTOR, Group, Location, Name, NewGroup, Tags, app_of, connectors_known, find, in_group, tags_of
+from isthmus.cli.output import print_item, print_list, print_tree
 from isthmus.cli.session import Session, verb
 
 app = app_of(CONNECTOR, create=False)
 
+SHORT = {"inventory": "Microsoft.AssetManagement", "onboarding": "Microsoft.HybridCompute.Onboard"}
+solutions_known = fixed(*SHORT)
 
-@verb(app, "create")
+
+@verb(
+    app,
+    "create",
+    examples={
+        "connector create --account 123456789012": "Connect an account",
+        "connector create --account 123456789012 --name production --group estate --location westeurope --tag team=core": "All of it",
+    },
+)
 def create(
     session: Session,
     *,
@@ -32,14 +44,22 @@ def create(
     body = {"location": location, "tags": tags_of(tag), "properties": properties}
     with in_group(session, group, location):
         made = session.client.put(path, body).body
-    print_item(made, session.output)
+    print_item(made, session.output, CONNECTOR.columns)
     session.say(
         f"Next: 'isthmus solution create --connector {name} --type inventory', then deploy what "
         f"'isthmus connector template {name} --output-file template.json' writes."
     )
 
 
-@verb(app, "template")
+@verb(
+    app,
+    "template",
+    examples={
+        "connector template aws-123456789012 --output-file template.json": "Write it, and see how to deploy it",
+        "connector template aws-123456789012 --solution inventory --output yaml": "Read what inventory alone would need",
+    },
+    complete={"name": connectors_known, "solution": solutions_known},
+)
 def template(
     session: Session,
     name: Name,
@@ -50,16 +70,19 @@ def template(
         list[str], typer.Option("--solution", help="Solution type to allow, with its defaults. Empty: the configured ones.")
     ] = [],  # noqa: B006 - Typer copies defaults
 ) -> None:
-    """Make the CloudFormation template that gives Isthmus its roles in the account."""
+    """Make the CloudFormation template that gives Isthmus its roles in the account.
+
+    It is JSON; with '--output yaml' it is YAML, which CloudFormation reads as well.
+    """
     connector = session.client.get(find(session, CONNECTOR, name, group))
     asked: dict[str, object] = {"connectorId": connector["id"]}
     if solution:
         asked["solutionTypes"] = [{"solutionType": solution_type(kind)} for kind in solution]
     body = session.client.post(f"{session.root}/providers/Microsoft.HybridConnectivity/generateAwsTemplate", asked).body
     if output_file is None:
-        print_json(body)
+        print_tree(body, session.output)
         return
-    output_file.write_text(json.dumps(body, indent=1) + "\n")
+    output_file.write_text(as_yaml(body) if session.output is Output.YAML else json.dumps(body, indent=1) + "\n")
     account = connector["properties"]["awsCloudProfile"]["accountId"]
     stack = f"Isthmus-{connector['properties']['connectorPrimaryIdentifier'][:8]}"
     session.say(f"Wrote {output_file}. With administrator rights in AWS account {account}, deploy it:")
@@ -68,11 +91,17 @@ def template(
         "--capabilities CAPABILITY_NAMED_IAM"
     )
     session.say(f"Then: isthmus connector test-permissions {name}")
-    if session.output is Output.JSON:
-        print_json({"file": str(output_file), "stack": stack, "account": account})
+    if not session.output.is_for_people:
+        print_item({"file": str(output_file), "stack": stack, "account": account}, session.output)
 
 
-@verb(app, "test-permissions")
+@verb(
+    app,
+    "test-permissions",
+    examples={"connector test-permissions aws-123456789012": "After deploying the template"},
+    complete={"name": connectors_known},
+    codes={1: "A role does not work, or the test could not be made."},
+)
 def check_permissions(session: Session, name: Name, *, group: Group = "") -> None:
     """Try every solution's role in the account; exit code 1 when one does not work."""
     answer = session.client.post(f"{find(session, CONNECTOR, name, group)}/testPermissions")
@@ -85,9 +114,6 @@ def check_permissions(session: Session, name: Name, *, group: Group = "") -> Non
     if any(result["status"] != "Connected" for result in results):
         session.say(f"Deploy the template, or deploy it again: isthmus connector template {name} --output-file template.json")
         raise typer.Exit(1)
-
-
-SHORT = {"inventory": "Microsoft.AssetManagement", "onboarding": "Microsoft.HybridCompute.Onboard"}
 
 
 def solution_type(word: str) -> str:

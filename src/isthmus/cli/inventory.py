@@ -9,15 +9,31 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.arm.errors import ArmError
-from isthmus.cli.nouns import Group, group_of, new_app, pair, rows_of
-from isthmus.cli.output import Column, print_item, print_list
+from isthmus.cli.completion import offering
+from isthmus.cli.formats import Column
+from isthmus.cli.nouns import Group, group_of, near, new_app, pair, rows_of
+from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
 
 app = new_app("AWS resources, as they were last seen.")
 
 NAMESPACE = "Microsoft.AwsConnector"
 Account = Annotated[str, typer.Option("--account", help="AWS account id. Empty: every account.")]
-Type = Annotated[str, typer.Option("--type", "-t", help="Resource type, as 'isthmus inventory types' names it.")]
+
+
+def _types(session: Session, _given: dict[str, Any]) -> list[str]:
+    return _known(session)
+
+
+def _names(session: Session, given: dict[str, Any]) -> Iterator[str]:
+    return (str(one["name"]) for one in _everything(session, given.get("account") or "", given["type"]))
+
+
+resources_known = offering(_names)
+Type = Annotated[
+    str, typer.Option("--type", "-t", help="Resource type, as 'isthmus inventory types' names it.", autocompletion=offering(_types))
+]
+
 
 COLUMNS: dict[str, Column] = {
     "NAME": "name",
@@ -28,7 +44,7 @@ COLUMNS: dict[str, Column] = {
 }
 
 
-@verb(app, "types")
+@verb(app, "types", examples={"inventory types": "What there is", "inventory types --all --output tsv": "Every type by name"})
 def types(
     session: Session,
     *,
@@ -44,7 +60,14 @@ def types(
     print_list(rows, {"TYPE": "type", "RESOURCES": "resources"}, session.output)
 
 
-@verb(app, "list")
+@verb(
+    app,
+    "list",
+    examples={
+        "inventory list --type ec2VPCs --account 123456789012": "One type of one account",
+        "inventory list --tag team=core --output csv": "What a team has, for a spreadsheet",
+    },
+)
 def listing(
     session: Session,
     *,
@@ -57,7 +80,12 @@ def listing(
     print_list(_everything(session, account, type, group=group, tag=tag), COLUMNS, session.output)
 
 
-@verb(app, "show")
+@verb(
+    app,
+    "show",
+    examples={"inventory show vpc-0abc12de --type ec2VPCs --account 123456789012": "See one resource as AWS described it"},
+    complete={"name": resources_known},
+)
 def show(
     session: Session,
     name: Annotated[str, typer.Argument(help="Full id, or a name together with --type and --account.")],
@@ -67,7 +95,7 @@ def show(
 ) -> None:
     """Show one resource."""
     if name.startswith("/"):
-        print_item(session.client.get(name), session.output)
+        print_item(session.client.get(name), session.output, COLUMNS)
         return
     found = [item for item in _everything(session, account, type) if item["name"].lower() == name.lower()]
     if len(found) != 1:
@@ -77,7 +105,7 @@ def show(
             f"{problem} here. Find its id with 'isthmus inventory list' and give that.",
             status=404,
         )
-    print_item(session.client.get(found[0]["id"]), session.output)
+    print_item(session.client.get(found[0]["id"]), session.output, COLUMNS)
 
 
 def _known(session: Session) -> list[str]:
@@ -95,7 +123,9 @@ def _everything(session: Session, account: str, type: str, *, group: str = "", t
         kinds = {kind.lower(): kind for kind in _known(session)}
         if type.lower() not in kinds:
             raise ArmError(
-                "InvalidResourceType", f"'{type}' is not a type of the inventory. List them: isthmus inventory types --all", status=404
+                "InvalidResourceType",
+                f"'{type}' is not a type of the inventory.{near(type, kinds.values())} List them: isthmus inventory types --all",
+                status=404,
             )
         sources = [f"{scope}/providers/{NAMESPACE}/{kinds[type.lower()]}"]
     else:

@@ -11,7 +11,7 @@ import typer
 
 from isthmus.arm.errors import ArmError
 from isthmus.cli.nouns import new_app
-from isthmus.cli.output import Output, print_json
+from isthmus.cli.output import print_item
 from isthmus.cli.session import Session, settings_in_effect, verb
 
 app = new_app("The issuer that AWS trusts.")
@@ -19,7 +19,7 @@ app = new_app("The issuer that AWS trusts.")
 _DISCOVERY = ".well-known/openid-configuration"
 
 
-@verb(app, "export")
+@verb(app, "export", examples={"issuer export public": "Write the documents below the folder 'public'"})
 def export(
     session: Session,
     folder: Annotated[Path, typer.Argument(help="Folder to write to; publish what is in it under the issuer's URL.")] = Path("issuer"),
@@ -38,5 +38,5 @@ def export(
         file.write_text(json.dumps(document, indent=1) + "\n")
         session.say(f"Wrote {file}")
     session.say(f"Publish them so that {issuer}/{_DISCOVERY} answers, with content type application/json. Repeat after a key rotation.")
-    if session.output is Output.JSON:
-        print_json({"issuer": issuer, "files": [str(folder / name) for name in documents]})
+    if not session.output.is_for_people:
+        print_item({"issuer": issuer, "files": [str(folder / name) for name in documents]}, session.output)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from isthmus.cli.output import clean
 from isthmus.cli.session import Session
 from isthmus.client import find_server, forget_token, link_parts, sign_in
 
@@ -26,7 +27,7 @@ def login(
     if make_link:
         made = session.client.post("/providers/Isthmus.Identity/signInLinks").body
         session.say(f"Valid for {made['validSeconds'] // 60} minutes, for one sign-in. Whoever has it becomes administrator:")
-        typer.echo(made["url"])
+        typer.echo(clean(made["url"]))
         return
     url, code = link_parts(link or typer.prompt("Sign-in link", hide_input=True, err=True))
     until = sign_in(find_server(session.data, url, os.environ), code, os.environ, time.time)

@@ -8,13 +8,17 @@ from typing import Annotated
 import typer
 
 from isthmus.arm.errors import ArmError
+from isthmus.cli.completion import members, offering
 from isthmus.cli.nouns import new_app
-from isthmus.cli.output import print_item, print_list
+from isthmus.cli.output import print_item
 from isthmus.cli.session import Session, verb
+from isthmus.cli.watch import Interval, Sight, Watch, list_of, present
 
 app = new_app("Work that was started and may still run.")
 
 TYPE = "Isthmus.Operations/longRunningOperations"
+EXAMPLE = "4f3c2b1a-0d9e-4c8b-a7f6-5e4d3c2b1a09"
+KNOWN = {"id": offering(members(f"providers/{TYPE}"))}
 Id = Annotated[str, typer.Argument(help="Id of the operation.")]
 COLUMNS = {
     "ID": "name",
@@ -26,25 +30,56 @@ COLUMNS = {
 }
 
 
-@verb(app, "list")
+@verb(
+    app,
+    "list",
+    examples={"operation list": "See what was started", "operation list --running --watch": "Watch until nothing runs any more"},
+)
 def listing(
     session: Session,
     *,
     running: Annotated[bool, typer.Option("--running", help="Only those that have not ended.")] = False,
+    watch: Watch = False,
+    interval: Interval = 2.0,
 ) -> None:
-    """List operations of the subscription, the latest first."""
-    found = session.client.list(f"{session.root}/providers/{TYPE}")
-    chosen = [one for one in found if not (running and one["properties"].get("endTime"))]
-    print_list(sorted(chosen, key=lambda one: str(one["properties"]["startTime"]), reverse=True), COLUMNS, session.output)
+    """List operations of the subscription, the latest first. With --running, watching ends when none runs."""
+
+    def look() -> Sight:
+        found = session.client.list(f"{session.root}/providers/{TYPE}", query={"$top": "1000"})
+        chosen = [one for one in found if not (running and one["properties"].get("endTime"))]
+        chosen.sort(key=lambda one: str(one["properties"]["startTime"]), reverse=True)
+        return list_of(chosen, COLUMNS, is_over=running and not chosen)
+
+    present(session, look, watch=watch, interval=interval)
 
 
-@verb(app, "show")
-def show(session: Session, id: Id) -> None:
-    """Show one operation with its result or error."""
-    print_item(session.client.get(f"{session.root}/providers/{TYPE}/{id}"), session.output)
+@verb(
+    app,
+    "show",
+    examples={f"operation show {EXAMPLE}": "See its result or error", f"operation show {EXAMPLE} --watch": "Watch it until its end"},
+    complete=KNOWN,
+    codes={1: "It could not be read; with --watch also: it failed or was cancelled."},
+)
+def show(session: Session, id: Id, *, watch: Watch = False, interval: Interval = 2.0) -> None:
+    """Show one operation with its result or error; with --watch until it has ended."""
+
+    def look() -> Sight:
+        found = session.client.get(f"{session.root}/providers/{TYPE}/{id}")
+        columns = {} if session.output.is_for_people else COLUMNS
+        return Sight(item=found, columns=columns, is_over=bool(found["properties"].get("endTime")))
+
+    seen = present(session, look, watch=watch, interval=interval)
+    if watch and seen.item is not None and seen.item["properties"]["status"] != "Succeeded":
+        raise typer.Exit(1)
 
 
-@verb(app, "wait")
+@verb(
+    app,
+    "wait",
+    examples={f"operation wait {EXAMPLE} --timeout 600": "Go on when it has ended, or after ten minutes"},
+    complete=KNOWN,
+    codes={1: "It failed, was cancelled, or did not end in time."},
+)
 def wait(
     session: Session,
     id: Id,
@@ -59,8 +94,8 @@ def wait(
         while not found["properties"].get("endTime"):
             if time.monotonic() > deadline:
                 raise ArmError("WaitTimedOut", f"Operation '{id}' has not ended within {timeout} seconds. It goes on.", target=id)
-            time.sleep(1)
+            session.sleep(1)
             found = session.client.get(path)
-    print_item(found, session.output)
+    print_item(found, session.output, COLUMNS)
     if found["properties"]["status"] != "Succeeded":
         raise typer.Exit(1)

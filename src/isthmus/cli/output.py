@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs, progress while something runs, and errors with their remedy."""
+"""What commands print: tables for people, formats for programs, progress while something runs, and errors with their remedy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
 from typing import Any
 
 from rich.console import Console
@@ -15,18 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from isthmus.arm.errors import ArmError
+from isthmus.cli.formats import Column, Output, as_csv, as_json, as_tsv, as_yaml, flat, one_line, pick
 
-Column = str | Callable[[Mapping[str, Any]], object]
 _WIDE = 10_000
 _QUIET_SECONDS = 15.0
-
-
-class Output(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
 
 REMEDIES: Mapping[str, str] = {
     "AuthorizationFailed": "Ask an owner for a role: isthmus role assign --principal … --role … --scope …",
@@ -36,6 +27,7 @@ REMEDIES: Mapping[str, str] = {
     "InvalidSolutionType": "The short names are: inventory, onboarding.",
     "AuthenticationFailed": "Sign in again: isthmus login",
     "InvalidClient": "Check ISTHMUS_CLIENT_ID and what proves it, or unset it to use the data folder's key.",
+    "ServerNotReachable": "Find out why: isthmus doctor",
 }
 """What to do about an error whose own text cannot know the command line."""
 
@@ -47,67 +39,74 @@ def console(*, errors: bool = False) -> Console:
 
 
 def clean(value: object) -> str:
-    """A value as one printable line: what came from elsewhere cannot move the cursor."""
+    """A value as one printable line for people: what came from elsewhere cannot move the cursor."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
-    return "".join(character if character.isprintable() else " " for character in text)
+    return one_line(json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value))
 
 
-def pick(item: Mapping[str, Any], column: Column) -> object:
-    """A column of an item: a dotted path (missing parts give nothing), or a function."""
-    if not isinstance(column, str):
-        return column(item)
-    found: Any = item
-    for part in column.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
-
-
-def print_list(items: Iterable[Mapping[str, Any]], columns: Mapping[str, Column], output: Output) -> None:
-    """Items as a table with a header, or as one JSON array."""
-    if output is Output.JSON:
-        print_json(list(items))
-        return
+def table_of(items: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]) -> Table:
+    """Items as a table with a header."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in columns:
         table.add_column(title, overflow="fold")
     for item in items:
         table.add_row(*(Text(clean(pick(item, column))) for column in columns.values()))
-    if table.row_count:
-        console().print(table)
-    else:
-        console(errors=True).print("Nothing found.")
+    return table
 
 
-def print_item(item: Mapping[str, Any], output: Output) -> None:
-    """One item as lines of path and value, or as a JSON object."""
-    if output is Output.JSON:
-        print_json(item)
-        return
+def lines_of(item: Mapping[str, Any]) -> Table:
+    """One item as lines of path and value."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for path, value in flat(item):
-        table.add_row(Text(path), Text(clean(value)))
-    console().print(table)
+        table.add_row(Text(clean(path)), Text(clean(value)))
+    return table
 
 
-def print_json(value: object) -> None:
-    """JSON on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
-
-
-def flat(item: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, object]]:
-    """Members with their dotted paths; `properties` needs no mention, lists stay whole."""
-    for name, value in item.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, "" if path == "properties" else f"{path}.")
+def print_list(items: Iterable[Mapping[str, Any]], columns: Mapping[str, Column], output: Output) -> None:
+    """Items as a table with a header, as one JSON or YAML list, or as rows of the columns (CSV with a header, TSV without)."""
+    if output is Output.TABLE:
+        table = table_of(items, columns)
+        if table.row_count:
+            console().print(table)
         else:
-            yield path, value
+            console(errors=True).print("Nothing found.")
+    elif output.is_tree:
+        print_tree(list(items), output)
+    else:
+        if output is Output.CSV:
+            sys.stdout.write(as_csv(columns))
+        for item in items:
+            print_row([pick(item, column) for column in columns.values()], output)
+
+
+def print_item(item: Mapping[str, Any], output: Output, columns: Mapping[str, Column] | None = None) -> None:
+    """One item as lines of path and value, as an object, or as one row: of the columns, or of every path where there are none."""
+    if output is Output.TABLE:
+        console().print(lines_of(item))
+    elif output.is_tree:
+        print_tree(item, output)
+    elif columns:
+        print_list([item], columns, output)
+    else:
+        members = dict(flat(item))
+        if output is Output.CSV:
+            sys.stdout.write(as_csv(members))
+        print_row(list(members.values()), output)
+
+
+def print_tree(value: object, output: Output) -> None:
+    """A document on standard output, as YAML where that is asked for and as JSON otherwise."""
+    sys.stdout.write(as_yaml(value) if output is Output.YAML else as_json(value))
+
+
+def print_row(values: list[object], output: Output) -> None:
+    """One row of TSV or CSV on standard output."""
+    sys.stdout.write(as_csv(values) if output is Output.CSV else as_tsv(values))
 
 
 def print_error(error: ArmError) -> None:
@@ -131,7 +130,7 @@ class Progress:
         self._next = 0.0
         self._status: Status | None = None
         if self._console.is_terminal:
-            self._status = self._console.status(Text(text))
+            self._status = self._console.status(Text(clean(text)))
         self.say(text)
 
     def __enter__(self) -> Progress:

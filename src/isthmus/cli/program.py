@@ -9,8 +9,12 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from isthmus.cli import audit, client, connector, container, inventory, issuer, machine, operation, role, solution
+from isthmus.cli import audit, client, connector, container, database, inventory, issuer, machine, operation, role, solution
+from isthmus.cli.backup import backup, restore
+from isthmus.cli.completion import completion
+from isthmus.cli.doctor import doctor
 from isthmus.cli.login import login, logout
+from isthmus.cli.nouns import connectors_known
 from isthmus.cli.scan import scan
 from isthmus.cli.serve import serve
 from isthmus.cli.session import remember, verb
@@ -29,6 +33,8 @@ class Program(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of all commands."""
+        if ctx.resilient_parsing:  # Completion: loading a package for its name's sake would take longer than people wait.
+            return [*super().list_commands(ctx), *(point.name for point in _points())]
         return [*super().list_commands(ctx), *(point.name for point in _points() if _load(point) is not None)]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -44,6 +50,10 @@ app = typer.Typer(
     name="isthmus",
     cls=Program,
     help="Isthmus: AWS estates on an Azure-style control plane.",
+    epilog=(
+        "\b\nExit status: 0 done; 1 refused or failed; 2 wrong usage; 130 interrupted.\n"
+        "Every command shows examples: isthmus connector create --help\nWhat is wrong? isthmus doctor"
+    ),
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
@@ -51,15 +61,57 @@ app = typer.Typer(
 )
 app.callback()(remember)
 
-for name, function in (
-    ("serve", serve),
-    ("login", login),
-    ("logout", logout),
-    ("scan", scan),
-    ("settings", settings),
-    ("version", version),
-):
-    verb(app, name)(function)
+verb(
+    app,
+    "serve",
+    examples={"serve": "Start on the usual port", "serve --port 9443 --exact-port --log-file isthmus.log": "On that port or not at all"},
+    codes={0: "Told to end, by Ctrl-C or SIGTERM.", 130: "Not used: Ctrl-C ends the server in order."},
+    environment={"AWS_ENDPOINT_URL, AWS_CA_BUNDLE": "Where AWS is and whom to trust for it; all settings: isthmus settings."},
+)(serve)
+verb(app, "login", examples={"login": "Paste a link", "login --link": "Make one, as the owner of the data folder"})(login)
+verb(app, "logout", examples={"logout": "Forget it"})(logout)
+verb(
+    app,
+    "scan",
+    examples={
+        "scan aws-123456789012": "Read the account and wait",
+        "scan aws-123456789012 --watch": "See how far each region is",
+        "scan aws-123456789012 --output json": "With every gap, for a program",
+    },
+    complete={"name": connectors_known},
+)(scan)
+verb(
+    app,
+    "doctor",
+    examples={
+        "doctor": "Look at everything",
+        "doctor --offline": "Ask nothing outside this computer",
+        "doctor --output json": "For a program",
+    },
+    codes={0: "Nothing failed; there may be warnings.", 1: "Something failed."},
+    environment={"AWS_ENDPOINT_URL, AWS_CA_BUNDLE, HTTPS_PROXY": "Looked at as the server would; so is every setting."},
+)(doctor)
+verb(app, "settings", examples={"settings": "See them", "settings --output csv": "For a spreadsheet"})(settings)
+verb(
+    app,
+    "completion",
+    examples={"completion bash": "See the script", "completion fish": "The one of fish"},
+    environment={"ISTHMUS_COMPLETION_SECONDS": "How long completion may ask the server for names, 0 to 10. Default: 0.3."},
+)(completion)
+verb(
+    app,
+    "backup",
+    examples={
+        "backup isthmus.backup": "Everything, the keys sealed with a passphrase that is asked for",
+        "backup isthmus.backup --without-keys": "Without the keys; a restore makes new ones",
+    },
+)(backup)
+verb(
+    app,
+    "restore",
+    examples={"restore isthmus.backup --passphrase-file passphrase.txt": "Bring it back, to an empty data folder and an empty database"},
+)(restore)
+verb(app, "version", examples={"version": "See them", "version --output json": "For a program"})(version)
 
 for noun, commands in (
     ("connector", connector.app),
@@ -73,6 +125,7 @@ for noun, commands in (
     ("subscription", container.subscriptions),
     ("group", container.groups),
     ("audit", audit.app),
+    ("db", database.app),
 ):
     app.add_typer(commands, name=noun)
 
@@ -80,7 +133,7 @@ for noun, commands in (
 def main() -> None:
     """Run a command line; the process ends with its exit code."""
     try:
-        app()
+        app(prog_name="isthmus")
     except BrokenPipeError:
         # Whoever read the output has heard enough.
         sys.stderr.close()

@@ -1,6 +1,7 @@
-"""Writes `docs/reference/`: settings, commands, error codes and types, each derived from where it is declared.
+"""Writes `docs/reference/` (settings, commands, error codes, types) and `docs/man/`, each derived from where it is declared.
 
-`python -m isthmus.cli.reference [folder]`; a test holds the committed pages to what this would write.
+`python -m isthmus.cli.reference [folder]` writes both below `folder`, `docs` by default; a test holds the committed pages to what this
+would write.
 """
 
 from __future__ import annotations
@@ -10,17 +11,16 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
 import isthmus
 from isthmus.arm.types import Registry, ResourceType
-from isthmus.cli.program import app
+from isthmus.cli import manual, roff
 from isthmus.clouds.aws.catalog import TYPES
 from isthmus.engine import Engine, Lookup
+from isthmus.metrics import METRICS, PROCESS
 from isthmus.providers import Ground, registry
 from isthmus.settings import Settings
 from isthmus.solutions import inventory, onboarding
@@ -28,7 +28,7 @@ from isthmus.solutions.onboard.codes import CODES
 from isthmus.store import Store
 
 SOURCE = Path(isthmus.__file__).parent
-FOLDER = SOURCE.parents[1] / "docs" / "reference"
+FOLDER = SOURCE.parents[1] / "docs"
 # Functions of `arm.errors` that make an error, with the code they give unless told another.
 _MAKERS = {
     "invalid": "InvalidRequestContent",
@@ -50,7 +50,13 @@ _HEAD = "<!-- Written by `make reference` from the source. Do not edit. -->\n"
 
 def pages() -> dict[str, str]:
     """Every page by its file name."""
-    return {"settings.md": settings_page(), "cli.md": commands_page(), "errors.md": errors_page(), "types.md": types_page()}
+    return {
+        "settings.md": settings_page(),
+        "cli.md": f"{_HEAD}\n{manual.markdown()}",
+        "errors.md": errors_page(),
+        "types.md": types_page(),
+        "metrics.md": metrics_page(),
+    }
 
 
 def settings_page() -> str:
@@ -62,23 +68,10 @@ def settings_page() -> str:
     intro = (
         "Environment variables of `isthmus serve`. AWS is reached by AWS's own variables (`AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`).\n"
         "The command line also knows `ISTHMUS_URL`, `ISTHMUS_SUBSCRIPTION_ID`, `ISTHMUS_CLIENT_ID`, `ISTHMUS_CLIENT_SECRET`,\n"
-        "`ISTHMUS_FEDERATED_TOKEN_FILE` and `REQUESTS_CA_BUNDLE`.\n"
+        "`ISTHMUS_FEDERATED_TOKEN_FILE`, `REQUESTS_CA_BUNDLE` and, for `isthmus db copy`,\n"
+        "`ISTHMUS_TARGET_DATABASE_URL`.\n"
     )
     return f"{_HEAD}\n# Settings\n\n{intro}\n{_table(('Variable', 'Default', 'Meaning'), rows)}"
-
-
-def commands_page() -> str:
-    """Every command with its arguments and options."""
-    root = typer.main.get_command(app)
-    shared = {option.opts[0] for option in root.params}
-    lines = [_HEAD, "# Commands", "", "Options of every command, before or after it:", ""]
-    lines += [*_options(root, set()), ""]
-    for path, command in _leaves(root, "isthmus"):
-        arguments = " ".join(_argument(parameter) for parameter in command.params if parameter.param_type_name == "argument")
-        lines += [f"## `{' '.join(filter(None, (path, arguments)))}`", "", _text(command.help), ""]
-        options = _options(command, shared)
-        lines += [*options, ""] if options else []
-    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def errors_page() -> str:
@@ -140,6 +133,28 @@ def types_page() -> str:
     )
 
 
+def metrics_page() -> str:
+    """Every metric that `/metrics` may show."""
+
+    def rows(*, whole: bool) -> list[tuple[str, ...]]:
+        chosen = [one for one in METRICS if one.whole is whole]
+        return [(f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help) for one in chosen]
+
+    head = ("Name", "Kind", "Labels", "Meaning")
+    process: list[tuple[str, ...]] = [
+        (f"`{name}`", "counter" if name.endswith("_total") else "gauge", "", text) for name, text in PROCESS.items()
+    ]
+    intro = (
+        "`GET /metrics` of every process, in Prometheus' text format; durations in seconds, sizes in bytes. Histograms have `_bucket`,\n"
+        "`_sum` and `_count`. A dashboard for Grafana lies in `deploy/grafana/isthmus.json`.\n"
+    )
+    whole = "Read from the shared database, at most every ten seconds: every process says the same, so take the maximum over processes.\n"
+    return (
+        f"{_HEAD}\n# Metrics\n\n{intro}\n## Of one process\n\nSum them over processes; the scraper's `instance` label tells them apart.\n\n"
+        f"{_table(head, rows(whole=False) + process)}\n## Of the installation\n\n{whole}\n{_table(head, rows(whole=True))}"
+    )
+
+
 def table() -> Registry:
     """The rows of the product over an empty store that is never asked."""
     store = Store(f"sqlite:///{Path(tempfile.gettempdir()) / 'isthmus-reference-never-opened.db'}")
@@ -191,34 +206,6 @@ def _literals(node: ast.expr) -> list[str]:
     return [*_literals(node.body), *_literals(node.orelse)] if isinstance(node, ast.IfExp) else []
 
 
-def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every command that does something, with the words that lead to it; commands of other packages are not ours to document."""
-    inner: Mapping[str, Any] = getattr(command, "commands", {})
-    if not inner:
-        yield path, command
-    for name, child in inner.items():
-        yield from _leaves(child, f"{path} {name}")
-
-
-def _options(command: Any, without: set[str]) -> list[str]:
-    lines = []
-    for option in command.params:
-        if option.param_type_name != "option" or option.opts[0] in without or option.opts[0] == "--help":
-            continue
-        names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-        lines.append(f"- {names}: {_text(option.help)}")
-    return lines
-
-
-def _argument(parameter: Any) -> str:
-    name = str(parameter.name).upper()
-    return name if parameter.required else f"[{name}]"
-
-
-def _text(given: str | None) -> str:
-    return " ".join((given or "").split())
-
-
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     lines = [tuple(head)]
     lines += [tuple("-" * 3 for _ in lines[0])]
@@ -227,10 +214,14 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write every page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in pages().items():
-        (folder / name).write_text(text)
+    """Write every page; man pages of commands that are gone go too."""
+    for part, found in (("reference", pages()), ("man", roff.pages())):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        for name, text in found.items():
+            (folder / part / name).write_text(text)
+    for old in (folder / "man").glob("*.1"):
+        if old.name not in roff.pages():
+            old.unlink()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from isthmus.arm.errors import ArmError
+from isthmus.cli.completion import fixed, members, offering
+from isthmus.cli.formats import Column
 from isthmus.cli.nouns import new_app
-from isthmus.cli.output import Column, print_item, print_list
+from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
 
 app = new_app("Roles: Owner, Contributor, Reader, given at a scope and effective below it.")
@@ -20,6 +22,7 @@ ROLES = {
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
 }
+clients_known = offering(members("/providers/Isthmus.Identity/clients"))
 Scope = Annotated[str, typer.Option("--scope", help="Full id of the scope, / for the tenant. Empty: the subscription.")]
 
 COLUMNS: dict[str, Column] = {
@@ -30,30 +33,46 @@ COLUMNS: dict[str, Column] = {
 }
 
 
-@verb(app, "assign")
+@verb(
+    app,
+    "assign",
+    examples={
+        "role assign --principal robot --role Reader": "A client may read the subscription",
+        "role assign --principal 6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38 --role Owner --scope /": "A person owns everything",
+    },
+)
 def assign(
     session: Session,
     *,
-    principal: Annotated[str, typer.Option("--principal", help="Object id, or the id of a client.")],
-    role: Annotated[str, typer.Option("--role", help="Owner, Contributor or Reader.")],
+    principal: Annotated[str, typer.Option("--principal", help="Object id, or the id of a client.", autocompletion=clients_known)],
+    role: Annotated[str, typer.Option("--role", help="Owner, Contributor or Reader.", autocompletion=fixed(*ROLES.values()))],
     scope: Scope = "",
 ) -> None:
     """Give a role."""
     properties = {"principalId": _object_id(session, principal), "roleDefinitionId": role}
     path = f"{_scope(session, scope)}/{ASSIGNMENTS}/{uuid.uuid4()}"
-    print_item(session.client.put(path, {"properties": properties}).body, session.output)
+    print_item(session.client.put(path, {"properties": properties}).body, session.output, COLUMNS)
 
 
-@verb(app, "list")
+@verb(app, "list", examples={"role list --scope /": "See who may do what", "role list --principal robot": "See what one may do"})
 def listing(
-    session: Session, *, scope: Scope = "", principal: Annotated[str, typer.Option("--principal", help="Only of this one.")] = ""
+    session: Session,
+    *,
+    scope: Scope = "",
+    principal: Annotated[str, typer.Option("--principal", help="Only of this one.", autocompletion=clients_known)] = "",
 ) -> None:
     """List the assignments at, above and below a scope."""
     query = {"$filter": f"principalId eq '{_object_id(session, principal)}'"} if principal else None
     print_list(session.client.list(f"{_scope(session, scope)}/{ASSIGNMENTS}", query=query), COLUMNS, session.output)
 
 
-@verb(app, "remove")
+@verb(
+    app,
+    "remove",
+    examples={
+        f"role remove /{ASSIGNMENTS}/0b9d6c3e-51f7-4a28-8e64-7c2f1d0a9b35": "Take back what 'role list' shows under this id",
+    },
+)
 def remove(session: Session, id: Annotated[str, typer.Argument(help="Full id of the assignment, as 'role list' shows it.")]) -> None:
     """Take a role back."""
     if ASSIGNMENTS.lower() not in id.lower():

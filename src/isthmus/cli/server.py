@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ import structlog
 import typer
 import uvicorn
 
-from isthmus import app, client
+from isthmus import __version__, app, client
 from isthmus.arm.errors import ArmError
 from isthmus.cli import logs
 from isthmus.cli.output import console
@@ -33,7 +34,7 @@ _LOCK = ".serving"
 _M_ARENA_MAX = -8  # malloc.h
 
 
-def run(settings: Settings, *, exact_port: bool, log_file: Path | None) -> None:
+def run(settings: Settings, *, exact_port: bool, work_only: bool, accepts_new_keys: bool, log_file: Path | None) -> None:
     """Serve until SIGTERM or SIGINT; the process then ends with code 0. ArmError when port or data folder are not to be had."""
     stop = _Stop()
     limit_memory()
@@ -43,7 +44,7 @@ def run(settings: Settings, *, exact_port: bool, log_file: Path | None) -> None:
         listener = bind(settings.host, settings.port, exact=exact_port)
         port = listener.getsockname()[1]
         logs.configure(settings.log_level, log_file)
-        built = app.build(settings, port=port)
+        built = app.build(settings, port=port, has_face=not work_only, accepts_new_keys=accepts_new_keys)
         named = (settings.host, urlsplit(built.public_url).hostname, urlsplit(settings.issuer_url).hostname)
         certificate = built.authority.server_file([name for name in named if name])
         config = uvicorn.Config(
@@ -59,20 +60,13 @@ def run(settings: Settings, *, exact_port: bool, log_file: Path | None) -> None:
             timeout_graceful_shutdown=GRACE,
         )
         server = uvicorn.Server(config)
-        note = Note(
-            url=built.public_url,
-            pid=os.getpid(),
-            ca=str(built.authority.ca_path),
-            issuer=settings.issuer_url,
-            subscription=built.installation.subscription,
-        )
+        announce = partial(_announce, server, built, settings, moved=settings.port not in (0, port), leads=not work_only)
         with stop.ends(server, built.retire):
-            announcing = threading.Thread(target=_announce, args=(server, built, note, data, settings.port not in (0, port)), daemon=True)
-            announcing.start()
+            threading.Thread(target=announce, daemon=True).start()
             try:
                 server.run(sockets=[listener])
             finally:
-                client.remove_note(data, note.pid)
+                client.remove_note(data, os.getpid())
         if not server.started and not stop.told:
             raise ArmError("ServerNotStarted", "The server could not start; the log says why.", status=500)
         structlog.get_logger("isthmus").info("stopped")
@@ -153,19 +147,34 @@ class _Stop:
         self._retire()
 
 
-def _announce(server: uvicorn.Server, built: app.Application, note: Note, data: Path, moved: bool) -> None:
-    """When it listens: leave the note, say where it is, and at the first start on a terminal show the first sign-in link."""
+def _announce(server: uvicorn.Server, built: app.Application, settings: Settings, *, moved: bool, leads: bool) -> None:
+    """When it listens: say where it is, leave the note, and at the first start on a terminal show the first sign-in link.
+
+    `leads` is off for a process that only works: commands would find nothing there, so it leaves no note and shows no link.
+    """
     while not server.started:
         if server.should_exit:
             return
         time.sleep(0.02)
-    note.write(data)
-    structlog.get_logger("isthmus").info("started", url=note.url, pid=note.pid, tenant=built.installation.tenant)
+    data, ca = settings.data_folder, str(built.authority.ca_path)
+    if leads:
+        Note(
+            url=built.public_url,
+            pid=os.getpid(),
+            ca=ca,
+            issuer=settings.issuer_url,
+            subscription=built.installation.subscription,
+            keys=str(settings.keys),
+            version=__version__,
+        ).write(data)
+    structlog.get_logger("isthmus").info("started", url=built.public_url, pid=os.getpid(), tenant=built.installation.tenant, serves=leads)
+    if not leads:
+        return
     shown = console(errors=True)
     if moved:
         shown.print("The port was taken, so a free one is used.", soft_wrap=True)
-    shown.print(f"Isthmus serves {note.url}", soft_wrap=True)
-    shown.print(f"Certificates come from its own CA: {note.ca} (give it to clients as REQUESTS_CA_BUNDLE)", soft_wrap=True)
+    shown.print(f"Isthmus serves {built.public_url}", soft_wrap=True)
+    shown.print(f"Certificates come from its own CA: {ca} (give it to clients as REQUESTS_CA_BUNDLE)", soft_wrap=True)
     if not (built.installation.is_new and sys.stderr.isatty()):
         shown.print("Sign in: the owner of the data folder just runs 'isthmus …'; for others make a link with 'isthmus login --link'.")
         return

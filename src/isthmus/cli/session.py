@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_origin
 
 import typer
 from pydantic import ValidationError
 
 from isthmus.arm.errors import ArmError
-from isthmus.cli.output import Output, Progress, console, print_error
+from isthmus.cli.formats import Output
+from isthmus.cli.output import Progress, clean, console, print_error
 from isthmus.client import Client, Place, choose_token, find_server
 from isthmus.settings import Settings
 
@@ -53,6 +55,7 @@ class Session:
     url: str = ""
     debug: bool = False
     arguments: tuple[str, ...] = ()
+    sleep: Callable[[float], None] = time.sleep
 
     @cached_property
     def place(self) -> Place:
@@ -83,17 +86,36 @@ class Session:
 
     def say(self, text: str) -> None:
         """A remark beside the result, on standard error."""
-        console(errors=True).print(text, soft_wrap=True)
+        console(errors=True).print(clean(text), soft_wrap=True)
+
+    def reconnect(self) -> None:
+        """Look for the server anew at the next call: it may have come back elsewhere."""
+        if "client" in vars(self):
+            self.client.close()
+        for name in ("client", "place"):
+            vars(self).pop(name, None)
 
     def progress(self, text: str) -> Progress:
         """A line that lives while something runs."""
         return Progress(text)
 
 
-def verb(app: typer.Typer, name: str, *, more_arguments: bool = False) -> Callable[[Callable[Concatenate[Session, P], None]], Any]:
+def verb(
+    app: typer.Typer,
+    name: str,
+    *,
+    examples: Mapping[str, str],
+    help: str = "",
+    complete: Mapping[str, Callable[..., Any]] | None = None,
+    codes: Mapping[int, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    more_arguments: bool = False,
+) -> Callable[[Callable[Concatenate[Session, P], None]], Any]:
     """Register a function as a command. It gets a Session first; the options of every command are added, errors become one line.
 
-    Exit codes: 1 for what failed, 2 for wrong usage.
+    `examples` are command lines (without `isthmus`) and what each does: help, reference and manual show them. `help` replaces the
+    docstring, `complete` gives completers by parameter, `codes` what exit codes mean here where that is not what they mean everywhere,
+    `environment` what variables mean to this command besides those of every command.
     """
     settings = {"allow_extra_args": True, "ignore_unknown_options": True} if more_arguments else None
 
@@ -101,20 +123,10 @@ def verb(app: typer.Typer, name: str, *, more_arguments: bool = False) -> Callab
         @functools.wraps(function)
         def run(ctx: typer.Context, **given: Any) -> None:
             mine = {option: given.pop(option) for option in _GLOBAL}
-            session = None
-            try:
-                session = session_of(ctx, mine)
-                function(session, **given)  # type: ignore[call-arg]
-            except ArmError as error:
-                _fail(error, debug=session.debug if session else mine["debug"])
-            except OSError as error:
-                where = f" '{error.filename}'" if error.filename else ""
-                _fail(ArmError("SystemError", f"{error.strerror or error}{where}."), debug=session.debug if session else mine["debug"])
-            finally:
-                if session is not None and "client" in vars(session):
-                    session.client.close()
+            _run(ctx, function, mine, given)
 
-        own = [parameter for parameter in inspect.signature(function, eval_str=True).parameters.values() if parameter.name != "session"]
+        signature = inspect.signature(function, eval_str=True)
+        own = [_completed(one, complete or {}) for one in signature.parameters.values() if one.name != "session"]
         context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
         shared = [
             inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=False if option == "debug" else None, annotation=kind)
@@ -124,23 +136,68 @@ def verb(app: typer.Typer, name: str, *, more_arguments: bool = False) -> Callab
         run.__signature__ = inspect.Signature([context, *keyworded, *shared])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in (context, *own, *shared)}
         del run.__wrapped__
-        app.command(name, context_settings=settings)(run)
+        run.__dict__.update(examples=dict(examples), codes=dict(codes or {}), environment=dict(environment or {}))
+        app.command(name, context_settings=settings, help=help or None, epilog=_epilog(examples))(run)
         return function
 
     return register
 
 
+def _run(ctx: typer.Context, function: Callable[..., None], mine: dict[str, Any], given: dict[str, Any]) -> None:
+    """The border of a command: whatever it raises for people is printed as one line."""
+    session = None
+    try:
+        session = session_of(ctx, mine)
+        function(session, **given)
+    except ArmError as error:
+        _fail(error, debug=session.debug if session else mine["debug"])
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f" '{error.filename}'" if error.filename else ""
+        _fail(ArmError("SystemError", f"{error.strerror or error}{where}."), debug=session.debug if session else mine["debug"])
+    finally:
+        if session is not None and "client" in vars(session):
+            session.client.close()
+
+
+def _completed(parameter: inspect.Parameter, complete: Mapping[str, Callable[..., Any]]) -> inspect.Parameter:
+    """The parameter with its completer. Declarations are shared between commands, so a copy is changed."""
+    if parameter.name not in complete or get_origin(parameter.annotation) is not Annotated:
+        return parameter
+    kind, declared = get_args(parameter.annotation)
+    changed = copy.copy(declared)
+    changed.autocompletion = complete[parameter.name]
+    return parameter.replace(annotation=Annotated[kind, changed])
+
+
+def _epilog(examples: Mapping[str, str]) -> str:
+    """Examples as the end of a help page; the mark keeps their lines as they are."""
+    lines = [line for run, meaning in examples.items() for line in (f"  {meaning}", f"    isthmus {run}")]
+    return "\n".join(("\b", "Examples:", *lines))
+
+
 def session_of(ctx: typer.Context, mine: dict[str, Any]) -> Session:
     """The session from the options before and after the command; those after it win."""
-    given = {**(ctx.find_root().obj or {}), **{option: value for option, value in mine.items() if value not in (None, False)}}
-    data = given.get("data") or settings_in_effect().data
+    return session_from({**(ctx.find_root().obj or {}), **written(ctx, mine)}, arguments=tuple(ctx.args))
+
+
+def written(ctx: typer.Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that stand in the line itself: what the environment says counts less than an option before the command."""
+    sources = {option: ctx.get_parameter_source(option) for option in given}
+    return {option: value for option, value in given.items() if (source := sources[option]) is not None and source.name == "COMMANDLINE"}
+
+
+def session_from(given: Mapping[str, Any], *, arguments: tuple[str, ...] = ()) -> Session:
+    """A session of options by their names."""
+    data = given.get("data") or Settings.model_fields["data"].default
     return Session(
         output=given.get("output") or Output.TABLE,
         asked_subscription=given.get("subscription") or "",
         data=Path(data).expanduser().absolute(),
         url=given.get("url") or "",
         debug=bool(given.get("debug")),
-        arguments=tuple(ctx.args),
+        arguments=arguments,
     )
 
 

@@ -6,18 +6,31 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.connector import SHORT, solution_type
-from isthmus.cli.nouns import CONNECTOR, SOLUTION, Host, Name, app_of, find, hosted, new_app, pair
-from isthmus.cli.output import Column, print_item, print_list
+from isthmus.cli.connector import SHORT, solution_type, solutions_known
+from isthmus.cli.formats import Column
+from isthmus.cli.nouns import CONNECTOR, SOLUTION, Host, Name, app_of, find, hosted, hosted_known, new_app, pair
+from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
+from isthmus.cli.watch import Interval, Watch, list_of, present
 
 app = app_of(SOLUTION, create=False)
 
+OF = f"--connector {CONNECTOR.example}"
+KNOWN = {"name": hosted_known(SOLUTION)}
 Settings = Annotated[list[str], typer.Option("--set", help="Setting as name=value; may be repeated.")]
 Regions = Annotated[str, typer.Option("--regions", help="AWS regions to look at, separated by commas. Empty: all that are enabled.")]
 
 
-@verb(app, "create")
+@verb(
+    app,
+    "create",
+    examples={
+        f"solution create {OF} --type inventory": "Read the account",
+        f"solution create {OF} --type inventory --regions eu-west-1,eu-central-1 --set periodicSyncTime=4": "Two regions, every four hours",
+        f"solution create {OF} --type onboarding": "Make machines of its instances",
+    },
+    complete={"type": solutions_known},
+)
 def create(
     session: Session,
     *,
@@ -32,19 +45,29 @@ def create(
     short = next((word for word, full in SHORT.items() if full.lower() == kind.lower()), kind.rpartition(".")[2].lower())
     path = f"{find(session, CONNECTOR, connector)}/providers/{SOLUTION.type}/{name or short}"
     answer = session.client.put(path, {"properties": {"solutionType": kind, "solutionSettings": _settings(set, regions)}})
-    print_item(answer.body, session.output)
+    print_item(answer.body, session.output, SOLUTION.columns)
     if answer.body["properties"].get("status") == "AuthorizationPending":
         session.say(f"Deploy the account's template now: isthmus connector template {connector} --output-file template.json")
 
 
-@verb(app, "update")
+@verb(
+    app,
+    "update",
+    examples={f"solution update inventory {OF} --set periodicSyncTime=8": "Scan every eight hours"},
+    complete=KNOWN,
+)
 def update(session: Session, name: Name, *, connector: Host = "", set: Settings = [], regions: Regions = "") -> None:  # noqa: B006
     """Change settings; the others stay."""
     changed = {"properties": {"solutionSettings": _settings(set, regions)}}
-    print_item(session.client.patch(hosted(session, SOLUTION, name, connector), changed).body, session.output)
+    print_item(session.client.patch(hosted(session, SOLUTION, name, connector), changed).body, session.output, SOLUTION.columns)
 
 
-@verb(app, "sync")
+@verb(
+    app,
+    "sync",
+    examples={f"solution sync onboarding {OF}": "Do it now", f"solution sync onboarding {OF} --no-wait": "Start it and go on"},
+    complete=KNOWN,
+)
 def sync(
     session: Session,
     name: Name,
@@ -60,11 +83,16 @@ def sync(
         return
     with session.progress("Syncing") as progress:
         result = session.client.wait(answer, lambda status: progress.say(f"Syncing: {status.get('status')}"))
-    print_item(result or session.client.get(id), session.output)
+    print_item(result, session.output) if result else print_item(session.client.get(id), session.output, SOLUTION.columns)
 
 
-@verb(app, "inventory")
-def instances(session: Session, name: Name, *, connector: Host = "") -> None:
+@verb(
+    app,
+    "inventory",
+    examples={f"solution inventory onboarding {OF} --watch": "Watch instances become machines"},
+    complete=KNOWN,
+)
+def instances(session: Session, name: Name, *, connector: Host = "", watch: Watch = False, interval: Interval = 2.0) -> None:
     """List what a solution knows of each instance: its state, and why it is not connected."""
     columns: dict[str, Column] = {
         "INSTANCE": lambda item: str(item["properties"].get("cloudNativeResourceId", "")).rpartition("/")[2] or item["name"],
@@ -73,14 +101,15 @@ def instances(session: Session, name: Name, *, connector: Host = "") -> None:
         "CODE": "properties.code",
         "DETAILS": "properties.statusDetails",
     }
-    print_list(session.client.list(f"{hosted(session, SOLUTION, name, connector)}/inventory"), columns, session.output)
+    path = f"{hosted(session, SOLUTION, name, connector)}/inventory"
+    present(session, lambda: list_of(session.client.list(path), columns), watch=watch, interval=interval)
 
 
 types = new_app("Kinds of solutions, and their settings.")
 app.add_typer(types, name="types")
 
 
-@verb(types, "list")
+@verb(types, "list", examples={"solution types list": "See what a connector can do"})
 def list_types(session: Session) -> None:
     """List the solution types."""
     columns = {"TYPE": "properties.solutionType", "DESCRIPTION": "properties.description"}
@@ -88,7 +117,7 @@ def list_types(session: Session) -> None:
     print_list(found, columns, session.output)
 
 
-@verb(types, "show")
+@verb(types, "show", examples={"solution types show inventory": "See its settings"}, complete={"name": solutions_known})
 def show_type(session: Session, name: Annotated[str, typer.Argument(help="inventory, onboarding, or a full solution type.")]) -> None:
     """Show the settings of a solution type."""
     body = session.client.get(f"{session.root}/providers/Microsoft.HybridConnectivity/solutionTypes/{solution_type(name)}")

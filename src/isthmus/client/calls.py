@@ -9,7 +9,9 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +28,7 @@ VERSIONS: Mapping[str, str] = {
     "microsoft.hybridconnectivity": "2027-01-01",
     "microsoft.hybridcompute": "2026-07-15",
     "microsoft.awsconnector": "2024-12-01",
+    "microsoft.kubernetes": "2024-12-01-preview",
 }
 """api-version that is asked for when a call names none, by provider namespace; everything else is ours."""
 OURS = "2026-11-01"
@@ -128,6 +131,11 @@ class Client:
                 return
             page = self._call("GET", self._own(following), "").body
 
+    def status(self, answer: Answer) -> Mapping[str, Any]:
+        """The status document of the operation that an answer started, asked once; empty when it started none."""
+        found = self.get(self._own(answer.poll)) if answer.is_status else None
+        return found if isinstance(found, dict) else {}
+
     def wait(self, answer: Answer, tell: Tell | None = None, *, pause: float | None = None) -> Any:
         """Follow an operation to its end and answer what it made; at once when the answer started none.
 
@@ -220,8 +228,20 @@ def http_client(base_url: str, *, transport: httpx.BaseTransport | None, verify:
         raise ArmError("InsecureUrl", f"'{base_url}' is not an https URL; tokens travel encrypted only. Use https.", target="url")
     if transport is not None:
         return httpx.Client(base_url=base_url, transport=transport, follow_redirects=False, trust_env=False)
+    return httpx.Client(
+        base_url=base_url,
+        verify=_trust(tuple((file, _stamp(file)) for file in verify)),
+        timeout=httpx.Timeout(timeout, connect=10.0),
+        follow_redirects=False,
+        trust_env=not local,
+    )
+
+
+@cache
+def _trust(files: tuple[tuple[Path, int], ...]) -> ssl.SSLContext:
+    """The system's CAs and those of some files. Kept while the files stay as they are: reading hundreds of certificates takes a while."""
     context = ssl.create_default_context()
-    for file in verify:
+    for file, _ in files:
         try:
             context.load_verify_locations(file)
         except (OSError, ssl.SSLError) as error:
@@ -230,13 +250,14 @@ def http_client(base_url: str, *, transport: httpx.BaseTransport | None, verify:
                 f"The CA file '{file}' cannot be read: {error}. Name another with REQUESTS_CA_BUNDLE.",
                 target="ca",
             ) from error
-    return httpx.Client(
-        base_url=base_url,
-        verify=context,
-        timeout=httpx.Timeout(timeout, connect=10.0),
-        follow_redirects=False,
-        trust_env=not local,
-    )
+    return context
+
+
+def _stamp(file: Path) -> int:
+    """Changes when the file is replaced; 0 when there is none."""
+    with suppress(OSError):
+        return file.stat().st_mtime_ns
+    return 0
 
 
 def version_for(path: str) -> str:

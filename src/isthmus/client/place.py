@@ -28,13 +28,18 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note:
-    """What `<data>/server.json` says about the server that runs on a data folder. Nothing in it is secret."""
+    """What `<data>/server.json` says about the server that runs on a data folder. Nothing in it is secret; old ones have no version.
+
+    `keys` is the path of its key folder; empty for the one in the data folder.
+    """
 
     url: str
     pid: int
     ca: str
     issuer: str
     subscription: str
+    keys: str = ""
+    version: str = ""
 
     def write(self, data: Path) -> None:
         """Leave the note, replacing an older one."""
@@ -55,7 +60,7 @@ def read_note(data: Path) -> Note | None:
     try:
         found = json.loads((data / _NOTE).read_text())
         texts = {name: str(found[name]) for name in ("url", "ca", "issuer", "subscription")}
-        return Note(pid=int(found["pid"]), **texts)
+        return Note(pid=int(found["pid"]), keys=str(found.get("keys") or ""), version=str(found.get("version") or ""), **texts)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -69,7 +74,8 @@ def find_server(data: Path, url: str, environ: Mapping[str, str]) -> Place:
     named = tuple(Path(file) for file in [environ.get("REQUESTS_CA_BUNDLE", "")] if file)
     url = url.rstrip("/")
     if note is not None and url in ("", note.url):
-        return Place(url=note.url, ca=(Path(note.ca), *named), keys=data / "keys", issuer=note.issuer, subscription=note.subscription)
+        keys = Path(note.keys) if note.keys else data / "keys"
+        return Place(url=note.url, ca=(Path(note.ca), *named), keys=keys, issuer=note.issuer, subscription=note.subscription)
     if not url:
         raise ArmError(
             "NoServer",

@@ -85,7 +85,7 @@ def _resource(old: Resource, new: Resource) -> Iterator[Difference]:
 
 def _walk(path: str, old: Any, new: Any) -> Iterator[Difference]:
     """Down to where two values differ: members by name, lists of one length item by item, everything else as a whole."""
-    if old == new and type(old) is type(new):
+    if old == new:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in dict.fromkeys((*old, *new)):
@@ -93,7 +93,7 @@ def _walk(path: str, old: Any, new: Any) -> Iterator[Difference]:
     elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
         for place, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from _walk(f"{path}/{place}", before, after)
-    elif old != new or isinstance(old, bool) is not isinstance(new, bool):
+    else:
         yield path, None if old is _NOTHING else old, None if new is _NOTHING else new
 
 

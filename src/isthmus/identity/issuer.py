@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 
-from isthmus.arm.errors import invalid
+from isthmus.arm.errors import conflict, invalid
 from isthmus.identity.documents import issuer_url, jwks_url
 from isthmus.identity.jws import VerificationKey, keys_of_jwks
 from isthmus.keys import KeyRing, compact
@@ -125,8 +125,36 @@ def aws_issuer(url: str, ring: KeyRing, clock: Callable[[], float]) -> Issuer:
     return Issuer(url, ring, clock)
 
 
+def require_known(connection: Connection, ring: KeyRing) -> None:
+    """ArmError 409 `SigningKeysDiffer` when the database was last used with a ring that shares no key with this one.
+
+    A process with keys of its own would refuse the tokens of all others and take their keys out of the published ones.
+    """
+    known = set(connection.execute(select(signing_keys.c.kid).where(signing_keys.c.purpose == ring.purpose)).scalars())
+    if known and known.isdisjoint(record.kid for record in ring.records()):
+        raise conflict(
+            f"The keys in '{ring.folder}' are not those that this database was last used with. Every process on one database needs the "
+            "same key folder: name it with ISTHMUS_KEYS_FOLDER. If those keys are lost, start once with --accept-new-keys: tokens signed "
+            "until now are refused then, and AWS must be shown the new keys ('isthmus issuer export').",
+            target=str(ring.folder),
+            code="SigningKeysDiffer",
+        )
+
+
+def is_behind(connection: Connection, ring: KeyRing) -> bool:
+    """Whether another process has retired the key that this ring still signs with: its folder is a copy that was not renewed."""
+    rows = select(signing_keys.c.kid, signing_keys.c.state).where(signing_keys.c.purpose == ring.purpose)
+    states: dict[str, str] = {row.kid: row.state for row in connection.execute(rows)}
+    return bool(states) and states.get(ring.current, "retired") == "retired"
+
+
 def record_keys(connection: Connection, ring: KeyRing) -> None:
-    """Bring the table `signing_keys` to what the ring publishes (public halves only), so that rotations show in the database."""
+    """Bring the table `signing_keys` to what the ring publishes (public halves only), so that rotations show in the database.
+
+    A process that may only read its key folder records nothing: what it has may be an older copy.
+    """
+    if not ring.is_kept_here:
+        return
     records = ring.records()
     rows = [
         {

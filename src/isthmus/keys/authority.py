@@ -1,7 +1,7 @@
 """The local certificate authority: one ECDSA P-256 root for this installation and one server certificate below it.
 
-Files in `<data>/keys`: `ca.pem` (public: give it to clients, for example as REQUESTS_CA_BUNDLE), `ca.key.pem`, and `server.pem` with
-key, certificate and chain.
+Files in the key folder: `ca.pem` (public: give it to clients, for example as REQUESTS_CA_BUNDLE) and `ca.key.pem`; in the folder of the
+process itself, which is the same unless several processes share the keys: `server.pem` with key, certificate and chain.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from isthmus.arm.errors import ArmError
 from isthmus.keys.files import KeyFolder
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_CA, _CA_KEY, _SERVER = "ca.pem", "ca.key.pem", "server.pem"
+SERVER = "server.pem"
+_CA, _CA_KEY = "ca.pem", "ca.key.pem"
 _CA_LIFE, _CA_RENEW = dt.timedelta(days=3650), dt.timedelta(days=800)
 # A server certificate may live 397 days in browsers' rules; half a year before its end it is replaced at the next start.
 _LEAF_LIFE, _LEAF_RENEW = dt.timedelta(days=397), dt.timedelta(days=180)
-_BACKDATED = dt.timedelta(hours=1)
+_BACKDATED, _NONE = dt.timedelta(hours=1), dt.timedelta()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,10 +41,14 @@ class Expiry:
 
 
 class LocalAuthority:
-    """The authority in `folder`, made at first use. Its root is renewed with the same key, so that pinned copies hold to their end."""
+    """The authority in `folder`, made at first use. Its root is renewed with the same key, so that pinned copies hold to their end.
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
+    `own` is where the certificate of this very server is kept: processes that share the authority may serve under other names.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float], own: Path | None = None) -> None:
         self._folder = KeyFolder(folder)
+        self._own = KeyFolder(own or folder)
         self._clock = clock
         with self._folder.lock():
             self._key = self._load_key()
@@ -65,19 +70,21 @@ class LocalAuthority:
         The certificate is replaced when it names other hosts, comes from another root, or is within 180 days of its end.
         """
         names = tuple(dict.fromkeys((*LOOPBACK, *(host.strip("[]").lower() for host in hosts if host))))
-        with self._folder.lock():
-            present = self._folder.read(_SERVER)
+        with self._own.lock():
+            present = self._own.read(SERVER)
             if present is None or not self._serves(present, names):
-                self._folder.write(_SERVER, self._issue_server(names))
-        return self._folder.path / _SERVER
+                self._own.write(SERVER, self._issue_server(names))
+        return self._own.path / SERVER
 
     def expiries(self) -> tuple[Expiry, ...]:
-        """When the root and, once there is one, the server's certificate end."""
+        """When the root and the server's certificate end; a server's file that cannot be read is left out, the next start replaces it."""
         found = [Expiry(file=_CA, is_root=True, ends_at=_end_of(self._root))]
-        served = self._folder.read(_SERVER)
-        if served is not None:
-            found.append(Expiry(file=_SERVER, is_root=False, ends_at=_end_of(x509.load_pem_x509_certificates(served)[0])))
-        return tuple(found)
+        served = self._own.read(SERVER)
+        try:
+            leaves = x509.load_pem_x509_certificates(served)[:1] if served is not None else []
+        except ValueError:
+            leaves = []
+        return tuple(found + [Expiry(file=SERVER, is_root=False, ends_at=_end_of(leaf)) for leaf in leaves])
 
     def server_context(self, hosts: Sequence[str] = ()) -> ssl.SSLContext:
         """A TLS server context (1.2 and later) with the certificate of `server_file`."""
@@ -108,7 +115,9 @@ class LocalAuthority:
         present = self._folder.read(_CA)
         if present is not None:
             root = x509.load_pem_x509_certificate(present)
-            if root.public_key() == self._key.public_key() and root.not_valid_after_utc - self._now() > _CA_RENEW:
+            left = root.not_valid_after_utc - self._now()
+            # Who may only read goes on with what there is, and leaves the renewal to who keeps the folder.
+            if root.public_key() == self._key.public_key() and (left > _CA_RENEW or (left > _NONE and not self._folder.is_writable)):
                 return root
         root = self._issue_root()
         self._folder.write(_CA, root.public_bytes(serialization.Encoding.PEM))

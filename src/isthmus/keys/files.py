@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -14,15 +15,24 @@ from isthmus.arm.errors import ArmError
 _OTHERS = 0o077
 _LOCK = ".lock"
 _PARTIAL = ".partial"
+_MAY_NOT_WRITE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class KeyFolder:
-    """A folder for private keys, made with mode 0700. A wider mode raises ArmError `UnsafeKeyFile` with the command that narrows it."""
+    """A folder for private keys, made with mode 0700. A wider mode raises ArmError `UnsafeKeyFile` with the command that narrows it.
+
+    Where this process may only read (a read-only mount), writing raises ArmError `ReadOnlyKeyFolder`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_wide(path, path.lstat(), wanted="700")
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether this process may change what is in it."""
+        return os.access(self.path, os.W_OK, effective_ids=True)
 
     def read(self, name: str) -> bytes | None:
         """The content of a file, None when there is none. Links and files that others may read are refused."""
@@ -39,8 +49,19 @@ class KeyFolder:
     def write(self, name: str, content: bytes) -> None:
         """Replace a file atomically and durably: after a crash there is the old content or the new one, never a part."""
         partial = self.path / f"{name}.{os.getpid()}{_PARTIAL}"
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            partial.unlink(missing_ok=True)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno not in _MAY_NOT_WRITE:
+                raise
+            raise ArmError(
+                "ReadOnlyKeyFolder",
+                f"The key file '{self.path / name}' would have to be written, and this process may only read there. Start a process that "
+                "may write the folder first, or mount it writable.",
+                status=500,
+                target=str(self.path),
+            ) from error
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -67,10 +88,17 @@ class KeyFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder alone, across threads and processes."""
-        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        """Hold the folder alone, across threads and processes. Who may only read holds it together with other readers."""
+        writes = self.is_writable
+        mode = os.O_RDWR | os.O_CREAT if writes else os.O_RDONLY
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            descriptor = os.open(self.path / _LOCK, mode | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            # A copy that came without the lock file: nobody here writes, so there is nobody to wait for.
+            yield
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if writes else fcntl.LOCK_SH)
             yield
         finally:
             os.close(descriptor)

@@ -44,7 +44,8 @@ class KeyRing:
     """The keys of one purpose (`api` or `aws`). Opening it makes a current and a next key where there are none.
 
     `lead` and `keep` are seconds: how long a key must have been published before it signs, and how long its public half stays published
-    after its last signature (at least the life of a token plus the time verifiers may cache). Several processes may share the folder.
+    after its last signature (at least the life of a token plus the time verifiers may cache). Several processes may share the folder: a
+    change by one is seen by all at their next use, and those that may only read it never change it.
     """
 
     def __init__(self, folder: Path, purpose: str, *, clock: Callable[[], float], lead: float = _DAY, keep: float = _DAY + 3_600.0) -> None:
@@ -59,7 +60,28 @@ class KeyRing:
                 self._write((self._make("current"), self._make("next")))
             self._loaded: _Loaded | None = None
             self._loaded = self._load()
-            self._sweep(self._loaded.records)
+            if self.is_kept_here:
+                self._sweep(self._loaded.records)
+
+    @property
+    def is_kept_here(self) -> bool:
+        """Whether this process may change the ring; otherwise it reads what another one keeps."""
+        return self._folder.is_writable
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self._folder.path
+
+    @property
+    def current(self) -> str:
+        """The `kid` of the key that signs."""
+        return self._fresh().signer.kid
+
+    @property
+    def age(self) -> float:
+        """Seconds since the key that signs was made."""
+        return (self._now() - self._current(self._fresh().records).created_at) / 1000
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -81,9 +103,7 @@ class KeyRing:
 
     def is_due(self, *, after: float) -> bool:
         """Whether the current key is older than `after` seconds and the next one may sign."""
-        now = self._now()
-        born = {record.state: record.created_at for record in self._fresh().records}
-        return now - born["current"] >= after * 1000 and now - born["next"] >= self._lead * 1000
+        return self._is_due(self._fresh().records, after)
 
     def rotate(self) -> KeyRecord:
         """Let the next key sign, retire the current one, and publish a new next key; the new current key.
@@ -91,22 +111,40 @@ class KeyRing:
         ArmError 409 `NextKeyTooYoung` when verifiers may not have seen the next key yet.
         """
         with self._folder.lock():
+            return self._rotate(self._load().records)
+
+    def rotate_if_due(self, *, after: float) -> KeyRecord | None:
+        """Rotate when `is_due`, decided while the folder is held, so that of several processes one rotates; None when nothing was done.
+
+        A process that may only read leaves it to those that may write.
+        """
+        if not self.is_kept_here:
+            return None
+        with self._folder.lock():
             records = self._load().records
-            now = self._now()
-            following = next(record for record in records if record.state == "next")
-            ready = following.created_at + int(self._lead * 1000)
-            if ready > now:
-                raise conflict(
-                    f"The next key of '{self.purpose}' is published for too short a time: verifiers may not know it yet. "
-                    f"Repeat in {(ready - now) // 1000 + 1} s, or replace all keys if one is compromised.",
-                    target=following.kid,
-                    code="NextKeyTooYoung",
-                )
-            promoted = replace(following, state="current")
-            retired = replace(self._current(records), state="retired", retires_at=now + int(self._keep * 1000))
-            earlier = (record for record in records if record.retires_at is not None and record.retires_at > now)
-            self._change((promoted, self._make("next"), retired, *earlier))
-            return promoted
+            return self._rotate(records) if self._is_due(records, after) else None
+
+    def _is_due(self, records: tuple[KeyRecord, ...], after: float) -> bool:
+        now = self._now()
+        born = {record.state: record.created_at for record in records}
+        return now - born["current"] >= after * 1000 and now - born["next"] >= self._lead * 1000
+
+    def _rotate(self, records: tuple[KeyRecord, ...]) -> KeyRecord:
+        now = self._now()
+        following = next(record for record in records if record.state == "next")
+        ready = following.created_at + int(self._lead * 1000)
+        if ready > now:
+            raise conflict(
+                f"The next key of '{self.purpose}' is published for too short a time: verifiers may not know it yet. "
+                f"Repeat in {(ready - now) // 1000 + 1} s, or replace all keys if one is compromised.",
+                target=following.kid,
+                code="NextKeyTooYoung",
+            )
+        promoted = replace(following, state="current")
+        retired = replace(self._current(records), state="retired", retires_at=now + int(self._keep * 1000))
+        earlier = (record for record in records if record.retires_at is not None and record.retires_at > now)
+        self._change((promoted, self._make("next"), retired, *earlier))
+        return promoted
 
     def replace_all(self) -> KeyRecord:
         """For a leak: new keys at once, and none of the old ones is published any more, so that whatever they signed is refused.

@@ -14,6 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 
 PREFIX = "/portal/static"
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+SCRIPTS = ("vendor/htmx.min.js", "vendor/hx-csp.min.js", "vendor/hx-sse.min.js", "elements.js")
+"""What `portal.js` is made of. htmx sets to work as soon as the browser is idle after its own script: were its extensions files of their
+own, a slow one would come after that, and neither would the nonces of attributes be checked nor streams be opened."""
 _HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -37,7 +40,8 @@ class Assets:
     """The folder `static`. `path` names a file in pages, `answer` serves it."""
 
     def __init__(self) -> None:
-        self._files = {name: _read(file) for name, file in _walk(files("isthmus.portal") / "static", "")}
+        self._files = {name: _asset(name, file.read_bytes()) for name, file in _walk(files("isthmus.portal") / "static", "")}
+        self._files["portal.js"] = _asset("portal.js", b";\n".join(self._files[name].plain for name in SCRIPTS))
 
     def path(self, name: str) -> str:
         """The address of a file, with its hash: a changed file is another address."""
@@ -61,10 +65,9 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]
             yield f"{prefix}{entry.name}", entry
 
 
-def _read(file: Traversable) -> Asset:
-    plain = file.read_bytes()
+def _asset(name: str, plain: bytes) -> Asset:
     return Asset(
-        media_type=_TYPES[file.name.rpartition(".")[2]],
+        media_type=_TYPES[name.rpartition(".")[2]],
         plain=plain,
         packed=gzip.compress(plain, compresslevel=9, mtime=0),
         digest=hashlib.sha256(plain).hexdigest()[:16],

@@ -79,8 +79,10 @@ class Hub:
 
     async def _send(self, key: tuple[str, ...], subject: _Subject, viewer: _Viewer, last: str) -> AsyncIterator[str]:
         number = next(self._numbers)
+        # The last viewer may have left, and the subject with it, between the opening of this stream and its first word.
+        subject = self._subjects.setdefault(key, subject)
         subject.viewers[number] = viewer
-        if subject.task is None:
+        if subject.task is None or subject.task.done() or subject.task.cancelling():
             subject.task = asyncio.create_task(self._follow(key, subject))
         checked = asyncio.get_running_loop().time()
         try:
@@ -107,7 +109,8 @@ class Hub:
             del subject.viewers[number]
             if not subject.viewers and subject.task is not None:
                 subject.task.cancel()
-                self._subjects.pop(key, None)
+                if self._subjects.get(key) is subject:
+                    del self._subjects[key]
 
     async def _follow(self, key: tuple[str, ...], subject: _Subject) -> None:
         """Read once a second with the rights of somebody who looks, and tell everybody what changed."""
@@ -132,7 +135,8 @@ class Hub:
             for one in list(subject.viewers.values()):
                 _tell(one, text)
             if now.ended:
-                self._subjects.pop(key, None)
+                if self._subjects.get(key) is subject:
+                    del self._subjects[key]
                 for one in list(subject.viewers.values()):
                     _tell(one, _event("done", ""))
                     _tell(one, None)

@@ -5,7 +5,7 @@ The context is a frozen dataclass; browsers get it as HTML, programs that accept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -73,10 +73,10 @@ class Invalid:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Download:
-    """A file to save."""
+    """A file to save. What is not there yet is sent as it comes; when it breaks off, the browser says that the file is not whole."""
 
     name: str
-    content: bytes
+    content: bytes | Iterator[bytes]
     media_type: str
 
 

@@ -135,6 +135,8 @@ class Portal:
                 return render.redirect(request, found.to)
             case Download():
                 headers = {**render.secured(), "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}"}
+                if not isinstance(found.content, bytes):
+                    return StreamingResponse(found.content, media_type=found.media_type, headers=headers)
                 return Response(found.content, media_type=found.media_type, headers=headers)
             case Invalid():
                 context, status, total = found.context, found.status, None

@@ -107,12 +107,10 @@ class Insights:
             numbers = figures(connection, ask.id.subscription)
             found = connected(connection, ask.id.subscription)
         chosen = [
-            one
-            for one in found
-            if (name in one.name.lower() or name in one.account) and _has_status(one, status) and only in ("", one.connector.id.key)
+            one for one in found if (name in one.name.lower() or name in one.account) and _has_status(one, status) and only in ("", one.key)
         ]
         rank = _ranks(order, numbers)
-        chosen.sort(key=lambda one: (rank(one), one.connector.id.key), reverse=descends)
+        chosen.sort(key=lambda one: (rank(one), one.key), reverse=descends)
         return _window(ask, chosen, lambda one: _connector(one, numbers, ask.id.subscription))
 
 
@@ -138,24 +136,24 @@ def _concern(one: Concern, subscription: str) -> Mapping[str, Any]:
 
 
 def _connector(one: Connected, numbers: Figures, subscription: str) -> Mapping[str, Any]:
-    keys = [solution.id.key for solution in one.solutions]
+    keys = [solution.key for solution in one.solutions]
     machines = [numbers.machines[key] for key in keys if key in numbers.machines]
     properties = {
-        "connectorId": str(one.connector.id),
+        "connectorId": one.id,
         "displayName": one.name,
         "accountId": one.account,
-        "resourceGroup": one.connector.id.group,
-        "location": one.connector.location,
-        "isOrganization": one.connector.properties["awsCloudProfile"].get("isOrganizationalAccount", False),
-        "provisioningState": one.connector.properties.get("provisioningState", "Succeeded"),
+        "resourceGroup": one.group,
+        "location": one.location,
+        "isOrganization": one.is_organization,
+        "provisioningState": one.state,
         "solutions": [
             {
-                "id": str(solution.id),
-                "name": solution.id.name,
-                "type": solution.properties["solutionType"],
-                "status": solution.properties.get("status"),
-                "statusDetails": solution.properties.get("statusDetails"),
-                "lastSyncTime": solution.properties.get("lastSyncTime"),
+                "id": solution.id,
+                "name": solution.name,
+                "type": solution.type,
+                "status": solution.status,
+                "statusDetails": solution.details,
+                "lastSyncTime": solution.last_sync,
             }
             for solution in one.solutions
         ],
@@ -165,7 +163,7 @@ def _connector(one: Connected, numbers: Figures, subscription: str) -> Mapping[s
         "machinesFound": sum(number for words in machines for word, number in words.items() if word != "gone"),
         "machinesConnected": sum(words["connected"] for words in machines),
     }
-    return _body(CONNECTORS, str(one.connector.properties["connectorPrimaryIdentifier"]), subscription, properties)
+    return _body(CONNECTORS, one.guid, subscription, properties)
 
 
 def _ranks(order: str, numbers: Figures) -> Callable[[Connected], Any]:
@@ -180,7 +178,7 @@ def _ranks(order: str, numbers: Figures) -> Callable[[Connected], Any]:
 
 
 def _has_status(one: Connected, status: str) -> bool:
-    return not status or any(str(solution.properties.get("status", "")).lower() == status for solution in one.solutions)
+    return not status or any(solution.status.lower() == status for solution in one.solutions)
 
 
 def _body(type: str, name: str, subscription: str, properties: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -71,12 +71,12 @@ def registry(ground: Ground) -> Registry:
         *hybridcompute.rows(ground.tenant),
         *awsconnector.rows(),
         *isthmus.rows(ground.engine, ground.public_url),
-        *inventory.rows(ground.engine.store),
-        *scans.rows(ground.engine.store),
         jobs.row(ground.work),
         *people.rows(ground.engine),
         *onboarding.table(ground.engine),
         *Insights(engine=ground.engine, work=ground.work, certificates=ground.certificates).rows(),
+        *inventory.rows(ground.engine.store),
+        *scans.rows(ground.engine.store),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

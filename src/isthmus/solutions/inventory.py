@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ from isthmus.solutions.subject import Subject
 from isthmus.store import dialect
 from isthmus.store.tables import scans, scopes
 from isthmus.work import Arguments, Job
+
+Observe = Callable[[str, float, Mapping[str, int]], None]
+"""Told of an ended scan: its status, the seconds from start to end, its scopes by outcome."""
 
 TYPE = "Microsoft.AssetManagement"
 SYNC = "inventory.sync"
@@ -90,6 +93,7 @@ class Inventory:
     lookup: Lookup
     scanner: Scanner
     loop: Loop
+    observe: Observe = lambda _status, _seconds, _outcomes: None
 
     def job(self) -> Job:
         """The durable job: arguments `solution` (id), `scan` (id), and optionally `operation` and `confirm` (accept a mass deletion)."""
@@ -163,7 +167,8 @@ class Inventory:
             status = subject.WITH_GAPS if frozen or _troubled(outcomes) else subject.COMPLETED
             result = {"scan": scan, "status": status, "projections": count, "outcomes": dict(outcomes), "frozen": dict(frozen)}
             ended = {"status": status, "ended_at": self.engine.now(), "summary": json.dumps(result)}
-            connection.execute(update(scans).where(scans.c.id == scan).values(**ended))
+            started = connection.execute(update(scans).where(scans.c.id == scan).values(**ended).returning(scans.c.started_at)).scalar_one()
+        self.observe(status, (self.engine.now() - started) / 1000, outcomes)
         subject.report(self.engine, str(found.solution.id), ACTOR, status, _sentence(outcomes, count, frozen), synced=True)
         self._finish(arguments, result=result)
         return result

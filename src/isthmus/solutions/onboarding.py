@@ -34,6 +34,7 @@ SYNC = "onboarding.sync"
 
 _PROXY = re.compile(r"http://[A-Za-z0-9.-]{1,253}:[0-9]{1,5}")
 _STALE = 5_000
+_DAY = 86_400_000
 
 
 def _check_proxy(value: str) -> None:
@@ -86,6 +87,7 @@ class Onboarding:
     loop: Loop
     machines: Machines
     ca: str = ""
+    keep_event_days: float = 30.0
 
     @property
     def ticks(self) -> Ticks:
@@ -184,7 +186,7 @@ class Onboarding:
             for region in sorted(present - {end.cell.region for end in ends}):
                 rows.observe(connection, observing.unselected(rows.of_region(connection, key, region), now))
             report.close_regions(connection, key, arguments["scan"], ends, now)
-            rows.delete_old(connection, key, now - rows.TOMBSTONE)
+            rows.delete_old(connection, key, int(now - self.keep_event_days * _DAY))
             for region in sorted(present - {end.cell.region for end in ends if isinstance(end, Gap)}):
                 self._order(connection, found, region, arguments)
         return ends

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from isthmus.store.tables import scans, scopes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Scopes of a region, of a service or of all: how many there are to do, are done, and are gaps (somebody has to do something); and resources in those that are done."""
+    """Scopes of a region, of a service or of all: how many there are, are done, and need somebody; and resources in those done."""
 
     expected: int = 0
     done: int = 0
@@ -62,10 +62,10 @@ def progress_of(connection: Connection, solution: str) -> Progress | None:
     return Progress(scan=scan, whole=sum(regions.values(), Part()), is_expected=is_expected, regions=regions, services=services)
 
 
-def _summed(column: ColumnElement[str], solution: str, scan: str) -> Select[Any]:
+def _summed(column: ColumnElement[str], solution: str, scan: str) -> Select[*tuple[Any, ...]]:
     done = and_(scopes.c.scan == scan, scopes.c.outcome != NOT_SELECTED)
     gap = and_(done, scopes.c.outcome.in_(TROUBLED))
-    sums = (
+    sums: tuple[Any, ...] = (
         func.count(),
         func.sum(case((done, 1), else_=0)),
         func.sum(case((gap, 1), else_=0)),
@@ -74,7 +74,7 @@ def _summed(column: ColumnElement[str], solution: str, scan: str) -> Select[Any]
     return select(column, *sums).where(scopes.c.solution == solution, scopes.c.outcome != NOT_SELECTED).group_by(column)
 
 
-def _part(row: Row[Any]) -> Part:
+def _part(row: Sequence[Any]) -> Part:
     _, expected, done, gaps, found = row
     return Part(expected=int(expected), done=int(done), gaps=int(gaps), resources=int(found))
 

@@ -25,7 +25,7 @@ class Relation:
 
     direction: str
     target: str
-    resource: Row[Any] | None
+    resource: Row[*tuple[Any, ...]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,14 @@ def _nothing() -> Select[Any]:
     return select(literal(_USES).label("direction"), resources.c.name.label("target"), resources.c.key.label("key")).where(literal(1) == 0)
 
 
-def _behind(connection: Connection, keys: Sequence[str]) -> Mapping[str, Row[Any]]:
-    columns = (resources.c.key, resources.c.id, resources.c.type, resources.c.name, _P.type.label("kind"), _P.name.label("called"))
+def _behind(connection: Connection, keys: Sequence[str]) -> Mapping[str, Row[*tuple[Any, ...]]]:
+    columns: tuple[Any, ...] = (
+        resources.c.key,
+        resources.c.id,
+        resources.c.type,
+        resources.c.name,
+        _P.type.label("kind"),
+        _P.name.label("called"),
+    )
     found = select(*columns).join_from(resources, projections, _P.key == resources.c.key, isouter=True).where(resources.c.key.in_(keys))
     return {row.key: row for row in connection.execute(found)}

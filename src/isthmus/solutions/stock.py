@@ -1,4 +1,4 @@
-"""The index over projections: a narrow row for each, and what its properties name, written in the transaction that writes the projection."""
+"""The index over projections: a narrow row for each, and what its properties name, written in the transaction of the projection."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """The one database: SQLite (WAL) by default, PostgreSQL by URL. Tables, migrations and dialect differences live here alone."""
 
-from isthmus.store.database import Store, typed_outage
+from isthmus.store.database import Store, schemas, typed_outage
+from isthmus.store.examination import DatabaseState, inspect
 
-__all__ = ["Store", "typed_outage"]
+__all__ = ["DatabaseState", "Store", "inspect", "schemas", "typed_outage"]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.pool import QueuePool
 
 from isthmus.arm.errors import unavailable
 from isthmus.store import dialect
@@ -29,7 +34,12 @@ def typed_outage() -> Iterator[None]:
         raise
 
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def schemas() -> tuple[str, ...]:
+    """The revisions of the schema that this program knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 class Store:
@@ -39,10 +49,21 @@ class Store:
         self.url = url
         self.engine = dialect.open_engine(url, busy_seconds=busy_seconds)
 
+    @property
+    def name(self) -> str:
+        """The URL as people may see it: without a password."""
+        return dialect.shown(self.engine.url)
+
+    @property
+    def schema(self) -> str:
+        """The revision of the schema that the database has; empty when it has none."""
+        with self.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision() or ""
+
     def migrate(self) -> None:
         """Bring the schema to this program's version. Safe to repeat; several processes may call it at once on PostgreSQL."""
         config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.set_main_option("script_location", str(MIGRATIONS))
         with self.begin() as connection:
             dialect.lock_name(connection, "isthmus-migrations")
             config.attributes["connection"] = connection
@@ -60,6 +81,31 @@ class Store:
         """A connection for reading; it never waits for writers."""
         with typed_outage(), self.engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees one moment of the database, whoever writes meanwhile. For reading only."""
+        with typed_outage(), dialect.snapshot(self.engine) as connection:
+            yield connection
+
+    def watch(self, observe: Callable[[float], None]) -> None:
+        """Have the seconds of every statement told."""
+
+        def begin(*given: Any) -> None:
+            given[4].began = perf_counter()
+
+        def end(*given: Any) -> None:
+            observe(perf_counter() - given[4].began)
+
+        event.listen(self.engine, "before_cursor_execute", begin)
+        event.listen(self.engine, "after_cursor_execute", end)
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """Connections of the pool that are in use, and that are idle."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout(), pool.checkedin()
 
     def close(self) -> None:
         """Give all connections back."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     ClauseElement,
     ColumnElement,
     Connection,
@@ -84,9 +86,62 @@ def _prepare_sqlite(busy_seconds: float) -> Any:
     return prepare
 
 
+def shown(url: str | URL) -> str:
+    """A database URL as people may see it: without passwords, wherever they stand in it."""
+    parsed = make_url(url)
+    secret = [name for name in parsed.query if "password" in name.lower()]
+    return parsed.difference_update_query(secret).render_as_string(hide_password=True)
+
+
+def has_password(url: str) -> bool:
+    """Whether a database URL carries a password."""
+    parsed = make_url(url)
+    return parsed.password is not None or any("password" in name.lower() for name in parsed.query)
+
+
+def database_file(database: Engine | str) -> Path | None:
+    """The file of a SQLite database, by its engine or its URL; None on PostgreSQL."""
+    url = make_url(database) if isinstance(database, str) else database.url
+    return Path(str(url.database)).absolute() if url.get_backend_name() == "sqlite" else None
+
+
 def is_sqlite(connection: Connection | Engine) -> bool:
     """Whether this is SQLite."""
     return connection.dialect.name == "sqlite"
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection whose reads all see the database as it is now."""
+    with engine.connect() as connection:
+        if is_sqlite(connection):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        yield connection
+        connection.rollback()
+
+
+def copy_file(engine: Engine, path: Path) -> bool:
+    """Write a SQLite database as one file, whole and of one moment, while others write to it; False on PostgreSQL, which has no file.
+
+    The new file is readable for its owner only (https://sqlite.org/backup.html).
+    """
+    if not is_sqlite(engine):
+        return False
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with engine.connect() as connection, closing(sqlite3.connect(path)) as copy:
+        source = connection.connection.dbapi_connection
+        assert isinstance(source, sqlite3.Connection)
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+    return True
+
+
+def find_damage(connection: Connection) -> str:
+    """What SQLite finds wrong in its own file, in one line; empty when nothing is."""
+    found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    return "" if found == "ok" else str(found)
 
 
 def upsert(
@@ -110,7 +165,7 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
 
 
 def _many(connection: Connection, statement: Executable, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
-    """One statement for many rows of plain values. SQLite is handed them as they are: SQLAlchemy's care for each costs more than the row."""
+    """One statement for many rows of plain values. SQLite gets them as they are: SQLAlchemy's care for each costs more than the row."""
     if is_sqlite(connection):
         connection.exec_driver_sql(_text(statement), list(rows))
     else:
@@ -126,7 +181,8 @@ def _text(statement: Executable) -> str:
 
 @cache
 def _insert(backend: str, table: Table, columns: tuple[str, ...]) -> Executable:
-    return _into(backend, table).values({name: bindparam(name) for name in columns})
+    statement: Executable = _into(backend, table).values({name: bindparam(name) for name in columns})
+    return statement
 
 
 def _into(backend: str, table: Table) -> Any:
@@ -140,7 +196,8 @@ def _upsert(backend: str, table: Table, columns: tuple[str, ...], keep: tuple[st
     keys = on or tuple(column.name for column in table.primary_key.columns)
     offered = insert.excluded
     changed = {name: offered[name] for name in columns if name not in keys and name not in keep}
-    return insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
+    statement: Executable = insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
+    return statement
 
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
@@ -198,7 +255,7 @@ def contains(connection: Connection, column: ColumnElement[str], text: str) -> C
 
 
 def unindexed(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A column that no index is to be looked up by, where reading the whole table in its order is faster (SQLite keeps no figures to tell)."""
+    """A column that is not to be looked up in an index, where reading the whole table is faster (SQLite keeps no figures to tell)."""
     return UnaryExpression(column, operator=custom_op("+"), type_=column.type) if is_sqlite(connection) else column
 
 

@@ -213,7 +213,7 @@ instances = Table(
     Column("next_at", BigInteger, nullable=False, comment="when to look again"),
     Column("seen_at", BigInteger, nullable=False, comment="when the cloud was last asked about it"),
     Column("observed", Text, nullable=False, comment="what the cloud said of it, as JSON"),
-    Index("instances_by_solution", "solution", "state"),
+    Index("instances_by_solution", "solution", "state", "code"),
     Index("instances_by_place", "solution", "region", "next_at"),
     Index("instances_by_machine", "machine"),
     Index("instances_by_change", "since"),

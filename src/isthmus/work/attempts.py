@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import structlog
@@ -28,10 +28,20 @@ class Interrupted(BaseException):
     """Leaves the workflow to a later process. Not an Exception, because the engine records those as the workflow's end."""
 
 
-class Activity:
-    """Which steps run here, and whether the process is about to stop."""
+Around = Callable[[str, Mapping[str, Any]], AbstractContextManager[None]]
+"""What is done around every attempt of a job, given its name and arguments; an error of the attempt passes through it."""
 
-    def __init__(self) -> None:
+
+def nothing(_job: str, _arguments: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Nothing is done around attempts."""
+    return nullcontext()
+
+
+class Activity:
+    """Which steps run here, and whether the process is about to stop. `around` is entered for every attempt of a job."""
+
+    def __init__(self, around: Around = nothing) -> None:
+        self.around = around
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self.running = 0

@@ -13,7 +13,8 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -22,6 +23,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from isthmus.arm.errors import ArmError
+from isthmus.store import Store, typed_outage
+from isthmus.store.dialect import database_file
 
 _log = structlog.get_logger("isthmus.work")
 
@@ -75,6 +78,10 @@ class FileClaim:
             self._file = None
 
 
+_HOUSE = int.from_bytes(hashlib.sha256(b"isthmus.house").digest()[:8], "big", signed=True)
+"""The advisory lock that every working process shares and that maintenance takes for itself."""
+
+
 def lock_key(executor: str) -> int:
     """The advisory lock that stands for an executor: 64 bits, signed."""
     return int.from_bytes(hashlib.sha256(f"isthmus.executor.{executor}".encode()).digest()[:8], "big", signed=True)
@@ -103,10 +110,13 @@ class SessionClaim:
         self._bell: socket.socket | None = None
 
     def take(self) -> None:
-        """Raises ArmError 409 `ExecutorInUse` if a living process has this name."""
+        """Raises ArmError 409: `DatabaseInUse` while somebody has the database alone, `ExecutorInUse` if a living process has this name."""
         connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        if not try_lock(connection, self._executor):
+        if not connection.scalar(text("select pg_try_advisory_lock_shared(:key)"), {"key": _HOUSE}):
             connection.close()
+            raise ArmError("DatabaseInUse", "The database is being copied or restored. Start again when that has ended.", status=409)
+        if not try_lock(connection, self._executor):
+            connection.invalidate()
             raise ArmError(
                 "ExecutorInUse", f"Another process works under the name '{self._executor}'. Give each process its own.", status=409
             )
@@ -145,3 +155,33 @@ class SessionClaim:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+@contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """Nobody works on the database while inside: a process that starts meanwhile is refused.
+
+    Raises ArmError 409 `DatabaseInUse` when one works on it now.
+    """
+    file = database_file(store.engine)
+    if file is not None:
+        claim = FileClaim(file)
+        claim.take()
+        try:
+            yield
+        finally:
+            claim.give_back()
+        return
+    with typed_outage(), store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _HOUSE}):
+            raise ArmError(
+                "DatabaseInUse",
+                "Servers work on this database. Stop every one of them first; they take up their work again when they start.",
+                status=409,
+                target=store.name,
+            )
+        try:
+            yield
+        finally:
+            # The connection goes back to a pool, and a session's lock would go with it.
+            connection.invalidate()

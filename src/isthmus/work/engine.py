@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig
@@ -20,13 +19,6 @@ SCHEMA = "dbos"
 # Recovery takes up only work begun under the same version: raise it when a workflow's order of steps changes, never otherwise.
 VERSION = "1"
 _POOL = 10
-
-
-def database_file(engine: Engine) -> Path | None:
-    """The file of a SQLite database, None on PostgreSQL."""
-    if not is_sqlite(engine):
-        return None
-    return Path(str(engine.url.database)).absolute()
 
 
 def executor_name(engine: Engine) -> str:

@@ -1,4 +1,4 @@
-"""What is declared about durable work: jobs, queues, timetables. Data only; their owners write them, `app.py` hands them to `Work`."""
+"""What is declared about durable work: jobs, queues, timetables. Data only; their owners write them, `app` hands them to `Work`."""
 
 from __future__ import annotations
 
@@ -110,6 +110,16 @@ class JobBook(Protocol):
     def retry(self, workflow_id: str) -> None:
         """Run a failed one again under its id; ArmError 404 when it is unknown, 409 unless it failed."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backlog:
+    """Unfinished jobs of one queue in one state: how many, and when (epoch milliseconds) the oldest was ordered."""
+
+    queue: str
+    state: str
+    count: int
+    oldest_at: int
 
 
 class Jobs(Protocol):

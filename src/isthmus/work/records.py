@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dbos import DBOSClient, WorkflowStatus
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, Connection, String, column, func, select, table
 
 from isthmus.arm.errors import ArmError, conflict
-from isthmus.work.jobs import FAILED, JobCount, JobRecord
+from isthmus.store.dialect import is_sqlite
+from isthmus.work.engine import SCHEMA
+from isthmus.work.jobs import FAILED, RUNNING, Backlog, JobCount, JobRecord
 
 _FINISHED = ["SUCCESS", "ERROR", "CANCELLED"]
 _BATCH = 1000
@@ -56,6 +58,14 @@ def _record(status: WorkflowStatus) -> JobRecord:
         recoveries=max(0, (status.recovery_attempts or 0) - 1),
         error=error,
     )
+
+
+def count_unfinished(connection: Connection) -> list[Backlog]:
+    """Unfinished workflows by queue and state, counted by the database: the engine's own way reads every one."""
+    queue, state, created = column("queue_name", String), column("status", String), column("created_at", BigInteger)
+    rows = table("workflow_status", queue, state, created, schema=None if is_sqlite(connection) else SCHEMA)
+    asked = select(queue, state, func.count(), func.min(created)).select_from(rows).where(state.in_(RUNNING)).group_by(queue, state)
+    return [Backlog(queue=row[0] or "", state=row[1], count=row[2], oldest_at=row[3]) for row in connection.execute(asked)]
 
 
 def retry_record(client: DBOSClient, workflow_id: str) -> None:

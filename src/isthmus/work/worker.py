@@ -14,11 +14,12 @@ from dbos import DBOS, EnqueueOptions
 from sqlalchemy import Connection
 
 from isthmus.store import Store, typed_outage
+from isthmus.store.dialect import database_file
 from isthmus.work import records
-from isthmus.work.attempts import Activity
+from isthmus.work.attempts import Activity, Around, nothing
 from isthmus.work.claims import Claim, FileClaim, SessionClaim, try_lock, unlock
-from isthmus.work.engine import build_client, build_engine, database_file, executor_name, migrate_engine, recover_executor
-from isthmus.work.jobs import RUNNING, Arguments, Job, JobCount, JobRecord, Queue, Timetable
+from isthmus.work.engine import build_client, build_engine, executor_name, migrate_engine, recover_executor
+from isthmus.work.jobs import RUNNING, Arguments, Backlog, Job, JobCount, JobRecord, Queue, Timetable
 from isthmus.work.workflows import ScheduledWorkflow, register_job, register_timetable
 
 _log = structlog.get_logger("isthmus.work")
@@ -39,7 +40,7 @@ class Work:
 
     `executor` names this process (default: one name per SQLite file, a fresh one per process on PostgreSQL). `clock` is epoch seconds.
     `on_lost` is called when this process can no longer prove that it is alive (PostgreSQL); it must end the process, since others may
-    repeat its steps from then on.
+    repeat its steps from then on. `around` is entered for every attempt of a job, for those who measure.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Work:
         keep_days: float = 7.0,
         reap_seconds: float = 3.0,
         on_lost: Callable[[], None] = _exit_at_once,
+        around: Around = nothing,
     ) -> None:
         self._store = store
         self._jobs = {job.name: job for job in jobs}
@@ -68,8 +70,9 @@ class Work:
         self._file = database_file(store.engine)
         self.executor = executor or executor_name(store.engine)
         self._on_lost = on_lost
+        self._around = around
         self._client = build_client(store)
-        self._activity = Activity()
+        self._activity = Activity(self._around)
         self._claim: Claim | None = None
         self._reaper: threading.Thread | None = None
 
@@ -113,7 +116,7 @@ class Work:
         with typed_outage():
             claim.take()
         self._claim = claim
-        self._activity = Activity()
+        self._activity = Activity(self._around)
         try:
             with typed_outage():
                 self._start()
@@ -211,6 +214,11 @@ class Work:
         """The workflow of an id, None if there is no such."""
         with typed_outage():
             return records.find_record(self._client, workflow_id)
+
+    def backlog(self) -> Sequence[Backlog]:
+        """Unfinished workflows by queue and state."""
+        with self._store.read() as connection:
+            return records.count_unfinished(connection)
 
     def retry(self, workflow_id: str) -> None:
         """Run a failed workflow again under its id. Raises ArmError 404 when it is unknown, 409 unless it failed."""

@@ -23,9 +23,13 @@ def register_job(job: Job, *, clock: Callable[[], float], activity: Activity) ->
     """Make the job known to the engine; before launch, so that recovery finds it."""
 
     def body(arguments: dict[str, Any]) -> Mapping[str, Any] | None:
+        def act() -> Mapping[str, Any] | None:
+            with activity.around(job.name, arguments):
+                return job.run(arguments)
+
         outcome = repeat(
             "run",
-            lambda: job.run(arguments),
+            act,
             attempts=job.attempts,
             interval_seconds=job.interval_seconds,
             backoff=job.backoff,
@@ -68,7 +72,8 @@ def register_timetable(timetable: Timetable, *, clock: Callable[[], float], acti
 
     def body(planned: datetime, _context: Any) -> None:
         def act() -> None:
-            timetable.run(planned)
+            with activity.around(f"timetable.{timetable.name}", {}):
+                timetable.run(planned)
 
         outcome = repeat("run", act, attempts=3, interval_seconds=1.0, backoff=2.0, clock=clock, activity=activity)
         if "error" in outcome:

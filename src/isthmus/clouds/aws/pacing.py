@@ -8,6 +8,7 @@ publish; a service without a known limit gets the documented example of EC2.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -88,7 +89,7 @@ class _Bucket:
 
 
 class Pacer:
-    """Every bucket of the process. `clock` answers seconds; `sleep` waits."""
+    """Every bucket of the process. `clock` answers seconds; `sleep` waits. `throttles` counts what AWS throttled, by service."""
 
     def __init__(
         self,
@@ -103,6 +104,7 @@ class Pacer:
         self._ceiling = ceiling
         self._rates = rates
         self._buckets: dict[tuple[str, str, str, str], _Bucket] = {}
+        self.throttles: Counter[str] = Counter()
 
     async def take(self, account: str, region: str, operation: str) -> None:
         """Wait for this call's turn. Callers of one bucket go in the order in which they came."""
@@ -115,6 +117,7 @@ class Pacer:
         now = self._clock()
         own = self._bucket(account, region, operation)
         service = operation.partition(":")[0]
+        self.throttles[service] += 1
         others = [bucket for key, bucket in self._buckets.items() if key[:3] == (account, region, service) and bucket is not own]
         shared = any(now - bucket.throttled_at < SHARED_WINDOW for bucket in others)
         for bucket in [own, *others] if shared else [own]:

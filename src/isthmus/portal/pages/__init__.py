@@ -1,14 +1,38 @@
 """Every page of the portal: a module each, and its line here."""
 
 from isthmus.portal.page import Page
-from isthmus.portal.pages import add, connector, connectors, home, jobs, kit, operations
+from isthmus.portal.pages import (
+    add,
+    applications,
+    connector,
+    connectors,
+    home,
+    inventory,
+    jobs,
+    kit,
+    machine,
+    machines,
+    operations,
+    people,
+    resource,
+    role_assign,
+    roles,
+)
 
 PAGES: tuple[Page, ...] = (
+    *applications.PAGES,
     *home.PAGES,
     *add.PAGES,
     *connectors.PAGES,
     *connector.PAGES,
+    *inventory.PAGES,
     *jobs.PAGES,
     *kit.PAGES,
+    *machine.PAGES,
+    *machines.PAGES,
     *operations.PAGES,
+    *people.PAGES,
+    *resource.PAGES,
+    *role_assign.PAGES,
+    *roles.PAGES,
 )

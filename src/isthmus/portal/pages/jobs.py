@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import Form
@@ -72,7 +73,7 @@ def view(visit: Visit) -> JobsPage | Invalid:
 
 def act(visit: Visit, form: Form) -> Redirect:
     """Run a failed job again."""
-    visit.client.post(f"{_JOBS}/{form.get('job')}/retry")
+    visit.client.post(f"{_JOBS}/{quote(form.get('job'), safe=':')}/retry")
     return Redirect(to=f"{PATH}?state={_chosen(visit) or 'running'}&done=retried")
 
 

@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 from isthmus.arm.errors import ArmError
-from isthmus.arm.ids import parse_resource
 from isthmus.portal.forms import Form
 from isthmus.portal.lists import Span, read_window
 from isthmus.portal.page import Live, Page, Piece, Redirect, Visit
-from isthmus.portal.words import anchor, connector_path, lasted, resource_path
+from isthmus.portal.subjects import Subject, subject_of
+from isthmus.portal.words import anchor, lasted
 
 PATH = "/portal/operations"
 _SIZE = 50
@@ -31,28 +31,8 @@ _WORDS = MappingProxyType(
 )
 _AGAIN = MappingProxyType({"sync": "syncNow", "test-permissions": "testPermissions", "compare-template": "compareTemplate"})
 """Kinds that can be asked for again as they were, and the action that does it."""
-_KINDS = MappingProxyType(
-    {
-        "publicCloudConnectors": "connector",
-        "solutionConfigurations": "solution",
-        "resourceGroups": "resource group",
-        "subscriptions": "subscription",
-        "machines": "machine",
-        "drafts": "draft",
-    }
-)
 _DONE = MappingProxyType({"again": "It was started again. This is the new operation."})
 FILTERS = ("", "running", "failed")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Subject:
-    """What an operation is about: its name, what that is in a word, its id, and the page that shows it (empty: there is none)."""
-
-    name: str
-    kind: str
-    id: str
-    to: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,24 +85,6 @@ class OperationPage:
     result: str
     details: tuple[Trouble, ...]
     toast: str
-
-
-def subject_of(id: str) -> Subject:
-    """What an id names and where it is shown: solutions and what else lies in a connector on the connector's page."""
-    try:
-        found = parse_resource(id)
-    except ArmError:
-        return Subject(name=id, kind="", id=id, to="")
-    kind = _KINDS.get(found.types[-1], found.types[-1])
-    connector = next((one for one in found.chain if one.type.lower().endswith("/publiccloudconnectors")), None)
-    if connector is not None:
-        inside = "" if connector.key == found.key else f"{found.name} of "
-        return Subject(name=f"{inside}{connector.name}", kind=kind, id=id, to=connector_path(str(connector)))
-    if found.type.lower() in ("microsoft.resources/resourcegroups", "microsoft.resources/subscriptions"):
-        return Subject(name=found.name, kind=kind, id=id, to="")
-    if found.type.lower() == "isthmus.connect/drafts":
-        return Subject(name=found.name, kind=kind, id=id, to=f"/portal/add-aws/{found.name}")
-    return Subject(name=found.name, kind=kind, id=id, to=resource_path(id))
 
 
 def list_view(visit: Visit) -> OperationsPage:

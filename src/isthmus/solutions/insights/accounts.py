@@ -8,10 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from isthmus.arm.envelope import Resource
 from isthmus.solutions import removal
 from isthmus.solutions.insights.concern import Concern, Severity, number_of
-from isthmus.solutions.insights.estate import Connected, troubled, within
+from isthmus.solutions.insights.estate import Connected, Solution, troubled, within
 from isthmus.solutions.subject import FAILED, PENDING
 from isthmus.store.tables import scopes
 
@@ -62,7 +61,7 @@ def gaps(connection: Connection, subscription: str, estate: Sequence[Connected])
             yield _gap(row, *owners[row.solution])
 
 
-def _gap(row: Row[Any], owner: Connected, solution: Resource) -> Concern:
+def _gap(row: Row[Any], owner: Connected, solution: Solution) -> Concern:
     severity, title, remedy = _GAPS[row.outcome]
     action = row.action or "Reading"
     where = (row.region or "global scopes") if row.regions == 1 else f"{row.regions} regions"
@@ -74,8 +73,8 @@ def _gap(row: Row[Any], owner: Connected, solution: Resource) -> Concern:
         title=title.format(action=action),
         detail=f"{scoped} of {owner.name} ({owner.account}) in {where} could not be listed. {row.reason[:600]}",
         remedy=remedy.format(account=owner.account),
-        target=str(owner.connector.id),
-        subject=f"{solution.id.name}|{row.outcome}|{row.action}",
+        target=owner.id,
+        subject=f"{solution.name}|{row.outcome}|{row.action}",
         since=int(row.since),
     )
 
@@ -104,7 +103,7 @@ def frozen(connection: Connection, subscription: str, estate: Sequence[Connected
             title=f"Deletions are frozen in {region}",
             detail=f"{gone} of {owner.name} ({owner.account}) vanished from {region} at once, so none was deleted.",
             remedy="If they are really gone, sync now with confirmDeletions. If not, find out why AWS does not list them.",
-            target=str(solution.id),
+            target=solution.id,
             subject=row.region,
             since=int(row.since),
         )
@@ -113,41 +112,41 @@ def frozen(connection: Connection, subscription: str, estate: Sequence[Connected
 def standing(estate: Sequence[Connected]) -> Iterator[Concern]:
     """Solutions that failed or wait for the account's trust, and connectors that could not be removed."""
     for owner in estate:
-        if owner.connector.properties.get("provisioningState") == removal.FAILED:
+        if owner.state == removal.FAILED:
             yield _unremoved(owner)
-        waiting = [one for one in owner.solutions if one.properties.get("status") == PENDING]
+        waiting = [one for one in owner.solutions if one.status == PENDING]
         if waiting:
             yield _pending(owner, waiting)
         for solution in owner.solutions:
-            if solution.properties.get("status") == FAILED:
+            if solution.status == FAILED:
                 yield _failed(owner, solution)
 
 
-def _failed(owner: Connected, solution: Resource) -> Concern:
+def _failed(owner: Connected, solution: Solution) -> Concern:
     return Concern(
         kind="failedSync",
         severity="error",
         count=1,
-        title=f"The sync of {solution.id.name} fails",
-        detail=f"{owner.name} ({owner.account}): {solution.properties.get('statusDetails', '')}"[:1000],
+        title=f"The sync of {solution.name} fails",
+        detail=f"{owner.name} ({owner.account}): {solution.details}"[:1000],
         remedy="It is tried again every ten minutes. Test the connector's permissions, then sync now.",
-        target=str(solution.id),
-        since=solution.system.changed_at if solution.system else None,
+        target=solution.id,
+        since=solution.changed_at,
     )
 
 
-def _pending(owner: Connected, waiting: Sequence[Resource]) -> Concern:
-    names = ", ".join(one.id.name for one in waiting)
+def _pending(owner: Connected, waiting: Sequence[Solution]) -> Concern:
+    names = ", ".join(one.name for one in waiting)
     return Concern(
         kind="pendingAuthorization",
         severity="warning",
         count=len(waiting),
         title=f"Account {owner.account} does not trust Isthmus yet",
-        detail=f"{owner.name} waits with {names}: {waiting[0].properties.get('statusDetails', '')}"[:1000],
+        detail=f"{owner.name} waits with {names}: {waiting[0].details}"[:1000],
         remedy=f"Deploy the connector's authentication template as a CloudFormation stack in account {owner.account}. "
         "Isthmus notices it by itself.",
-        target=str(owner.connector.id),
-        since=min((one.system.created_at for one in waiting if one.system), default=None),
+        target=owner.id,
+        since=min(one.created_at for one in waiting),
     )
 
 
@@ -159,10 +158,10 @@ def _unremoved(owner: Connected) -> Concern:
         title=f"{owner.name} could not be removed",
         detail=f"The removal of {owner.name} ({owner.account}) stopped in the middle; its solutions are gone already.",
         remedy="Remove it again, or put it again to keep it.",
-        target=str(owner.connector.id),
-        since=owner.connector.system.changed_at if owner.connector.system else None,
+        target=owner.id,
+        since=owner.changed_at,
     )
 
 
-def _owners(estate: Sequence[Connected]) -> dict[str, tuple[Connected, Resource]]:
-    return {solution.id.key: (owner, solution) for owner in estate for solution in owner.solutions}
+def _owners(estate: Sequence[Connected]) -> dict[str, tuple[Connected, Solution]]:
+    return {solution.key: (owner, solution) for owner in estate for solution in owner.solutions}

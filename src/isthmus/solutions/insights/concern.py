@@ -50,7 +50,7 @@ class Concern:
 
 def ordered(concerns: Iterable[Concern]) -> list[Concern]:
     """The gravest first, of these the most frequent."""
-    return sorted(concerns, key=lambda one: (SEVERITIES.index(one.severity), -one.count, one.kind, one.name))
+    return sorted(concerns, key=lambda one: (SEVERITIES.index(one.severity), -one.count, one.kind, one.target.lower(), one.subject))
 
 
 def number_of(count: int, one: str, many: str = "") -> str:

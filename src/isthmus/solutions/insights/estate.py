@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+import orjson
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
-from isthmus.arm.envelope import Resource
-from isthmus.engine.rows import from_row
+from isthmus.arm.ids import stored
 from isthmus.solutions import inventory, ledger
 from isthmus.solutions.onboard.statuses import by_word
 from isthmus.solutions.subject import CONFIGURATIONS, CONNECTORS
@@ -17,27 +17,40 @@ from isthmus.store.tables import instances, operations, projections, resources, 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Solution:
+    """A solution configuration, as far as one looks at many; times in epoch milliseconds, `last_sync` as ARM writes instants."""
+
+    id: str
+    key: str
+    name: str
+    type: str
+    status: str
+    details: str
+    last_sync: str | None
+    created_at: int
+    changed_at: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Connected:
     """One connector and its solution configurations, in the order of their keys."""
 
-    connector: Resource
-    solutions: tuple[Resource, ...]
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return self.connector.id.name
-
-    @property
-    def account(self) -> str:
-        """The AWS account."""
-        return str(self.connector.properties["awsCloudProfile"]["accountId"])
+    id: str
+    key: str
+    name: str
+    group: str
+    location: str
+    account: str
+    guid: str
+    state: str
+    is_organization: bool
+    changed_at: int
+    solutions: tuple[Solution, ...]
 
     @property
     def last_scan(self) -> str | None:
-        """When its inventory was last read to the end, as ARM writes instants; None before the first time."""
-        found = (one.properties.get("lastSyncTime") for one in self.solutions if one.properties["solutionType"] == inventory.TYPE)
-        return next(found, None)
+        """When its inventory was last read to the end; None before the first time."""
+        return next((one.last_sync for one in self.solutions if one.type == inventory.TYPE), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,13 +66,47 @@ def connected(connection: Connection, subscription: str) -> list[Connected]:
     """Every connector of a subscription, in the order of their keys: one query."""
     kinds = (CONNECTORS.lower(), CONFIGURATIONS.lower())
     wanted = (resources.c.type.in_(kinds), resources.c.subscription == subscription.lower())
-    found = connection.execute(select(resources).where(*wanted).order_by(resources.c.key)).all()
-    below: dict[str, list[Resource]] = {}
+    names = ("key", "id", "type", "name", "parent", "location", "created_at", "changed_at", "document")
+    columns = [resources.c[name] for name in names]
+    found = connection.execute(select(*columns).where(*wanted).order_by(resources.c.key)).all()
+    below: dict[str, list[Solution]] = {}
     for row in found:
         if row.type == CONFIGURATIONS.lower():
-            below.setdefault(row.parent, []).append(from_row(row))
-    heads = [row for row in found if row.type == CONNECTORS.lower()]
-    return [Connected(connector=from_row(row), solutions=tuple(below.get(row.key, ()))) for row in heads]
+            below.setdefault(row.parent, []).append(_solution(row))
+    return [_connected(row, below.get(row.key, ())) for row in found if row.type == CONNECTORS.lower()]
+
+
+def _solution(row: Row[Any]) -> Solution:
+    told = orjson.loads(row.document)["properties"]
+    return Solution(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        type=told["solutionType"],
+        status=told.get("status", ""),
+        details=told.get("statusDetails", ""),
+        last_sync=told.get("lastSyncTime"),
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+    )
+
+
+def _connected(row: Row[Any], solutions: Sequence[Solution]) -> Connected:
+    told = orjson.loads(row.document)["properties"]
+    profile = told["awsCloudProfile"]
+    return Connected(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        group=stored(row.id).group,
+        location=row.location,
+        account=profile["accountId"],
+        guid=told["connectorPrimaryIdentifier"],
+        state=told.get("provisioningState", "Succeeded"),
+        is_organization=profile.get("isOrganizationalAccount", False),
+        changed_at=row.changed_at,
+        solutions=tuple(solutions),
+    )
 
 
 def figures(connection: Connection, subscription: str) -> Figures:

@@ -46,7 +46,6 @@ STATES = (
 IN_FLIGHT = frozenset({KEYGEN, CONNECTING, VERIFYING})
 NEVER = 9_999_999_999_999
 """`next_at` of rows that only news from the cloud moves."""
-TOMBSTONE = 30 * 86_400_000
 
 _CHUNK = 400
 _COLUMNS = tuple(column.name for column in instances.c)

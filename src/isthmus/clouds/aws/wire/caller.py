@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,16 +32,23 @@ _BUFFER = 1024 * 1024
 _CHUNK = 256 * 1024
 
 
+Trace = Callable[[str, str, str], AbstractContextManager[Callable[[int], None]]]
+
+
 class Wire:
     """Calls AWS. One per process and event loop; it owns the TLS context and the connections.
 
     `environ` gives the standard AWS settings `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_<SERVICE>`, `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` and
     `AWS_CA_BUNDLE`; nothing else of it is read. `clock` is epoch seconds, `timeout` seconds for one exchange, not counting the wait for
     a free connection. `calls` counts what was sent by (service, operation, region). Settings that cannot be right raise ValueError.
+    `trace` is entered around each exchange, given the same three, and its result told the HTTP status.
     """
 
-    def __init__(self, *, environ: Mapping[str, str], clock: Callable[[], float], timeout: float = 60.0) -> None:
+    def __init__(
+        self, *, environ: Mapping[str, str], clock: Callable[[], float], timeout: float = 60.0, trace: Trace | None = None
+    ) -> None:
         self.calls: Counter[tuple[str, str, str]] = Counter()
+        self._trace = trace
         self._endpoints = Endpoints(environ)
         self._bundle = environ.get("AWS_CA_BUNDLE") or None
         if self._bundle is not None and not Path(self._bundle).is_file():
@@ -104,9 +112,15 @@ class Wire:
             else:
                 headers = self._signer.sign(draft, service, host=host, path=path, region=place.region, credentials=credentials, now=now)
             headers.update(self._fixed)
-            self.calls[service.name, operation.name.partition(":")[2], region] += 1
+            called = service.name, operation.name.partition(":")[2], region
+            self.calls[called] += 1
             try:
-                return (await _exchange(session, draft.method, url, headers, draft.body))._replace(signed=now)
+                if self._trace is None:
+                    return (await _exchange(session, draft.method, url, headers, draft.body))._replace(signed=now)
+                with self._trace(*called) as tell:
+                    answer = await _exchange(session, draft.method, url, headers, draft.body)
+                    tell(answer.status)
+                return answer._replace(signed=now)
             except _TooLarge:
                 raise AwsTransportError(
                     operation=operation.name, region=region, reason="too-large", detail=f"more than {MAX_BODY} bytes"

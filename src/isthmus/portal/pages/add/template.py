@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from isthmus.arm.errors import ArmError
 from isthmus.portal.explained import Explained, explained_of
@@ -103,17 +102,14 @@ def _seen(visit: Visit, draft: Draft) -> Arrivals:
 
 def _page(visit: Visit, draft: Draft, findings: Findings, wizard: Wizard) -> TemplatePage:
     explained: Explained | None = None
-    obstacles = tuple(_obstacle(visit, draft, one) for one in findings.found if one.is_error and one.step in ("basics", "solutions"))
-    try:
-        body = visit.client.post(f"{draft.id}/template").body
-        explained = explained_of(body, f"{START}/{draft.name}/template.json")
-        obstacles = ()
-    except ArmError as error:
-        if error.status >= 500 or error.status == 401:
-            raise
-        if not obstacles:
-            found = error.details or (error,)
-            obstacles = tuple(Obstacle(message=one.message, step="Solutions", to=address(visit, draft.name, "solutions")) for one in found)
+    obstacles: tuple[Obstacle, ...] = ()
+    if any(draft.is_on(name) for name in SOLUTIONS):
+        try:
+            explained = explained_of(visit.client.post(f"{draft.id}/template").body, address(visit, draft.name, "template.json"))
+        except ArmError as error:
+            if error.status >= 500 or error.status == 401:
+                raise
+            obstacles = _obstacles(visit, draft, findings, error)
     return TemplatePage(
         wizard=wizard,
         account=draft.basics.get("accountId", ""),
@@ -122,6 +118,15 @@ def _page(visit: Visit, draft: Draft, findings: Findings, wizard: Wizard) -> Tem
         obstacles=obstacles,
         is_organization=draft.basics.get("isOrganizationalAccount") is True,
     )
+
+
+def _obstacles(visit: Visit, draft: Draft, findings: Findings, error: ArmError) -> tuple[Obstacle, ...]:
+    """What is wrong with the steps before; the API's own words where it is something else."""
+    before = [one for one in findings.found if one.is_error and one.step in ORDER[:2]]
+    if before:
+        return tuple(_obstacle(visit, draft, one) for one in before)
+    to = address(visit, draft.name, "solutions")
+    return tuple(Obstacle(message=one.message, step=STEPS["solutions"], to=to) for one in error.details or (error,))
 
 
 def _obstacle(visit: Visit, draft: Draft, one: Finding) -> Obstacle:

@@ -38,6 +38,8 @@ def _overview() -> None:
     op.add_column("scopes", action)
     op.create_index("scopes_by_outcome", "scopes", ["outcome", "solution"])
     op.create_index("scopes_frozen", "scopes", ["solution"], sqlite_where=sa.text("frozen = 1"), postgresql_where=sa.text("frozen"))
+    op.drop_index("instances_by_solution", "instances")
+    op.create_index("instances_by_solution", "instances", ["solution", "state", "code"])
     op.create_index("instances_by_change", "instances", ["since"])
     under_way = sa.text("ended_at IS NULL")
     op.create_index("operations_under_way", "operations", ["subscription"], sqlite_where=under_way, postgresql_where=under_way)

@@ -1,0 +1,158 @@
+"""What changes state: the engine, the jobs it orders, the solution types that do them, and how AWS is reached."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from isthmus.api import figures
+from isthmus.app.footing import Footing, new_guid
+from isthmus.audit import Refusals
+from isthmus.clouds.aws.pacing import Pacer
+from isthmus.clouds.aws.scan import AwsScanner
+from isthmus.clouds.aws.session import Sessions
+from isthmus.clouds.aws.shell import AwsShell
+from isthmus.clouds.aws.wire import Wire
+from isthmus.engine import Engine, Lookup, Removal
+from isthmus.identity.issuer import AccountTokens, Issuer
+from isthmus.machines import Machines, registration
+from isthmus.metrics import Metrics
+from isthmus.providers import authorization
+from isthmus.providers.resources import delete_group
+from isthmus.settings import Settings
+from isthmus.solutions import inventory, onboarding
+from isthmus.solutions.arrivals import Arrivals
+from isthmus.solutions.connectors import Connectors
+from isthmus.solutions.contract import SolutionType
+from isthmus.solutions.drift import Drift
+from isthmus.solutions.inventory import Inventory
+from isthmus.solutions.loop import Loop
+from isthmus.solutions.onboarding import Onboarding
+from isthmus.solutions.removal import Removals
+from isthmus.solutions.retention import Retention
+from isthmus.solutions.stock import Stock
+from isthmus.tracing import PARENT, Tracing
+from isthmus.work import Arguments, Queue, Work
+
+QUEUES = (
+    Queue(name="requests", worker_concurrency=4),
+    Queue(name="scans", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
+    Queue(name="ticks", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
+)
+
+
+class _Later:
+    """Jobs are declared with an engine that orders jobs; this is the knot."""
+
+    def __init__(self, tracing: Tracing | None) -> None:
+        self.work: Work | None = None
+        self._tracing = tracing
+
+    def enqueue(
+        self,
+        connection: Connection,
+        job: str,
+        workflow_id: str,
+        arguments: Arguments,
+        *,
+        delay_seconds: float = 0,
+        partition: str | None = None,
+    ) -> None:
+        """See `isthmus.work.Jobs`."""
+        assert self.work is not None
+        if self._tracing is not None and (parent := self._tracing.parent):
+            arguments = {**arguments, PARENT: parent}
+        self.work.enqueue(connection, job, workflow_id, arguments, delay_seconds=delay_seconds, partition=partition)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How AWS is reached: one loop, one caller with its connections, and what uses them."""
+
+    loop: Loop
+    wire: Wire
+    pacer: Pacer
+    scanner: AwsScanner
+    shell: AwsShell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """The parts that change state."""
+
+    engine: Engine
+    lookup: Lookup
+    refusals: Refusals
+    machines: Machines
+    solutions: Mapping[str, SolutionType]
+    index: Stock
+    work: Work
+
+
+def reach_aws(issuer: Issuer, environ: Mapping[str, str], tracing: Tracing | None) -> Reach:
+    """AWS by its own settings in `environ`."""
+    wire = Wire(environ=environ, clock=time.time, trace=tracing.aws if tracing else None)
+    pacer = Pacer(time.monotonic)
+    sessions = Sessions(wire, AccountTokens(issuer), pacer, time.time)
+    return Reach(loop=Loop(), wire=wire, pacer=pacer, scanner=AwsScanner(sessions), shell=AwsShell(sessions))
+
+
+def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, tracing: Tracing | None) -> Core:
+    """Declare every job and timetable, and who follows when resources come and go."""
+    later = _Later(tracing)
+    engine, lookup = Engine(footing.store, later, clock=time.time, new_guid=new_guid), Lookup(footing.store)
+    solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
+    refusals = Refusals(footing.store, time.time)
+    machines = Machines(engine=engine, refusals=refusals, tenant=footing.installation.tenant, public_url=footing.public_url)
+    connectors = Connectors(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, solutions=solutions)
+    observe = figures.note_scan(metrics, tracing)
+    stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, observe=observe)
+    arrivals = Arrivals(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
+    index = Stock(engine=engine)
+    drift = Drift(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, issuer_url=settings.issuer_url)
+    joining = Onboarding(
+        engine=engine,
+        lookup=lookup,
+        scanner=reach.scanner,
+        shell=reach.shell,
+        loop=reach.loop,
+        machines=machines,
+        ca=footing.authority.ca_pem.decode(),
+        keep_event_days=settings.keep_event_days,
+    )
+    engine.arrivals = {
+        **index.arrivals,
+        registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid),
+    }
+    engine.removals = _together(connectors.removals, stock.removals, joining.removals, index.removals, authorization.REMOVALS)
+    own = (delete_group(engine, lookup), Removals(engine=engine).job())
+    retention = Retention(engine=engine, keep_days=settings.keep_days)
+    work = Work(
+        footing.store,
+        jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs()],
+        queues=QUEUES,
+        timetables=[connectors.timetable(), arrivals.timetable(), *joining.timetables(), retention.timetable(), footing.rotation()],
+        clock=time.time,
+        keep_days=settings.keep_days,
+        around=figures.timed(metrics, tracing),
+    )
+    work.migrate()
+    later.work = work
+    return Core(engine=engine, lookup=lookup, refusals=refusals, machines=machines, solutions=solutions, index=index, work=work)
+
+
+def _together(*parts: Mapping[str, Removal]) -> dict[str, Removal]:
+    """What ends with a resource, from every part that keeps something about it."""
+    kinds = {kind for part in parts for kind in part}
+
+    def chain(removals: list[Removal]) -> Removal:
+        def remove(connection: Connection, keys: Sequence[str]) -> None:
+            for removal in removals:
+                removal(connection, keys)
+
+        return remove
+
+    return {kind: chain([part[kind] for part in parts if kind in part]) for kind in kinds}

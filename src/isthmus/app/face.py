@@ -1,0 +1,121 @@
+"""What answers requests: the API over the table of types, the ways to sign in, the portal over the API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+
+from isthmus.api import site
+from isthmus.api.access import Access
+from isthmus.api.agents import Agents
+from isthmus.api.arm import Arm
+from isthmus.api.directory import Directory
+from isthmus.api.entries import LinkEntry, ProviderEntry, SignIn
+from isthmus.api.frame import Frame
+from isthmus.api.health import Health
+from isthmus.api.local import LocalTransport
+from isthmus.app.core import Core
+from isthmus.app.footing import Footing, new_guid
+from isthmus.client import Client
+from isthmus.identity.bearer import BearerVerifier
+from isthmus.identity.configured import configured_openid
+from isthmus.identity.federation import IssuerKeys
+from isthmus.identity.foreign import fetch
+from isthmus.identity.sessions import Sessions
+from isthmus.identity.tokens import TokenEndpoint
+from isthmus.portal import Portal
+from isthmus.providers import Ground, registry
+from isthmus.settings import Settings
+from isthmus.solutions.onboard.report import inventory_items
+
+
+def token_endpoint(footing: Footing) -> TokenEndpoint:
+    """Where clients get their tokens."""
+    return TokenEndpoint(
+        footing.store,
+        footing.api,
+        tenant=footing.installation.tenant,
+        public_url=footing.public_url,
+        clock=time.time,
+        foreign=IssuerKeys(fetch, time.time),
+    )
+
+
+def entries(settings: Settings, footing: Footing, core: Core, tokens: TokenEndpoint) -> SignIn:
+    """The ways in which people come in."""
+    sessions = Sessions(footing.store, tokens, time.time, idle_minutes=settings.session_idle_minutes, hours=settings.session_hours)
+    link = LinkEntry(engine=core.engine, refusals=core.refusals, sessions=sessions, admin=footing.installation.admin)
+    openid = configured_openid(settings, own=footing.api, public_url=footing.public_url, clock=time.time)
+    provider = ProviderEntry(engine=core.engine, refusals=core.refusals, openid=openid) if openid else None
+    return SignIn(sessions=sessions, link=link, provider=provider)
+
+
+def face(
+    footing: Footing,
+    core: Core,
+    settings: Settings,
+    *,
+    tokens: TokenEndpoint,
+    sign_in: SignIn,
+    health: Health,
+    frame: Frame,
+    close: Callable[[], None],
+) -> tuple[Starlette, Callable[[], None]]:
+    """The application, and what ends the streams of the portal's live pages."""
+    public_url, tenant = footing.public_url, footing.installation.tenant
+    verifier = BearerVerifier(footing.api, tenant=tenant, audience=public_url, clock=time.time)
+    access = Access(footing.store, verifier, public_url=public_url, tenant=tenant)
+    table = registry(_ground(footing, core, settings))
+    frame.types = table.rows
+    arm = Arm(registry=table, engine=core.engine, lookup=core.lookup, access=access, tenant=tenant, new_guid=new_guid)
+    local = LocalTransport(frame, arm.answer, public_url)
+    portal = Portal(
+        sign_in=sign_in,
+        call=lambda token: Client(public_url, token, transport=local),
+        hosts=footing.hosts,
+        subscription=footing.installation.subscription,
+        clock=time.time,
+        observe=health.observe,
+    )
+    built = site.build(
+        arm=arm,
+        directory=_directory(footing, core, tokens, sign_in),
+        agents=Agents(core.machines, access),
+        portal=portal.routes(),
+        health=health,
+        frame=frame,
+        launch=core.work.launch,
+        close=close,
+    )
+    return built, portal.hub.retire
+
+
+def _ground(footing: Footing, core: Core, settings: Settings) -> Ground:
+    return Ground(
+        engine=core.engine,
+        lookup=core.lookup,
+        tenant=footing.installation.tenant,
+        public_url=footing.public_url,
+        issuer_url=settings.issuer_url,
+        template_url=settings.template_url,
+        solutions=core.solutions,
+        ledger=lambda solution: inventory_items(footing.store, solution),
+        work=core.work,
+        certificates=footing.authority.expiries,
+    )
+
+
+def _directory(footing: Footing, core: Core, tokens: TokenEndpoint, sign_in: SignIn) -> Directory:
+    return Directory(
+        engine=core.engine,
+        refusals=core.refusals,
+        tokens=tokens,
+        api=footing.api,
+        aws=footing.aws,
+        public_url=footing.public_url,
+        tenant=footing.installation.tenant,
+        links=sign_in.link,
+        new_guid=new_guid,
+    )

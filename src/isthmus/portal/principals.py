@@ -1,0 +1,74 @@
+"""Who principals are: people who signed in, applications, and oneself; and what oneself may give to others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from isthmus.arm.errors import ArmError
+from isthmus.portal.page import Visit
+
+PEOPLE = "/providers/Isthmus.Identity/people"
+CLIENTS = "/providers/Isthmus.Identity/clients"
+ME = "/providers/Isthmus.Identity/me"
+_MOST = {"$top": "1000"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """Somebody or something that may hold roles. `kind` is ARM's word: User or ServicePrincipal; `more` tells two of a name apart."""
+
+    id: str
+    name: str
+    kind: str
+    more: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principals:
+    """Everybody known, by object id; `owns` are the scopes at which the visitor is Owner, `me` the visitor."""
+
+    known: Mapping[str, Principal]
+    me: Principal
+    owns: tuple[str, ...]
+
+    @property
+    def can_manage(self) -> bool:
+        """Whether the visitor manages identities: owners of the tenant do."""
+        return "/" in self.owns
+
+    def may_give(self, scope: str) -> bool:
+        """Whether the visitor may give and take roles at a scope."""
+        return any(within(scope, owned) for owned in self.owns)
+
+    def find(self, id: str, kind: str = "") -> Principal:
+        """Who has an object id; a principal without a name when nobody is known by it."""
+        return self.known.get(id.lower()) or Principal(id=id, name="", kind=kind)
+
+
+def within(scope: str, outer: str) -> bool:
+    """Whether a scope is another, or lies in it."""
+    inner, above = scope.lower().rstrip("/"), outer.lower().rstrip("/")
+    return inner == above or inner.startswith(f"{above}/")
+
+
+def read_principals(visit: Visit) -> Principals:
+    """Read them. Who may not read the tenant knows only oneself by name."""
+    mine = next(iter(visit.client.list(ME)))["properties"]
+    me = Principal(id=mine["objectId"], name=mine["name"], kind="User" if mine["kind"] == "User" else "ServicePrincipal")
+    known = {me.id.lower(): me}
+    try:
+        people = [one["properties"] for one in visit.client.list(PEOPLE, query=_MOST)]
+        clients = [one["properties"] for one in visit.client.list(CLIENTS, query=_MOST)]
+    except ArmError as error:
+        if error.status != 403:
+            raise
+        people, clients = [], []
+    for one in people:
+        known[one["objectId"].lower()] = Principal(id=one["objectId"], name=one["name"], kind="User", more=one["mail"])
+    for one in clients:
+        known[one["objectId"].lower()] = Principal(
+            id=one["objectId"], name=one["displayName"], kind="ServicePrincipal", more=one["clientId"]
+        )
+    owns = tuple(one["scope"] for one in mine["assignments"] if one["role"] == "Owner")
+    return Principals(known=known, me=me, owns=owns)
