@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
@@ -19,7 +18,7 @@ LOOKER = "5a0f7a3e-0000-4000-8000-000000000002"
 
 
 @pytest.fixture(scope="module")
-def stocked(site: Site) -> Iterator[str]:
+def stocked(site: Site) -> str:
     """A busy connector, one that waits for its account, one that leaves, one without anything; and a draft."""
     id = connected.busy(site)
     waiting = connected.connector(site, "waiting-aws", "210987654321")

@@ -17,10 +17,7 @@ from isthmus.store.tables import scans, scopes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Scopes of a region, of a service or of all: how many there are to do, are done, and are gaps; and resources in those that are done.
-
-    A gap is what somebody has to do something about.
-    """
+    """Scopes of a region, of a service or of all: how many there are, are done, and need somebody; and resources in those done."""
 
     expected: int = 0
     done: int = 0

@@ -116,12 +116,14 @@ def _needs(visit: Visit, connector: Connector) -> tuple[Need, ...] | None:
 
 def _need(connector: Connector, told: Mapping[str, Any]) -> Need:
     to, where = place_of(connector, told["kind"], told["subject"])
+    detail, remedy = str(told["detail"]), str(told["remedy"])
     return Need(
         severity=told["severity"],
         word=_SEVERITIES.get(told["severity"], told["severity"]),
         title=told["title"],
-        detail=told["detail"],
-        remedy=told["remedy"],
+        # What to do stands below; where it is all there is to say, it is said once.
+        detail=detail.removesuffix(remedy).rstrip(" :") if remedy else detail,
+        remedy=remedy,
         to=to,
         where=where,
         since=told["since"] or "",

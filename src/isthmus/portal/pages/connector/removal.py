@@ -43,7 +43,7 @@ class RemovalPage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeavingPage:
-    """A removal that runs or has ended: `told` are numbers of what is deleted so far. `operation` may be unknown to the visitor."""
+    """A removal that runs or has ended. `told` counts what is deleted so far; `operation` is None where the visitor may not know it."""
 
     head: Head
     name: str
