@@ -9,7 +9,7 @@ PACKAGES = -p isthmus -p isthmus_agent -p isthmus_lab -p bench
 unexport PYTHONDONTWRITEBYTECODE
 DEMO = $(if $(ONCE),--once) $(if $(MACHINES),--machines $(MACHINES))
 
-.PHONY: setup demo serve test test-fast check bench models golden reference lock clean azure-cli node-tools chromium
+.PHONY: setup demo serve test test-fast check bench models golden reference lock clean azure-cli node-tools chromium pictures
 
 setup: $(STAMP)
 
@@ -63,6 +63,12 @@ test-fast: setup
 
 bench: setup build/node/bench/.installed chromium
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+# The pictures of README.md and docs/tour.md, taken on the walk that the tour describes.
+pictures: setup node-tools chromium
+	$(BIN)/python -m pytest -q tests/e2e/test_tour.py
+	mkdir -p docs/pictures
+	for name in home scan machines inventory blocked; do cp build/screenshots/tour-$$name.png docs/pictures/$$name.png; done
 
 models: setup
 	$(BIN)/python -m isthmus.clouds.aws.wire.compile

@@ -1,4 +1,4 @@
-"""`python -m isthmus_lab.tour`: what the AWS administrator of the demo does on the walk through docs/tour.md, for people without the AWS CLI."""
+"""`python -m isthmus_lab.tour`: what the demo's AWS administrator does on the walk through docs/tour.md, without the AWS CLI."""
 
 import argparse
 import json
