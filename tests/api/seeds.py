@@ -123,6 +123,7 @@ class Seeds:
             "name": name,
             "aws_id": name,
             "words": name.lower(),
+            "tags": "",
             "changed_at": self.now,
         }
         with self.engine.store.begin() as connection:

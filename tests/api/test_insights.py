@@ -356,3 +356,17 @@ def test_another_subscription_needs_nobody_for_this_one(view: View, inventory: s
     assert view.api.call("GET", f"{base}/attention", version=VERSION).json() == {"value": []}
     assert view.api.call("GET", f"{base}/connectors", version=VERSION).json() == {"value": []}
     assert view.api.call("GET", f"{base}/summaries/default", version=VERSION).json()["properties"]["gaps"] == 0
+
+
+def test_attention_and_figures_of_one_connector(view: View, connector: str) -> None:
+    other = view.api.connector(OTHER, name="other")
+    seeds = view.seeds
+    inventory = seeds.solution(connector, INVENTORY, "inv", status="Failed", statusDetails="no")
+    seeds.solution(other, INVENTORY, "inv", status="Failed", statusDetails="no")
+    assert len(view.attention()) == 2
+    (mine,) = view.attention(f"?target={connector.upper()}")
+    assert mine["targetId"] == inventory
+    assert view.attention(f"?target={connector}/") == [mine]
+    assert view.attention(f"?target={connector[:-1]}") == []
+    assert view.connectors(f"?connector={connector.upper()}") == ["conn"]
+    assert view.connectors(f"?connector={connector}x") == []

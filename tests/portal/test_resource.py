@@ -165,6 +165,7 @@ def test_tags_are_added_changed_and_removed_in_place(site: Site, window: Window)
 def test_tags_need_no_scripts_and_no_mouse(site: Site, window: Window) -> None:
     made = stored_alone(site)
     with window(javascript=False, width=320) as look:
+        look.refusals = 2
         page = look.open(page_of(made))
         page.get_by_label("Name").focus()
         page.keyboard.type("env")

@@ -23,7 +23,7 @@ SUMMARIES = "Isthmus.Insights/summaries"
 CONNECTORS = "Isthmus.Insights/connectors"
 _HERE = frozenset({Scope.SUBSCRIPTION})
 _ORDERS = ("name", "account", "resources", "lastScan")
-_LONGEST = 256
+_LONGEST, _LONGEST_ID = 256, 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,16 @@ class Insights:
         )
 
     def _attention(self, ask: Ask) -> Window:
-        """The gravest first; what belongs to the tenant only for those who may read all of it."""
+        """The gravest first; the tenant's only for those who may read all of it. `target` chooses a resource and what is in it."""
         kind, severity = _word(ask.query, "kind", KINDS), _word(ask.query, "severity", SEVERITIES)
         _, reversed_ = paging.order_of(ask.query, ("severity",), default="severity")
         found = ordered(self._concerns(ask))
-        chosen = [one for one in found if kind in ("", one.kind) and severity in ("", one.severity)]
+        target = _text(ask.query, "target", _LONGEST_ID).lower().rstrip("/")
+        chosen = [
+            one
+            for one in found
+            if kind in ("", one.kind) and severity in ("", one.severity) and f"{one.target}/".lower().startswith(f"{target}/")
+        ]
         return _window(ask, [_concern(one, ask.id.subscription) for one in (reversed(chosen) if reversed_ else chosen)])
 
     def _concerns(self, ask: Ask) -> Iterable[Concern]:
@@ -96,11 +101,14 @@ class Insights:
 
     def _connectors(self, ask: Ask) -> Window:
         name, status = _text(ask.query, "name").lower(), _text(ask.query, "status").lower()
+        only = _text(ask.query, "connector", _LONGEST_ID).lower().rstrip("/")
         order, descends = paging.order_of(ask.query, _ORDERS, default="name")
         with self.engine.store.read() as connection:
             numbers = figures(connection, ask.id.subscription)
             found = connected(connection, ask.id.subscription)
-        chosen = [one for one in found if (name in one.name.lower() or name in one.account) and _has_status(one, status)]
+        chosen = [
+            one for one in found if (name in one.name.lower() or name in one.account) and _has_status(one, status) and only in ("", one.key)
+        ]
         rank = _ranks(order, numbers)
         chosen.sort(key=lambda one: (rank(one), one.key), reverse=descends)
         return _window(ask, chosen, lambda one: _connector(one, numbers, ask.id.subscription))
@@ -187,8 +195,8 @@ def _word(query: Mapping[str, str], name: str, known: Sequence[str]) -> str:
     return found
 
 
-def _text(query: Mapping[str, str], name: str) -> str:
+def _text(query: Mapping[str, str], name: str, most: int = _LONGEST) -> str:
     given = query.get(name, "")
-    if len(given) > _LONGEST or not given.isprintable():
-        raise invalid(f"{name} must be at most {_LONGEST} printable characters.", target=name, code="InvalidFilter")
+    if len(given) > most or not given.isprintable():
+        raise invalid(f"{name} must be at most {most} printable characters.", target=name, code="InvalidFilter")
     return given

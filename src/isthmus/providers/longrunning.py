@@ -6,7 +6,7 @@ The URL that a client polls needs no such right (see `isthmus.api.operations`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -37,10 +37,11 @@ _ORDERS = MappingProxyType({"startTime": operations.c.started_at, "endTime": fun
 
 
 def row(engine: Engine) -> ResourceType:
-    """The row: a window with the filter `status` and the orders `startTime` (descending unless asked) and `endTime`."""
+    """The row: a window with the filters `status`, `kind` and `resource` (an id: what it is about) and the orders `startTime` (descending
+    unless asked) and `endTime`."""
 
     def listed(ask: Ask) -> Window:
-        wanted = (operations.c.subscription == ask.id.subscription.lower(), *_status(ask.query))
+        wanted = (operations.c.subscription == ask.id.subscription.lower(), *_status(ask.query), *_about(ask.query))
         field, descends = paging.order_of(ask.query, tuple(_ORDERS), default="startTime desc")
         skip, top = paging.skip_of(ask.query), paging.page_size(ask.query)
         columns = (_ORDERS[field], operations.c.started_at, operations.c.id)
@@ -69,6 +70,13 @@ def _status(query: Mapping[str, str]) -> tuple[ColumnElement[bool], ...]:
     if found is None:
         raise invalid(f"status must be one of {', '.join(STATUSES)}, not '{given[:32]}'.", target="status", code="InvalidFilter")
     return (found,)
+
+
+def _about(query: Mapping[str, str]) -> Iterator[ColumnElement[bool]]:
+    if kind := query.get("kind"):
+        yield operations.c.kind == kind.lower()
+    if resource := query.get("resource"):
+        yield func.lower(operations.c.resource) == resource.rstrip("/").lower()
 
 
 def _body(found: Row[Any], subscription: str) -> dict[str, Any]:

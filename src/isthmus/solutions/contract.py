@@ -48,8 +48,9 @@ class Setting:
     check: Callable[[str], None] | None = None
 
     def body(self) -> dict[str, object]:
-        """The setting as `solutionTypes` shows it."""
+        """The setting as `solutionTypes` shows it; `allowsOtherValues` where a list may hold more than is offered."""
         titles = {"allowedValueTitles": dict(self.titles)} if self.titles else {}
+        others = {"allowsOtherValues": True} if self.open_list else {}
         return {
             "name": self.name,
             "displayName": self.display,
@@ -58,6 +59,7 @@ class Setting:
             "allowedValues": list(self.allowed) or [""],
             "defaultValue": self.default,
             **titles,
+            **others,
         }
 
 

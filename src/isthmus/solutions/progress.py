@@ -10,14 +10,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, select
 
 from isthmus.clouds.aws.catalog import TYPES
-from isthmus.solutions.ledger import NOT_SELECTED
+from isthmus.solutions.ledger import NOT_SELECTED, TROUBLED
 from isthmus.solutions.subject import COMPLETED, WITH_GAPS
 from isthmus.store.tables import scans, scopes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Scopes of a region, of a service or of all: how many there are, are done, and are gaps; and resources in those that are done."""
+    """Scopes of a region, of a service or of all: how many there are to do, are done, and are gaps; and resources in those that are done.
+
+    A gap is what somebody has to do something about.
+    """
 
     expected: int = 0
     done: int = 0
@@ -64,7 +67,7 @@ def progress_of(connection: Connection, solution: str) -> Progress | None:
 
 def _summed(column: ColumnElement[str], solution: str, scan: str) -> Select[*tuple[Any, ...]]:
     done = and_(scopes.c.scan == scan, scopes.c.outcome != NOT_SELECTED)
-    gap = and_(done, scopes.c.outcome != "complete")
+    gap = and_(done, scopes.c.outcome.in_(TROUBLED))
     sums: tuple[Any, ...] = (
         func.count(),
         func.sum(case((done, 1), else_=0)),

@@ -4,6 +4,8 @@ from isthmus.portal.page import Page
 from isthmus.portal.pages import (
     add,
     applications,
+    connector,
+    connectors,
     home,
     inventory,
     jobs,
@@ -21,6 +23,8 @@ PAGES: tuple[Page, ...] = (
     *applications.PAGES,
     *home.PAGES,
     *add.PAGES,
+    *connectors.PAGES,
+    *connector.PAGES,
     *inventory.PAGES,
     *jobs.PAGES,
     *kit.PAGES,

@@ -9,14 +9,24 @@ from __future__ import annotations
 import ast
 import io
 import re
+import threading
 import tokenize
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parent / "assign_profile.py"
+# Two threads that parse at once confuse the parser's count of its depth in Python 3.11: SystemError (python/cpython issue 106905).
+_parsing = threading.Lock()
 
 
 def lambda_source() -> str:
     """The function's code, one blank per level of indentation; it computes the same as the module (its syntax trees are equal)."""
+    with _parsing:
+        return _shortened()
+
+
+@cache
+def _shortened() -> str:
     return shorten(SOURCE.read_text(encoding="utf-8"))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from isthmus.arm.errors import ArmError
+from isthmus.portal.explained import Explained, explained_of
 from isthmus.portal.forms import Form
 from isthmus.portal.page import Download, Live, Page, Piece, Redirect, Visit
 from isthmus.portal.pages.add.draft import KINDS, ORDER, SOLUTIONS, START, STEPS, Draft, DraftGone, address, find_draft, require_draft
@@ -47,56 +47,6 @@ class Arrivals:
     def count(self) -> int:
         """How many have arrived."""
         return sum(line.status == ARRIVED for line in self.lines)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Statement:
-    """Actions on resources, why they are there, under which conditions, and whether a parameter of the stack asks for consent."""
-
-    sid: str
-    effect: str
-    actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    conditions: tuple[str, ...]
-    reason: str
-    consent: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Role:
-    """A role of the template: who may take it and why, AWS's own policies, and the statements of ours. `is_ours`: this server takes it."""
-
-    name: str
-    description: str
-    principal: str
-    trust_reason: str
-    trust_conditions: tuple[str, ...]
-    managed: tuple[str, ...]
-    statements: tuple[Statement, ...]
-    is_ours: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parameter:
-    """A parameter of the stack. `allowed` says what it accepts."""
-
-    name: str
-    default: str
-    description: str
-    allowed: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Explained:
-    """The template and everything that is said about it. `commands` are titles with texts."""
-
-    text: str
-    size: int
-    roles: tuple[Role, ...]
-    parameters: tuple[Parameter, ...]
-    commands: tuple[tuple[str, str], ...]
-    launch_url: str
-    file_url: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +105,7 @@ def _page(visit: Visit, draft: Draft, findings: Findings, wizard: Wizard) -> Tem
     obstacles: tuple[Obstacle, ...] = ()
     if any(draft.is_on(name) for name in SOLUTIONS):
         try:
-            explained = _explained(visit.client.post(f"{draft.id}/template").body, address(visit, draft.name, "template.json"))
+            explained = explained_of(visit.client.post(f"{draft.id}/template").body, address(visit, draft.name, "template.json"))
         except ArmError as error:
             if error.status >= 500 or error.status == 401:
                 raise
@@ -182,59 +132,6 @@ def _obstacles(visit: Visit, draft: Draft, findings: Findings, error: ArmError) 
 def _obstacle(visit: Visit, draft: Draft, one: Finding) -> Obstacle:
     to = address(visit, draft.name, one.step) + (f"#{one.field}" if one.field else "")
     return Obstacle(message=one.message, step=STEPS[one.step], to=to)
-
-
-def _explained(body: Mapping[str, Any], file_url: str) -> Explained:
-    return Explained(
-        text=body["text"],
-        size=body["bytes"],
-        roles=tuple(_role(one) for one in body["roles"]),
-        parameters=tuple(_parameter(one, body["template"]["Parameters"]) for one in body["parameters"]),
-        commands=tuple((one["title"], one["text"]) for one in body["commands"]),
-        launch_url=body["launchUrl"],
-        file_url=file_url,
-    )
-
-
-def _role(one: Mapping[str, Any]) -> Role:
-    trust = one["trust"]
-    return Role(
-        name=one["role"] if isinstance(one["role"], str) else one["logicalId"],
-        description=one["description"],
-        principal=trust["principal"],
-        trust_reason=trust["reason"],
-        trust_conditions=_conditions(trust["conditions"]),
-        managed=tuple(str(policy) for policy in one["managedPolicies"]),
-        statements=tuple(_statement(statement) for statement in one["statements"]),
-        is_ours="WebIdentity" in str(trust["action"]),
-    )
-
-
-def _statement(one: Mapping[str, Any]) -> Statement:
-    return Statement(
-        sid=one["sid"],
-        effect=one["effect"],
-        actions=tuple(one["actions"]),
-        resources=tuple(str(resource) for resource in one["resources"]),
-        conditions=_conditions(one["conditions"]),
-        reason=one["reason"],
-        consent=one["consent"] or "",
-    )
-
-
-def _conditions(given: Mapping[str, Any]) -> tuple[str, ...]:
-    """Conditions as sentences: key, operator, values."""
-    return tuple(f"{key} {operator} {_spoken(value)}" for operator, keys in given.items() for key, value in keys.items())
-
-
-def _spoken(value: object) -> str:
-    return " or ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)
-
-
-def _parameter(one: Mapping[str, Any], declared: Mapping[str, Any]) -> Parameter:
-    spoken = declared[one["name"]].get("ConstraintDescription", "")
-    allowed = ", ".join(str(value) for value in one["allowedValues"]) or spoken or one["allowedPattern"]
-    return Parameter(name=one["name"], default=str(one["default"]), description=one["description"], allowed=allowed)
 
 
 def _press(pressed: str, visit: Visit, draft: Draft, _form: Form) -> object:

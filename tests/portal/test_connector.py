@@ -1,0 +1,455 @@
+"""The page of a connector, tab by tab: what it shows, what it does, live and without scripts, and for whom."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy import update
+
+from isthmus.identity.roles import READER
+from isthmus.portal.words import connector_path
+from isthmus.solutions import inventory, onboarding
+from isthmus.store.tables import scans, scopes
+from tests.contract.server import give
+from tests.portal import connected, stock
+from tests.portal.conftest import Site, Window
+from tests.portal.connected import HOSTILE
+
+LOOKER = "5a0f7a3e-0000-4000-8000-000000000002"
+STRANGER = "5a0f7a3e-0000-4000-8000-000000000001"
+SHOWN = HOSTILE.replace("\u202e", "")
+
+
+@pytest.fixture(scope="module")
+def busy(site: Site) -> str:
+    """A connector in the middle of life."""
+    return connected.busy(site)
+
+
+@pytest.fixture(scope="module")
+def home(busy: str) -> str:
+    """Its page."""
+    return connector_path(busy)
+
+
+@pytest.fixture(scope="module")
+def looker(site: Site, busy: str) -> str:
+    """The session of somebody who may read the subscription."""
+    give(site.server.app, LOOKER, READER.id, site.root)
+    return site.sign_in(LOOKER)
+
+
+def verdicts(site: Site, connector: str) -> str:
+    """A test of permissions that has ended: one action refused, one not tested."""
+    action = {"action": "ec2:DescribeVolumes", "allowed": True, "message": ""}
+    refused = {"action": "sqs:ListQueues", "allowed": False, "message": f"no {HOSTILE}"}
+    unknown = {"action": "kms:ListKeys", "allowed": None, "message": "The simulator may not be asked."}
+    result = {
+        "solutionTypes": [
+            {
+                "solutionType": inventory.TYPE,
+                "status": "Connected",
+                "statusDetails": "1 of 3 actions are not allowed: sqs:ListQueues.",
+                "remedy": "Create or update the stack.",
+                "actions": [action, refused, unknown],
+            },
+            {"solutionType": onboarding.TYPE, "status": "Disconnected", "statusDetails": HOSTILE, "remedy": "Deploy it.", "actions": []},
+        ]
+    }
+    return stock.operation(site, connector, "Succeeded", kind="test-permissions", result=json.dumps(result))
+
+
+def comparison(site: Site, connector: str) -> str:
+    """A comparison that has ended: one role drifted, one in step."""
+    differences = [
+        {"what": f"policy {HOSTILE}", "kind": "missing", "detail": "The statement ReadQueues is not there."},
+        {"what": "trust", "kind": "changed", "detail": "The audience differs."},
+    ]
+    result = {
+        "solutionTypes": [
+            {
+                "solutionType": inventory.TYPE,
+                "role": "IsthmusInventory-1",
+                "status": "Drifted",
+                "details": "2 differences.",
+                "differences": differences,
+            },
+            {"solutionType": onboarding.TYPE, "role": "IsthmusOnboarding-1", "status": "InStep", "details": "The same.", "differences": []},
+        ]
+    }
+    return stock.operation(site, connector, "Succeeded", kind="compare-template", result=json.dumps(result))
+
+
+def test_the_overview_says_what_needs_a_person_and_where(window: Window, home: str) -> None:
+    with window() as look:
+        page = look.open(home)
+        expect(page.get_by_role("heading", name="demo-aws")).to_be_visible()
+        needs = page.locator(".needs li")
+        expect(needs).to_have_count(4)
+        expect(needs.filter(has_text="sqs:ListQueues is not allowed")).to_contain_text("Update the CloudFormation stack")
+        assert SHOWN in page.locator(".needs").inner_text().replace("\u202e", "")
+        expect(page.get_by_role("link", name="See these machines")).to_have_attribute(
+            "href",
+            "/portal/machines?connector="
+            + page.url.partition("/portal/connector")[2].replace("/", "%2F")
+            + "&status=blocked&code=NO_PROFILE",
+        )
+        tiles = page.locator(".tiles")
+        expect(tiles).to_contain_text("of 3 found")
+        look.check("connector-overview")
+        page.get_by_role("link", name="See the gaps").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**tab=scan#gaps-title")
+
+
+def test_gaps_are_filtered_and_say_what_is_missing(window: Window, home: str) -> None:
+    with window() as look:
+        page = look.open(f"{home}?tab=scan")
+        expect(page.get_by_text("Deletions are frozen.")).to_be_visible()
+        gaps = page.locator("table", has_text="What became of it").locator("tbody tr")
+        expect(gaps).to_have_count(2)
+        row = page.get_by_role("row", name="sqsQueues").filter(has_text="Missing: sqs:ListQueues")
+        expect(row).to_contain_text("Update the CloudFormation stack in account 123456789012")
+        expect(row).to_contain_text("3 resources kept as before")
+        assert SHOWN in row.inner_text().replace("\u202e", "")
+        expect(page.get_by_role("row", name="No way")).to_contain_text("Failed")
+        expect(page.get_by_role("row", name="231 resources, 6 scopes listed, 2 gaps, deletions frozen in eu-west-1")).to_be_visible()
+        look.check("connector-scan")
+        page.get_by_label("Service", exact=True).select_option("sqs")
+        page.get_by_role("button", name="Filter").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**service=sqs**")
+        expect(gaps).to_have_count(1)
+        page.get_by_label("Service", exact=True).select_option("")
+        page.get_by_label("What became of it").select_option("not-selected")
+        page.get_by_role("button", name="Filter").click()
+        expect(gaps).to_contain_text("eu-north-1")
+        expect(gaps).to_contain_text("Scan and accept deletions")
+        page.goto(page.url.replace("not-selected", "throttled"))
+        expect(page.get_by_role("heading", name="No such gaps")).to_be_visible()
+
+
+def test_a_scan_is_ordered_and_its_refusal_is_told_in_place(site: Site, window: Window, home: str) -> None:
+    """The account of this site trusts nobody: the page follows to that end by itself."""
+    with window() as look:
+        page = look.open(f"{home}?tab=scan")
+        page.get_by_label("Accept deletions").check()
+        page.get_by_role("button", name="Scan now").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**operation=**")
+        expect(page.locator("#scan-said")).to_contain_text("Did not begin")
+        expect(page.get_by_role("button", name="Scan now")).to_be_visible()
+    with window(javascript=False) as look:
+        page = look.open(home)
+        page.get_by_role("button", name="Scan now").click()
+        page.wait_for_url("**operation=**")
+        expect(page.locator("#scan-said")).to_be_visible()
+
+
+def test_a_running_scan_is_live_to_its_end(site: Site, window: Window) -> None:
+    id = connected.connector(site, "live-aws", "510987654321")
+    solution = connected.solution(site, id, inventory.TYPE, "inv", status="InProgress")
+    connected.scan(site, solution, "l:0", ago=9000, projections=1, outcomes={"complete": 3}, frozen={})
+    for region in ("eu-west-1", "us-east-1"):
+        connected.scope(site, solution, "l:0", region, "ec2Volumes", rows=5)
+    connected.scan(site, solution, "l:1", status="InProgress", ago=3, took=None)
+    with window() as look:
+        page = look.open(f"{connector_path(id)}?tab=scan")
+        expect(page.locator("#scan-said")).to_contain_text("Running")
+        expect(page.locator("#scan-figures")).to_contain_text("0 of 2")
+        page.evaluate("window.__same = true")
+        _rescan(site, solution, "eu-west-1", "l:1")
+        expect(page.locator("#scan-figures")).to_contain_text("1 of 2")
+        row = page.locator("#scan-regions tr", has_text="eu-west-1")
+        expect(row).to_contain_text("1 of 1")
+        look.check("connector-scan-running")
+        _rescan(site, solution, "us-east-1", "l:1", outcome="denied", action="ec2:DescribeVolumes", reason="no")
+        summary = json.dumps({"projections": 5, "outcomes": {"complete": 1, "denied": 1}, "frozen": {}})
+        with site.server.app.engine.store.begin() as connection:
+            ended = {"status": "CompletedWithGaps", "ended_at": site.server.app.engine.now(), "summary": summary}
+            connection.execute(update(scans).where(scans.c.id == "l:1").values(**ended))
+        expect(page.locator("#scan-said")).to_contain_text("Completed with gaps")
+        expect(page.get_by_text("Missing: ec2:DescribeVolumes")).to_be_visible()
+        expect(page.get_by_role("button", name="Scan now")).to_be_visible()
+        assert page.evaluate("window.__same") is True
+
+
+def _rescan(site: Site, solution: str, region: str, scan: str, outcome: str = "complete", **more: Any) -> None:
+    """A scope that the running scan has come to."""
+    table = scopes
+    with site.server.app.engine.store.begin() as connection:
+        wanted = (table.c.solution == solution.lower(), table.c.region == region)
+        connection.execute(update(table).where(*wanted).values(scan=scan, outcome=outcome, **more))
+
+
+def test_permissions_are_tested_and_filtered_to_what_is_refused(site: Site, window: Window, busy: str, home: str) -> None:
+    with window() as look:
+        page = look.open(f"{home}?tab=permissions")
+        expect(page.get_by_text("Not tested yet")).to_be_visible()
+        page.get_by_role("button", name="Test permissions").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**operation=**")
+        expect(page.locator("#test-said")).to_contain_text("Done")
+        expect(page.locator("#test")).to_contain_text("Not connected")
+        operation = verdicts(site, busy)
+        page.goto(f"{site.url}{home}?tab=permissions&operation={operation}")
+        row = page.get_by_role("row", name="sqs:ListQueues")
+        expect(row).to_contain_text("Refused")
+        assert SHOWN in row.inner_text().replace("\u202e", "")
+        look.check("connector-permissions")
+        page.get_by_role("link", name="Refused (1)").click()
+        page.wait_for_url("**show=refused**")
+        expect(page.locator("#test tbody tr")).to_have_count(1)
+        expect(page.get_by_role("link", name="Refused (1)")).to_have_attribute("aria-current", "page")
+    with window(javascript=False) as look:
+        page = look.open(f"{home}?tab=permissions&operation={operation}")
+        expect(page.get_by_role("row", name="kms:ListKeys")).to_contain_text("Not tested")
+        page.get_by_role("button", name="Test permissions").click()
+        page.wait_for_url("**operation=**")
+        expect(page.locator("#test-said")).to_be_visible()
+
+
+def test_an_operation_of_another_connector_is_not_shown_here(site: Site, window: Window, home: str) -> None:
+    other = connected.connector(site, "other-aws", "610987654321")
+    foreign = verdicts(site, other)
+    with window() as look:
+        page = look.open(f"{home}?tab=template&operation={foreign}")
+        expect(page.get_by_role("heading", name="Does the account have it?")).to_be_visible()
+        assert "sqs:ListQueues is" not in page.locator("#compare").inner_text()
+
+
+def test_the_template_is_explained_downloaded_and_compared(site: Site, window: Window, busy: str, home: str) -> None:
+    with window() as look:
+        page = look.open(f"{home}?tab=template")
+        expect(page.get_by_role("heading", name="What the template allows, and why")).to_be_visible()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download template.json").click()
+        assert json.loads(download.value.path().read_text())["Resources"]
+        operation = comparison(site, busy)
+        page.goto(f"{site.url}{home}?tab=template&operation={operation}")
+        assert SHOWN in page.locator("#compare").inner_text().replace("\u202e", "")
+        expect(page.locator("#compare")).to_contain_text("Missing in the account")
+        expect(page.locator("#compare")).to_contain_text("In step")
+        look.check("connector-template")
+        page.get_by_role("button", name="Compare with what is deployed").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "operation=" in url and operation not in url)
+        expect(page.locator("#compare")).to_contain_text("Not deployed")
+
+
+def test_settings_are_changed_and_refusals_stand_at_their_fields(site: Site, window: Window, busy: str, home: str) -> None:
+    solution = f"{busy}/{connected.SOLUTIONS}/onboarding"
+    with window() as look:
+        look.refusals = 1
+        page = look.open(f"{home}?tab=solutions")
+        form = page.get_by_role("form", name="Settings of Arc onboarding")
+        look.check("connector-solutions")
+        form.get_by_label("Proxy").fill("ftp://nowhere")
+        form.get_by_label("These only").check()
+        form.get_by_label("Europe (Ireland)").check()
+        form.get_by_label("Others").fill("eu-central-2")
+        form.get_by_role("button", name="Save Arc onboarding").click()
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text("proxyServer")
+        expect(form.get_by_label("Proxy")).to_have_value("ftp://nowhere")
+        expect(form.get_by_label("Europe (Ireland)")).to_be_checked()
+        look.check("connector-solutions-refused")
+        alert.get_by_role("link").click()
+        page.keyboard.press("Control+A")
+        page.keyboard.type("http://proxy.test:3128")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**done=saved")
+    settings = site.client.get(solution)["properties"]["solutionSettings"]
+    assert settings["proxyServer"] == "http://proxy.test:3128"
+    assert (settings["cloudProviderRegions"], settings["scanAllAWSRegions"]) == ("eu-west-1, eu-central-2", "false")
+
+
+def test_a_stale_tab_overwrites_nothing(site: Site, window: Window, busy: str, home: str) -> None:
+    solution = f"{busy}/{connected.SOLUTIONS}/inventory"
+    with window() as look:
+        look.refusals = 1
+        page = look.open(f"{home}?tab=solutions")
+        site.client.patch(solution, {"properties": {"solutionSettings": {"periodicSyncTime": "6"}}})
+        form = page.get_by_role("form", name="Settings of Inventory")
+        form.get_by_label("Periodic Sync Time").select_option("12")
+        form.get_by_role("button", name="Save Inventory").click()
+        expect(page.get_by_role("alert")).to_contain_text("Saved elsewhere in the meantime")
+        expect(page.get_by_role("row", name="periodicSyncTime")).to_contain_text("6")
+        look.check("connector-solutions-stale")
+        assert site.client.get(solution)["properties"]["solutionSettings"]["periodicSyncTime"] == "6"
+        form.get_by_role("button", name="Save Inventory").click()
+        page.wait_for_url("**done=saved")
+    assert site.client.get(solution)["properties"]["solutionSettings"]["periodicSyncTime"] == "12"
+
+
+def test_a_solution_is_added_and_removed_without_scripts(site: Site, window: Window) -> None:
+    id = connected.connector(site, "bare-aws", "710987654321")
+    home = connector_path(id)
+    with window(javascript=False) as look:
+        look.refusals = 1
+        page = look.open(home)
+        expect(page.get_by_role("heading", name="No solution yet")).to_be_visible()
+        for tab, heading in (
+            ("scan", "This connector has no inventory"),
+            ("permissions", "Nothing to test"),
+            ("template", "No template is needed"),
+            ("machines", "This connector does not onboard machines"),
+            ("resources", "This connector has no inventory"),
+        ):
+            expect(look.open(f"{home}?tab={tab}").get_by_role("heading", name=heading)).to_be_visible()
+        page = look.open(f"{home}?tab=solutions")
+        form = page.get_by_role("form", name="Add Inventory")
+        form.get_by_label("Name of the solution").fill("a")
+        form.get_by_role("button", name="Add Inventory").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        form.get_by_label("Name of the solution").fill("inv")
+        form.get_by_role("button", name="Add Inventory").click()
+        page.wait_for_url("**done=added")
+        page.get_by_role("link", name="Remove Inventory").click()
+        expect(page.get_by_text("What stays:")).to_be_visible()
+        page.get_by_role("button", name="Remove Inventory").click()
+        page.wait_for_url("**done=removed")
+    assert list(site.client.list(f"{id}/{connected.SOLUTIONS}")) == []
+
+
+def test_machines_and_resources_are_counted_and_lead_on(window: Window, home: str) -> None:
+    with window() as look:
+        page = look.open(f"{home}?tab=machines")
+        expect(page.locator(".tiles")).to_contain_text("Blocked")
+        expect(page.get_by_role("row", name="NO_PROFILE")).to_contain_text("instance profile")
+        look.check("connector-machines")
+        page.get_by_role("button", name="Look for instances now").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**done=sync")
+        page = look.open(f"{home}?tab=resources")
+        expect(page.get_by_role("row", name="ec2Volumes")).to_contain_text("2")
+        expect(page.get_by_role("link", name="eu-west-1")).to_have_attribute(
+            "href", "/portal/inventory?account=123456789012&region=eu-west-1"
+        )
+        look.check("connector-resources")
+
+
+def test_tags_are_edited_by_keyboard_and_never_over_others(site: Site, window: Window, busy: str, home: str) -> None:
+    with window() as look:
+        look.refusals = 2
+        page = look.open(f"{home}?tab=tags")
+        page.get_by_label("Name 3").fill("bad<name>")
+        page.get_by_label("Value 3").fill(HOSTILE)
+        page.get_by_role("button", name="Save").last.click()
+        expect(page.get_by_role("alert")).to_contain_text("bad<name>")
+        look.check("connector-tags-refused")
+        page.get_by_role("alert").get_by_role("link").click()
+        page.keyboard.press("Control+A")
+        page.keyboard.type("note")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**done=tags")
+        assert site.client.get(busy)["tags"]["note"] == HOSTILE
+        site.client.patch(busy, {"tags": {"team": "green"}})
+        page.get_by_role("button", name="Remove row 2").click()
+        expect(page.get_by_role("button", name="Remove row 4")).to_have_count(0)
+        page.get_by_role("button", name="Save").last.click()
+        expect(page.get_by_role("alert")).to_contain_text("Saved elsewhere in the meantime")
+        assert site.client.get(busy)["tags"] == {"team": "green"}
+        look.check("connector-tags-stale")
+        page.get_by_role("button", name="Save").last.click()
+        page.wait_for_url("**done=tags")
+        assert site.client.get(busy)["tags"] == {"team": "blue", "note": HOSTILE}
+    with window(javascript=False) as look:
+        page = look.open(f"{home}?tab=tags")
+        page.get_by_label("Name 3").fill("third")
+        page.get_by_role("button", name="Add a row").click()
+        expect(page.get_by_label("Name 4")).to_be_visible()
+
+
+def test_a_connector_is_removed_with_a_choice_and_its_end_is_shown(site: Site, window: Window) -> None:
+    id = connected.busy(site, "going-aws", "810987654321")
+    home = connector_path(id)
+    with window() as look:
+        look.refusals = 1
+        page = look.open(home)
+        page.get_by_role("link", name="Remove", exact=True).click()
+        expect(page.get_by_text("What stays in any case:")).to_be_visible()
+        page.get_by_label("Type the name").fill("going")
+        page.keyboard.press("Enter")
+        alert = page.get_by_role("alert")
+        for text in ("Choose whether the resources", "Choose whether the machines", "Type going-aws, exactly so"):
+            expect(alert).to_contain_text(text)
+        look.check("connector-delete-refused")
+        page.get_by_role("radio", name="Keep them").first.check()
+        page.get_by_role("radio", name="Delete them").last.check()
+        page.get_by_label("Type the name").fill("going-aws")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**operation=**")
+        expect(page.get_by_role("heading", name="going-aws is removed")).to_be_visible()
+        expect(page.locator("#leaving-said")).to_contain_text("Solutions deleted")
+        look.check("connector-removed")
+        page.get_by_role("link", name="Connectors").last.click()
+        expect(page.get_by_role("row", name="going-aws")).to_have_count(0)
+
+
+def test_a_connector_that_leaves_or_could_not_leave_says_so(site: Site, window: Window) -> None:
+    leaving = connected.connector(site, "leaving-aws", "820987654321", state="Deleting")
+    stuck = connected.connector(site, "stuck-aws", "830987654321", state="Failed")
+    running = stock.operation(site, leaving, kind="remove", result=json.dumps({"solutions": 1, "resources": 400, "isComplete": False}))
+    with window() as look:
+        page = look.open(connector_path(leaving))
+        expect(page.get_by_text("This connector is being removed.")).to_be_visible()
+        page.get_by_role("link", name="See how it goes").click()
+        expect(page.locator("#leaving-said")).to_contain_text("400")
+        look.check("connector-leaving")
+        page.goto(f"{site.url}{connector_path(leaving)}?tab=delete&operation={running}")
+        expect(page.locator("#leaving-said")).to_contain_text("Running")
+        wrong = stock.error("Conflict", f"It could not {HOSTILE}")
+        stock.change_operation(site, running, status="Failed", ended_at=site.server.app.engine.now(), error=wrong)
+        expect(page.get_by_role("heading", name="leaving-aws could not be removed")).to_be_visible()
+        assert SHOWN in page.locator("#leaving-said").inner_text().replace("\u202e", "")
+        expect(look.open(connector_path(stuck)).get_by_text("Its removal stopped in the middle.")).to_be_visible()
+
+
+def test_readers_see_everything_and_no_buttons(site: Site, window: Window, home: str, looker: str) -> None:
+    with window(secret=looker) as look:
+        for tab in ("", "scan", "solutions", "permissions", "template", "machines", "resources", "tags", "delete"):
+            page = look.open(f"{home}?tab={tab}")
+            expect(page.get_by_text("You may look at this connector.")).to_be_visible()
+            assert page.locator("main form[method=post]").count() == 0
+        page = look.open(f"{home}?tab=solutions")
+        look.check("connector-solutions-reader")
+
+
+def test_a_form_of_a_reader_is_refused_in_place(site: Site, home: str, looker: str, window: Window) -> None:
+    with window(secret=looker) as look:
+        look.refusals = 1
+        page = look.open(f"{home}?tab=permissions")
+        page.evaluate(
+            """() => { const form = document.createElement('form'); form.method = 'post'; form.id = 'forged';
+            form.append(document.querySelector('input[name=_token]').cloneNode()); document.querySelector('#test').append(form); }"""
+        )
+        with page.expect_navigation():
+            page.evaluate("document.querySelector('#forged').submit()")
+        expect(page.get_by_role("alert")).to_contain_text("authorization")
+
+
+def test_strangers_see_nothing_and_addresses_that_name_nothing_say_so(site: Site, window: Window, home: str) -> None:
+    with window(secret=site.sign_in(STRANGER)) as look:
+        look.refusals = 1
+        expect(look.open(home).get_by_role("heading", name="Not allowed")).to_be_visible()
+    with window() as look:
+        look.refusals = 3
+        for path in ("/portal/connector/nothing", f"{home}x", f"/portal/connector{site.root}/resourceGroups/clouds"):
+            expect(look.open(path).get_by_role("heading", name="Not found")).to_be_visible()
+
+
+def test_every_tab_fits_a_narrow_window(window: Window, home: str) -> None:
+    with window(width=320, height=640) as look:
+        for tab in ("", "scan", "solutions", "permissions", "template", "machines", "resources", "tags", "delete"):
+            page = look.open(f"{home}?tab={tab}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 320, tab
+
+
+def test_programs_get_every_tab(site: Site, home: str) -> None:
+    for tab in ("overview", "scan", "solutions", "permissions", "template", "machines", "resources", "tags", "delete"):
+        found = stock.fetch(site, f"{home}?tab={tab}")
+        assert found["head"]["name"] == "demo-aws", tab
