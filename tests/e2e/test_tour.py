@@ -123,7 +123,7 @@ def look_again(page: Page, url: str) -> None:
     """Open any machine and let Isthmus look for new instances."""
     page.locator("v-rows tbody a").first.click()
     page.get_by_role("button", name="Look again now").click()
-    page.wait_for_url("**/portal/machine/**")
+    page.wait_for_url("**/portal/machine/**done=looking")
     page.goto(f"{url}/portal/machines")
 
 

@@ -61,9 +61,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iter
         yield site_of(server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser of this run."""
+    """The browser of one file: while it is there, a loop belongs to this thread, and other files want loops of their own."""
     with sync_playwright() as playwright:
         started = launch(playwright)
         yield started
