@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Subquery, and_, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, func, literal, null, select, union_all
 
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import invalid
@@ -69,7 +69,7 @@ def _every(connection: Connection, subject: Resource, direction: str, *, sees_al
     own = connection.execute(select(projections).where(_P.key == subject.id.key)).first()
     parts = {_HOSTED_ON: _hosted_on(subject), _HOSTS: _hosted(subject)}
     if own is not None:
-        parts |= {_USES: _used(own, sees_all=sees_all), _USED_BY: _users(own, sees_all=sees_all)}
+        parts |= {_USES: _used(connection, own, sees_all=sees_all), _USED_BY: _users(connection, own, sees_all=sees_all)}
     chosen = [part for place, part in parts.items() if direction in ("", DIRECTIONS[place])]
     return union_all(*(chosen or [_nothing()])).subquery()
 
@@ -95,24 +95,25 @@ def _hosted(subject: Resource) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _used(own: Row[Any], *, sees_all: bool) -> Select[*tuple[Any, ...]]:
+def _used(connection: Connection, own: Row[Any], *, sees_all: bool) -> Select[*tuple[Any, ...]]:
     if not sees_all:
         return select(*_columns(_USES, _R.target, null())).where(_R.resource == own.id)
-    joined = resource_references.outerjoin(projections, and_(_P.aws_id == _R.target, *_beside(own)))
+    joined = resource_references.outerjoin(projections, and_(_P.aws_id == _R.target, *_beside(connection, own)))
     return select(*_columns(_USES, _R.target, _P.key)).select_from(joined).where(_R.resource == own.id)
 
 
-def _users(own: Row[Any], *, sees_all: bool) -> Select[*tuple[Any, ...]]:
+def _users(connection: Connection, own: Row[Any], *, sees_all: bool) -> Select[*tuple[Any, ...]]:
     if not sees_all or not own.aws_id:
         return _nothing()
     columns = _columns(_USED_BY, func.coalesce(func.nullif(_P.aws_id, ""), _P.name), _P.key)
     joined = resource_references.join(projections, _P.id == _R.resource)
-    return select(*columns).select_from(joined).where(_R.target == own.aws_id, _P.id != own.id, *_beside(own))
+    return select(*columns).select_from(joined).where(_R.target == own.aws_id, _P.id != own.id, *_beside(connection, own))
 
 
-def _beside(own: Row[Any]) -> Sequence[Any]:
-    """In the same account, and in the group that holds it: whose name and rights are one."""
-    return _P.account == own.account, _P.subscription == own.subscription, _P.resource_group == own.resource_group
+def _beside(connection: Connection, own: Row[Any]) -> Sequence[ColumnElement[bool]]:
+    """In the same account, and in the group that holds it: whose name and rights are one. Looked up by account and AWS id, or by number."""
+    subscription = dialect.unindexed(connection, _P.subscription)
+    return _P.account == own.account, subscription == own.subscription, _P.resource_group == own.resource_group
 
 
 def _nothing() -> Select[*tuple[Any, ...]]:
