@@ -32,7 +32,9 @@ def demo_that_stays(folder: Path) -> Iterator[Path]:
     """`make demo`, as a person runs it in a terminal; where it has put its figures."""
     terminal, end = pty.openpty()
     command = [sys.executable, "-m", "isthmus", "demo", "--machines", str(MACHINES), "--folder", str(folder)]
-    child = subprocess.Popen(command, env={**clean_environ(folder.parent), "TERM": "xterm"}, stdin=end, stdout=end, stderr=end, close_fds=True)
+    child = subprocess.Popen(
+        command, env={**clean_environ(folder.parent), "TERM": "xterm"}, stdin=end, stdout=end, stderr=end, close_fds=True
+    )
     os.close(end)
     said = b""
     try:
