@@ -8,9 +8,10 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -36,21 +37,28 @@ def demo_that_stays(folder: Path) -> Iterator[Path]:
         command, env={**clean_environ(folder.parent), "TERM": "xterm"}, stdin=end, stdout=end, stderr=end, close_fds=True
     )
     os.close(end)
-    said = b""
+    said: list[bytes] = []
+    listening = threading.Thread(target=_listen, args=(terminal, said), daemon=True)
+    listening.start()
     try:
         until = time.monotonic() + 240
-        while b"Ctrl-C stops everything" not in said:
-            assert time.monotonic() < until, said.decode(errors="replace")
-            try:
-                said += os.read(terminal, 65_536)
-            except OSError:
-                pytest.fail(f"The demo ended:\n{said.decode(errors='replace')}")
-        os.set_blocking(terminal, False)
+        while b"Ctrl-C stops everything" not in b"".join(said):
+            alive = child.poll() is None and time.monotonic() < until
+            assert alive, f"The demo ended, or does not come:\n{b''.join(said).decode(errors='replace')}"
+            listening.join(0.2)
         yield folder.with_name("demo.json")
     finally:
         child.terminate()
         child.wait(60)
+        listening.join(10)
         os.close(terminal)
+
+
+def _listen(terminal: int, said: list[bytes]) -> None:
+    """Whatever the program says: one that nobody listens to stands still. A terminal whose program has ended fails with EIO."""
+    with suppress(OSError):
+        while text := os.read(terminal, 65_536):
+            said.append(text)
 
 
 def shell(number: int, folder: Path, **words: str) -> str:
@@ -98,7 +106,7 @@ def test_the_tour_ends_as_its_text_says(tmp_path: Path, browser: Browser) -> Non
             look_around(page)
             instance = shell(2, folder)
             look_again(page, url)
-            understand(page, url)
+            understand(page, url, instance)
             assert instance in shell(3, folder, instance=instance)
             page.get_by_role("button", name="Look again now").click()
             expect(page.locator("#machine-now")).to_contain_text("Connected", timeout=90_000)
@@ -129,14 +137,14 @@ def look_again(page: Page, url: str) -> None:
     page.goto(f"{url}/portal/machines")
 
 
-def understand(page: Page, url: str) -> None:
+def understand(page: Page, url: str, instance: str) -> None:
     """The new instance is blocked, and its page says why."""
     for _ in range(60):
-        if page.get_by_role("link", name="forgotten").count():
+        if page.get_by_role("link", name=instance).count():
             break
         page.wait_for_timeout(1_000)
         page.goto(f"{url}/portal/machines?status=blocked")
-    page.get_by_role("link", name="forgotten").first.click()
+    page.get_by_role("link", name=instance).first.click()
     expect(page.locator("#machine-now")).to_contain_text("NO_PROFILE")
     expect(page.locator("#machine-now")).to_contain_text("Attach the profile of the authentication template")
     picture(page, "blocked")
