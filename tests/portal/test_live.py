@@ -90,6 +90,26 @@ def test_many_viewers_cost_one_reader(hub: Hub) -> None:
     run(test)
 
 
+def test_who_joins_as_the_last_viewer_leaves_is_told_what_changes(hub: Hub) -> None:
+    """Between the opening of a stream and its first word the only other viewer goes, and with it the reading for both."""
+
+    async def test() -> None:
+        subject = Subject(Live(parts={"a": "1"}))
+        first = await hub.open(KEY, subject.read, "")
+        await take(first, 1)
+        second = await hub.open(KEY, subject.read, "")
+        await first.aclose()  # type: ignore[attr-defined]
+        (whole,) = await take(second, 1)
+        assert ">1<" in whole
+        subject.pictures = [Live(parts={"a": "2"})]
+        (change,) = await take(second, 1)
+        assert ">2<" in change
+        await second.aclose()  # type: ignore[attr-defined]
+        assert hub.viewers == 0
+
+    run(test)
+
+
 def test_elements_that_come_or_go_are_told_as_a_new_shape(hub: Hub) -> None:
     async def test() -> None:
         subject = Subject(Live(parts={"a": "1"}, shape="1"), Live(parts={"a": "1"}, shape="1"), Live(parts={"a": "1"}, shape="2"))

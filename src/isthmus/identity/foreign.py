@@ -69,11 +69,12 @@ def trusting(file: Path | None) -> ssl.SSLContext | None:
 
 
 async def _sent(request: httpx.Request, limit: int, seconds: float, trust: ssl.SSLContext | None) -> Said:
-    # No proxy leads to this machine itself.
+    # No proxy leads to this machine itself; the CAs that the environment names count for it as for others.
+    verify = trust or httpx.create_ssl_context()
     is_local = request.url.host in ("localhost", "::1") or request.url.host.startswith("127.")
     async with (
         asyncio.timeout(seconds),
-        httpx.AsyncClient(timeout=seconds, follow_redirects=False, verify=trust or True, trust_env=not is_local) as client,
+        httpx.AsyncClient(timeout=seconds, follow_redirects=False, verify=verify, trust_env=not is_local) as client,
     ):
         answer = await client.send(request, stream=True)
         try:
