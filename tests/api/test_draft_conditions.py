@@ -26,3 +26,12 @@ def test_tags_that_stand_twice_are_kept_and_told(api: Api) -> None:
     assert call(api, "POST", f"{draft}/create").status_code == 400
     call(api, "PATCH", draft, {"properties": {"repeatedTags": None}})
     assert judged(api, draft)["tags"] == []
+
+
+def test_what_cannot_be_printed_is_kept_too(api: Api) -> None:
+    """Databases differ in what text they take; a draft keeps whatever was typed."""
+    strange = "\u202egnp.exe \u0000 \ufeff"
+    draft = put(api, {"step": "basics", "basics": {"connectorName": strange}, "tags": {strange: strange}})
+    found = call(api, "GET", draft).json()["properties"]
+    assert (found["basics"]["connectorName"], found["tags"]) == (strange, {strange: strange})
+    assert judged(api, draft)["tags"] == [(f"tags.{strange}", "InvalidTagNameCharacters", "error")]

@@ -206,6 +206,15 @@ queries = st.fixed_dictionaries(
         "$filter": st.sampled_from(["atScope()", "name eq 'x'", "tagName eq 'a'", "resourceGroup eq 'here'", "name eq 'it''s'"])
         | st.text(max_size=20),
         "$expand": st.text(max_size=12),
+        "$skip": st.sampled_from(["0", "1", "10000000", "10000001", "-1", "", "x", "²", "9" * 30]),
+        "$orderby": st.sampled_from(["name", "type desc", "changedAt", "name,type", "", "1"]) | st.text(max_size=8),
+        "$count": st.sampled_from(["true", "false", "", "1"]),
+        "name": st.sampled_from(["vol", "%", "_", "'", "\x00"]) | st.text(max_size=8),
+        "tag": st.sampled_from(["a", "a:b", "::", "\x1f"]) | st.text(max_size=8),
+        "account": st.sampled_from(["123456789012", "12345678901²", ""]) | st.text(max_size=12),
+        "region": st.sampled_from(["global", "eu-west-1", "EU West"]) | st.text(max_size=8),
+        "type": st.sampled_from(["ec2Volumes", "EC2VOLUMES", "nothing"]) | st.text(max_size=8),
+        "direction": st.sampled_from(["uses", "HOSTS", "up", ""]) | st.text(max_size=8),
     },
 )
 

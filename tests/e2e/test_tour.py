@@ -32,15 +32,19 @@ def demo_that_stays(folder: Path) -> Iterator[Path]:
     """`make demo`, as a person runs it in a terminal; where it has put its figures."""
     terminal, end = pty.openpty()
     command = [sys.executable, "-m", "isthmus", "demo", "--machines", str(MACHINES), "--folder", str(folder)]
-    child = subprocess.Popen(command, env=clean_environ(folder.parent), stdin=end, stdout=end, stderr=end, close_fds=True)
+    child = subprocess.Popen(
+        command, env={**clean_environ(folder.parent), "TERM": "xterm"}, stdin=end, stdout=end, stderr=end, close_fds=True
+    )
     os.close(end)
     said = b""
     try:
         until = time.monotonic() + 240
         while b"Ctrl-C stops everything" not in said:
-            assert child.poll() is None, said.decode(errors="replace")
             assert time.monotonic() < until, said.decode(errors="replace")
-            said += os.read(terminal, 65_536)
+            try:
+                said += os.read(terminal, 65_536)
+            except OSError:
+                pytest.fail(f"The demo ended:\n{said.decode(errors='replace')}")
         os.set_blocking(terminal, False)
         yield folder.with_name("demo.json")
     finally:
@@ -121,7 +125,7 @@ def look_again(page: Page, url: str) -> None:
     """Open any machine and let Isthmus look for new instances."""
     page.locator("v-rows tbody a").first.click()
     page.get_by_role("button", name="Look again now").click()
-    page.wait_for_url("**/portal/machine/**")
+    page.wait_for_url("**/portal/machine/**done=looking")
     page.goto(f"{url}/portal/machines")
 
 

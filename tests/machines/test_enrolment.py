@@ -14,7 +14,7 @@ from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
 from isthmus.identity.principal import Principal
 from isthmus.machines.windows import MILLISECONDS
-from isthmus.store.tables import audit_records, challenges, registrations
+from isthmus.store.tables import audit_records, challenges, registrations, resource_changes
 from tests.machines.plane import TENANT, TESTER, URL, Keys, Plane
 from tests.support.clock import Clock
 
@@ -193,6 +193,8 @@ def test_a_heartbeat_with_nothing_new_touches_one_row(plane: Plane, keys: Keys, 
     assert audited(plane) == records
     with plane.store.read() as connection:
         assert connection.execute(select(registrations.c.last_heartbeat)).scalar() == int(clock() * 1000)
+        told = select(resource_changes.c.at).where(resource_changes.c.at > int((clock() - 300) * 1000))
+        assert connection.execute(told).first() is None
 
 
 def test_a_heartbeat_with_news_changes_the_machine(plane: Plane, keys: Keys, machine: str) -> None:

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from isthmus.app import build
 from isthmus.client import Client
 from isthmus.identity.people import Person
+from isthmus.settings import Settings
+from tests.api.conftest import PORT, Api
 from tests.contract.server import Server, denying_aws, serving
 from tests.portal.browser import Look, launch, looking
+from tests.portal.test_frame import Browser as Sender
+from tests.portal.walker import Walker, call
 from tests.support.databases import Databases
 
 
@@ -56,9 +61,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iter
         yield site_of(server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser of this run."""
+    """The browser of one file: while it is there, a loop belongs to this thread, and other files want loops of their own."""
     with sync_playwright() as playwright:
         started = launch(playwright)
         yield started
@@ -76,3 +81,25 @@ def window(browser: Browser, site: Site) -> Window:
         return looking(browser, site.url, site.secret if secret is None else secret, **more)  # type: ignore[arg-type]
 
     return open_window
+
+
+@pytest.fixture(scope="module")
+def portal_api(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Api]:
+    """The application of one file of tests that need no browser; templates lie in a bucket."""
+    folder = tmp_path_factory.mktemp("portal")
+    database = databases.fresh_sqlite(folder / "isthmus.db")
+    bucket = "https://templates.s3.eu-west-1.amazonaws.com/{guid}.json"
+    app = build(Settings(data=folder / "data", database_url=database, template_url=bucket), port=PORT, environ={})
+    yield Api(app, folder / "data")
+    app.close()
+
+
+@pytest.fixture
+def walker(portal_api: Api) -> Iterator[Walker]:
+    """The administrator at the start of the wizard; drafts and connectors go afterwards."""
+    browser = Sender(portal_api)
+    browser.sign_in()
+    yield Walker.of(browser)
+    for path in ("providers/Isthmus.Connect/drafts", "providers/Microsoft.HybridConnectivity/publicCloudConnectors"):
+        for one in call(portal_api, "GET", f"/subscriptions/{portal_api.subscription}/{path}").json()["value"]:
+            call(portal_api, "DELETE", one["id"])

@@ -33,9 +33,9 @@ HOSTILE = (
 
 def fill(server: Server, count: int) -> None:
     """So many projections as scans would have left them, written past the engine: it is the reading of many that is looked at."""
-    with server.app.engine.store.begin() as connection:
-        for start in range(0, count, _BATCH):
-            made = list(_made(server.subscription, start, min(start + _BATCH, count)))
+    for start in range(0, count, _BATCH):
+        made = list(_made(server.subscription, start, min(start + _BATCH, count)))
+        with server.app.engine.store.begin() as connection:
             connection.execute(insert(resources), [one for one, _ in made])
             connection.execute(insert(projections), [one for _, one in made])
 

@@ -123,7 +123,7 @@ def test_it_is_filtered_ordered_and_widened_by_links_and_a_form(window: Window) 
         names = page.locator("v-rows tbody th").all_inner_texts()
         assert names == sorted(names, reverse=True)
         assert len(names) >= 100
-        page.get_by_role("link", name="Tag: team:red, remove this filter").click()
+        page.get_by_role("link", name="Remove the filter Tag: team:red").click()
         page.wait_for_url(lambda url: "tag" not in url and "type=ec2VPCs" in url)
         page.goto(look.url + "/portal/inventory?name=no-such-thing")
         assert page.get_by_role("heading", name="Nothing matches").is_visible()

@@ -73,7 +73,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet(site: Site) -> Iterator[Fleet]:
-    yield Fleet(site)
+    return Fleet(site)
 
 
 def test_tiles_filter_and_reasons_lead_to_their_remedy(window: Window, fleet: Fleet) -> None:

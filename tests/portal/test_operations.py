@@ -31,7 +31,7 @@ def solution(site: Site, connector: str) -> str:
 def stocked(site: Site, connector: str, solution: str) -> Iterator[dict[str, str]]:
     """One that runs, one that succeeded, one that failed."""
     wrong = stock.error("AuthorizationPending", f"The role is not there {HOSTILE}", ("AccessDenied", "sts:AssumeRole"))
-    yield {
+    return {
         "running": stock.operation(site, solution, percent=40),
         "done": stock.operation(site, connector, "Succeeded", kind="test-permissions", result='{"solutionTypes": []}'),
         "failed": stock.operation(site, solution, "Failed", error=wrong),

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import lxml.html
 
+from tests.api.conftest import Api
 from tests.portal.test_frame import Browser
 
 START = "/portal/connectors/add"
@@ -97,3 +98,19 @@ class Walker:
     def value(self, field: str) -> str:
         """What stands in a field."""
         return (self.held().get(field) or [""])[0]
+
+
+def call(api: Api, method: str, path: str, body: Any = None) -> Any:
+    """Ask the API as the operator."""
+    return api.call(method, path, body, version="2026-11-01" if "Isthmus." in path else "2024-12-01")
+
+
+def draft_path(walker: Walker, name: str = "") -> str:
+    """The id of the draft that is shown, or of another one."""
+    return f"/subscriptions/{walker.browser.api.subscription}/providers/Isthmus.Connect/drafts/{name or walker.draft}"
+
+
+def stored(walker: Walker, name: str = "") -> dict[str, Any]:
+    """What is kept of it."""
+    found: dict[str, Any] = call(walker.browser.api, "GET", draft_path(walker, name)).json()["properties"]
+    return found

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 
 from isthmus.engine import Engine
 from isthmus.solutions.retention import Retention
-from isthmus.store.tables import operations, scans
+from isthmus.store.tables import operations, resource_changes, scans
 
 DAY = 86_400_000
 
@@ -48,3 +48,14 @@ def test_the_newest_scans_of_each_solution_stay(engine: Engine) -> None:
         left = set(connection.execute(select(scans.c.id)).scalars())
     assert {id for id in left if id.startswith("busy")} == {f"busy:{n:03}" for n in range(20, 70)} | {"busy:running"}
     assert len(left) == 51 + 40 + 70
+
+
+def test_changes_of_resources_go_after_their_days(engine: Engine) -> None:
+    now = engine.now()
+    times = {"old": now - 8 * DAY, "recent": now - 6 * DAY} | {f"old-{n}": now - 9 * DAY for n in range(600)}
+    texts = dict.fromkeys(("resource", "actor", "kind", "changes"), "x")
+    with engine.store.begin() as connection:
+        connection.execute(insert(resource_changes), [{**texts, "id": id, "at": at} for id, at in times.items()])
+    Retention(engine=engine, keep_days=7).delete_old(datetime.now(UTC))
+    with engine.store.read() as connection:
+        assert list(connection.execute(select(resource_changes.c.id)).scalars()) == ["recent"]

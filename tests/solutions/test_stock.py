@@ -116,7 +116,11 @@ def test_a_database_that_is_older_than_the_index_is_indexed_once(bench: Bench, m
     assert len(rows(bench)) == len(references(bench)) == 10
     with bench.engine.store.begin() as connection:
         connection.execute(delete(projections))
+        connection.execute(delete(resource_references))
     assert late.catch_up() == 0, "it is done once"
+    monkeypatch.setattr(stock, "_COMPLETE", "complete:2")
+    assert late.catch_up() == 10, "and again when rows are made another way"
+    assert len(rows(bench)) == len(references(bench)) == 10
 
 
 def test_indexing_that_broke_off_goes_on_where_it_stood(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ EXACT = {
     ("ordered_syncs", "solution"),
     *(("people", name) for name in ("issuer", "subject")),
     *(("projections", name) for name in ("key", "type", "name", "aws_id")),
-    *(("resource_references", name) for name in ("resource", "target")),
+    ("resource_references", "target"),
     ("resource_changes", "resource"),
     *(("scopes", name) for name in ("solution", "account", "region", "type")),
 }

@@ -14,7 +14,7 @@ MAX_SKIP = 9_999_900
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """Which part of a list is shown: rows before it, rows in it, rows in all (None: not counted); addresses of its neighbours or nothing."""
+    """Which part of a list is shown: rows before it, in it, and in all (None: not counted); addresses of its neighbours or nothing."""
 
     skip: int
     shown: int

@@ -132,7 +132,8 @@ def _keep_an_owner(connection: Connection, keys: Sequence[str]) -> None:
     owners = {one.id.key for one in found if one.properties["scope"] == "/" and role_named(one.properties["roleDefinitionId"]) == OWNER}
     if owners and owners <= set(keys):
         raise conflict(
-            "This is the last Owner of the tenant ('/'). Without one nobody could give roles here any more. Make somebody else Owner of '/' first.",
+            "This is the last Owner of the tenant ('/'). Without one nobody could give roles here any more. "
+            "Make somebody else Owner of '/' first.",
             code="LastOwner",
         )
 

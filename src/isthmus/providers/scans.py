@@ -154,7 +154,9 @@ def _progress(store: Store) -> ResourceType:
             "endTime": instant(scan.ended_at) if scan is not None and scan.ended_at is not None else None,
             **_part(whole),
             "expected": whole.expected if found is not None and found.is_expected else None,
-            "regions": [{"region": name or "global", **_part(part)} for name, part in sorted(found.regions.items())] if found else [],
+            "regions": [{"region": _spelt((name, part)), **_part(part)} for name, part in sorted(found.regions.items(), key=_spelt)]
+            if found
+            else [],
             "services": [{"service": name, **_part(part)} for name, part in sorted(found.services.items())] if found else [],
         }
         id = f"{ask.parent.id}/providers/{PROGRESS}/default"
@@ -168,6 +170,10 @@ def _progress(store: Store) -> ResourceType:
 
     here = frozenset({Scope.EXTENSION})
     return ResourceType(name=PROGRESS, scopes=here, lists=here, extends=(CONFIGURATIONS,), versions=VERSIONS, read=one, enumerate=listed)
+
+
+def _spelt(region: tuple[str, Part]) -> str:
+    return region[0] or "global"
 
 
 def _part(part: Part) -> dict[str, int]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, func, or_, select
 
 from isthmus.arm.errors import invalid
 from isthmus.solutions.stock import BETWEEN
@@ -122,10 +122,16 @@ def rows_of(connection: Connection, numbers: Sequence[int]) -> list[Row[Any]]:
 
 def _facets(connection: Connection, wanted: Filters, most: int) -> Facets:
     chosen = _clauses(connection, wanted)
-    if most == _ALL and not (wanted.name or wanted.tag):
-        counted = [_grouped(connection, column, chosen) for column in (_P.account, _P.region, _P.type)]
+    is_narrow = bool(wanted.account or wanted.type or wanted.region is not None)
+    if most < _ALL or wanted.name or wanted.tag:
+        # The limit also keeps the order of the groups from choosing how rows are read.
+        part = select(_P.account, _P.region, _P.type).where(*chosen).limit(most).subquery()
+        counted = _cells(connection, select(part.c.account, part.c.region, part.c.type, func.count()).group_by(*part.c))
+    elif is_narrow:
+        cells = (_P.account, _P.region, _P.type)
+        counted = _cells(connection, select(*cells, func.count()).where(*chosen).group_by(*cells))
     else:
-        counted = _in_one_reading(connection, chosen, most)
+        counted = [_grouped(connection, column, chosen) for column in (_P.account, _P.region, _P.type)]
     total = sum(counted[0].values())
     ranked = [sorted(one.items(), key=lambda pair: (-pair[1], pair[0])) for one in counted]
     return Facets(
@@ -142,12 +148,10 @@ def _grouped(connection: Connection, column: Column[str], chosen: Iterable[Colum
     return Counter({str(value): int(number) for value, number in found})
 
 
-def _in_one_reading(connection: Connection, chosen: Iterable[ColumnElement[bool]], most: int) -> list[Counter[str]]:
-    """The three facets by reading matching rows once, at most so many. The limit also keeps the groups' order from choosing how to read."""
-    part = select(_P.account, _P.region, _P.type).where(*chosen).limit(most).subquery()
-    columns = (part.c.account, part.c.region, part.c.type)
+def _cells(connection: Connection, found: Select[*tuple[Any, ...]]) -> list[Counter[str]]:
+    """The three facets from how many rows each account, region and type have together."""
     counted: list[Counter[str]] = [Counter(), Counter(), Counter()]
-    for *values, number in connection.execute(select(*columns, func.count()).group_by(*columns)):
+    for *values, number in connection.execute(found):
         for counter, value in zip(counted, values, strict=True):
             counter[value] += number
     return counted

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Subquery, and_, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, func, literal, null, select, union_all
 
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import invalid
@@ -69,51 +69,55 @@ def _every(connection: Connection, subject: Resource, direction: str, *, sees_al
     own = connection.execute(select(projections).where(_P.key == subject.id.key)).first()
     parts = {_HOSTED_ON: _hosted_on(subject), _HOSTS: _hosted(subject)}
     if own is not None:
-        parts |= {_USES: _used(own, sees_all=sees_all), _USED_BY: _users(own, sees_all=sees_all)}
+        parts |= {_USES: _used(connection, own, sees_all=sees_all), _USED_BY: _users(connection, own, sees_all=sees_all)}
     chosen = [part for place, part in parts.items() if direction in ("", DIRECTIONS[place])]
     return union_all(*(chosen or [_nothing()])).subquery()
 
 
-def _hosted_on(subject: Resource) -> Select[Any]:
+def _columns(direction: int, target: Any, key: Any) -> tuple[Any, ...]:
+    return literal(direction).label("direction"), target.label("target"), key.label("key")
+
+
+def _hosted_on(subject: Resource) -> Select[*tuple[Any, ...]]:
     host = subject.id.parent
-    return select(literal(_HOSTED_ON).label("direction"), resources.c.name.label("target"), resources.c.key.label("key")).where(
-        resources.c.key == (host.key if host is not None and host.namespace != "Microsoft.Resources" else "")
-    )
+    key = host.key if host is not None and host.namespace != "Microsoft.Resources" else ""
+    return select(*_columns(_HOSTED_ON, resources.c.name, resources.c.key)).where(resources.c.key == key)
 
 
-def _hosted(subject: Resource) -> Select[Any]:
+def _hosted(subject: Resource) -> Select[*tuple[Any, ...]]:
     """Projections that extend the subject."""
+    named = func.coalesce(func.nullif(_P.aws_id, ""), resources.c.name)
     kinds = f"{AWS_CONNECTOR}/".lower()
     return (
-        select(literal(_HOSTS), func.coalesce(func.nullif(_P.aws_id, ""), resources.c.name), resources.c.key)
+        select(*_columns(_HOSTS, named, resources.c.key))
         .join_from(resources, projections, _P.key == resources.c.key, isouter=True)
         .where(resources.c.parent == subject.id.key, resources.c.type >= kinds, resources.c.type < f"{kinds[:-1]}0")
     )
 
 
-def _used(own: Row[Any], *, sees_all: bool) -> Select[Any]:
+def _used(connection: Connection, own: Row[Any], *, sees_all: bool) -> Select[*tuple[Any, ...]]:
     if not sees_all:
-        return select(literal(_USES), _R.target, null()).where(_R.resource == own.id)
-    same = and_(_P.aws_id == _R.target, *_beside(own))
-    joined = resource_references.outerjoin(projections, same)
-    return select(literal(_USES), _R.target, _P.key).select_from(joined).where(_R.resource == own.id)
+        return select(*_columns(_USES, _R.target, null())).where(_R.resource == own.id)
+    joined = resource_references.outerjoin(projections, and_(_P.aws_id == _R.target, *_beside(connection, own)))
+    return select(*_columns(_USES, _R.target, _P.key)).select_from(joined).where(_R.resource == own.id)
 
 
-def _users(own: Row[Any], *, sees_all: bool) -> Select[Any]:
+def _users(connection: Connection, own: Row[Any], *, sees_all: bool) -> Select[*tuple[Any, ...]]:
     if not sees_all or not own.aws_id:
         return _nothing()
-    named = func.coalesce(func.nullif(_P.aws_id, ""), _P.name)
+    columns = _columns(_USED_BY, func.coalesce(func.nullif(_P.aws_id, ""), _P.name), _P.key)
     joined = resource_references.join(projections, _P.id == _R.resource)
-    return select(literal(_USED_BY), named, _P.key).select_from(joined).where(_R.target == own.aws_id, _P.id != own.id, *_beside(own))
+    return select(*columns).select_from(joined).where(_R.target == own.aws_id, _P.id != own.id, *_beside(connection, own))
 
 
-def _beside(own: Row[Any]) -> Sequence[Any]:
-    """In the same account, and in the group that holds it: whose name and rights are one."""
-    return _P.account == own.account, _P.subscription == own.subscription, _P.resource_group == own.resource_group
+def _beside(connection: Connection, own: Row[Any]) -> Sequence[ColumnElement[bool]]:
+    """In the same account, and in the group that holds it: whose name and rights are one. Looked up by account and AWS id, or by number."""
+    subscription = dialect.unindexed(connection, _P.subscription)
+    return _P.account == own.account, subscription == own.subscription, _P.resource_group == own.resource_group
 
 
-def _nothing() -> Select[Any]:
-    return select(literal(_USES).label("direction"), resources.c.name.label("target"), resources.c.key.label("key")).where(literal(1) == 0)
+def _nothing() -> Select[*tuple[Any, ...]]:
+    return select(*_columns(_USES, resources.c.name, resources.c.key)).where(literal(1) == 0)
 
 
 def _behind(connection: Connection, keys: Sequence[str]) -> Mapping[str, Row[*tuple[Any, ...]]]:

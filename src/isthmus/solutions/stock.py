@@ -21,6 +21,7 @@ from isthmus.store.tables import installation, projections, resource_references,
 _CHUNK = 400
 _MARK = "projections"
 _COMPLETE = "complete:1"
+"""What the installation's facts say at the end; a key to go on after before it. The number counts up when rows are made another way."""
 _SPELT = {f"{AWS_CONNECTOR}/{name}".lower(): name for name in TYPES}
 _NEWEST = select(func.max(projections.c.id))
 _STALE = delete(resource_references).where(
@@ -58,7 +59,7 @@ class Stock:
                 after = connection.execute(select(installation.c.value).where(installation.c.name == _MARK)).scalar() or ""
                 if after == _COMPLETE:
                     break
-                found = _next(connection, after)
+                found = _next(connection, after if after.startswith("/") else "")
                 follow(connection, found)
                 count += len(found)
                 mark = found[-1].id.key if len(found) == _CHUNK else _COMPLETE

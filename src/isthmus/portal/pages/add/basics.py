@@ -10,8 +10,8 @@ from typing import Any
 
 from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import Form, Problem, Problems
-from isthmus.portal.page import Invalid, Page, Redirect, Visit, local
-from isthmus.portal.pages.add.draft import NAME, NEW, START, STEPS, Draft, DraftGone, address, find_draft, require_draft
+from isthmus.portal.page import Invalid, Page, Redirect, Visit
+from isthmus.portal.pages.add.draft import NAME, NEW, START, STEPS, Draft, DraftGone, address, find_draft, require_draft, start_address
 from isthmus.portal.pages.add.findings import Findings
 from isthmus.portal.pages.add.steps import Step, Wizard, gone
 
@@ -104,7 +104,7 @@ def _page(visit: Visit, draft: Draft, _findings: Findings, wizard: Wizard) -> Ba
         account=basics.get("accountId", ""),
         kind="organization" if basics.get("isOrganizationalAccount") else "single",
     )
-    locations = _locations(visit)
+    locations = locations_of(visit)
     if location and location not in {value for value, _ in locations}:
         locations = (*locations, (location, location))
     return BasicsPage(
@@ -129,7 +129,8 @@ def _groups(visit: Visit) -> tuple[str, ...]:
         return ()
 
 
-def _locations(visit: Visit) -> tuple[tuple[str, str], ...]:
+def locations_of(visit: Visit) -> tuple[tuple[str, str], ...]:
+    """Where connectors can be kept: the API's name and the one for people, by the latter."""
     provider = visit.client.get(f"{visit.root}/providers/Microsoft.HybridConnectivity", version="2024-11-01")
     names = next(one["locations"] for one in provider["resourceTypes"] if one["resourceType"].lower() == "publiccloudconnectors")
     return tuple((name.replace(" ", "").lower(), name) for name in sorted(names))
@@ -208,7 +209,7 @@ def discard(visit: Visit, _form: Form) -> Redirect:
     name = visit.path["draft"]
     if NAME.fullmatch(name):
         visit.client.delete(Draft(name=name, root=visit.root).id)
-    return Redirect(to=local(START, done="discarded"))
+    return Redirect(to=start_address(visit, "discarded"))
 
 
 PAGES = (

@@ -179,5 +179,13 @@ def _leaves(value: object, path: str) -> Iterator[tuple[str, str]]:
 
 def address(visit: Visit, name: str, step: str) -> str:
     """The page of a step; the start for a draft without a name. The subscription is named where there are several."""
-    several = visit.subscription if len(visit.subscriptions) > 1 else ""
-    return local(f"{START}/{name}/{step}" if name else START, subscription=several)
+    return local(f"{START}/{name}/{step}" if name else START, subscription=_named(visit))
+
+
+def start_address(visit: Visit, done: str) -> str:
+    """The start, which says what was done."""
+    return local(START, subscription=_named(visit), done=done)
+
+
+def _named(visit: Visit) -> str:
+    return visit.subscription if len(visit.subscriptions) > 1 else ""

@@ -121,11 +121,9 @@ def _sentence(one: Mapping[str, Any], label: str, draft: Draft) -> str:
             return _LISTS[setting]
         if setting == "proxyServer" and draft.settings(solution)[setting] == NO_PROXY_YET:
             return "Proxy server URL is empty. Write http://server:port, or choose the public endpoint."
-        text = (
-            one["message"]
-            .removeprefix(f"{setting}: ")
-            .replace(", or leave it empty", "" if setting == "proxyServer" else ", or leave it empty")
-        )
+        text = one["message"].partition(" It accepts: ")[0].removeprefix(f"{setting}: ")
+        if setting == "proxyServer":
+            text = text.replace(", or leave it empty", "")
         return f"{label}: {text}" if label else text
     if code == "ValueRequired" or (path.startswith("basics.") and not str(draft.basics.get(setting, "")).strip()):
         return f"{label} is empty. {one['remedy']}"

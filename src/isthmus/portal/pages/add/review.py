@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from isthmus.arm.errors import ArmError
 from isthmus.arm.ids import parse_resource
 from isthmus.portal.forms import Form, Problem, Problems
 from isthmus.portal.page import Invalid, Page, Redirect, Visit
+from isthmus.portal.pages.add.basics import locations_of
 from isthmus.portal.pages.add.draft import SOLUTIONS, START, STEPS, Draft, DraftGone, address, find_draft, require_draft
 from isthmus.portal.pages.add.findings import Findings, judge, tag_rows
 from isthmus.portal.pages.add.solutions import Catalogue, Listed, Recurrence, catalogue, inventory_form, onboarding_form, spoken_hours
@@ -68,6 +69,7 @@ class _Reader:
     draft: Draft
     findings: Findings
     offered: Catalogue
+    locations: Mapping[str, str]
 
     def row(self, step: str, field: str, name: str, value: str) -> Row:
         """A choice with the way back to it."""
@@ -83,7 +85,7 @@ class _Reader:
         yield Row(name="Subscription", value=subscription, to="", problem="")
         yield self.row("basics", "resource-group", "Resource group", f"{group}{note}")
         yield self.row("basics", "connector-name", "Connector name", basics.get("connectorName", ""))
-        yield self.row("basics", "location", "Region", basics.get("location", ""))
+        yield self.row("basics", "location", "Region", self.locations.get(basics.get("location", ""), basics.get("location", "")))
         yield self.row("basics", "account-id", "AWS account id", basics.get("accountId", ""))
         yield self.row("basics", "account-kind", "Account", kind)
 
@@ -119,7 +121,7 @@ class _Reader:
         if given.has_all:
             return self.row("solutions", f"{solution}-{box}s", name, "All supported")
         titles = [self.offered.title(solution, setting, word) for word in given.listed]
-        field = f"{solution}-more-regions" if given.more else f"{solution}-{box}"
+        field = f"{solution}-more-regions" if given.more and box == "region" else f"{solution}-{box}"
         return self.row("solutions", field, name, ", ".join(titles))
 
     def tags(self) -> Iterator[Row]:
@@ -132,7 +134,7 @@ class _Reader:
 
 
 def _page(visit: Visit, draft: Draft, findings: Findings, wizard: Wizard) -> ReviewPage:
-    reader = _Reader(visit=visit, draft=draft, findings=findings, offered=catalogue(visit))
+    reader = _Reader(visit=visit, draft=draft, findings=findings, offered=catalogue(visit), locations=dict(locations_of(visit)))
     arrivals = arrivals_of(draft)
     to = address(visit, draft.name, "template")
     states = {ARRIVED: "arrived", "Unreachable": "AWS could not be reached"}

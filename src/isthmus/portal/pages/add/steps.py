@@ -8,10 +8,9 @@ from typing import Any
 
 from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import TOKEN, Form, Problem, Problems
-from isthmus.portal.page import Invalid, Redirect, Visit, local
+from isthmus.portal.page import Invalid, Redirect, Visit
 from isthmus.portal.pages.add.draft import (
     ORDER,
-    START,
     STEPS,
     Change,
     Draft,
@@ -22,6 +21,7 @@ from isthmus.portal.pages.add.draft import (
     find_draft,
     require_draft,
     save,
+    start_address,
 )
 from isthmus.portal.pages.add.findings import Findings, judge
 
@@ -40,9 +40,8 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wizard:
-    """The frame of a step. `problems` stand at the fields, `summary` above them once a form was refused.
-
-    `seen` is the seal of what the form shows; `changed` says what somebody else saved meanwhile, where `is_stale`.
+    """The frame of a step. `problems` stand at the fields, `summary` above them once a form was refused, which
+    `is_sent` says. `seen` is the seal of what the form shows; `changed` says what somebody else saved meanwhile, where `is_stale`.
     """
 
     draft: str
@@ -56,6 +55,7 @@ class Wizard:
     problems: Problems
     summary: Problems
     warnings: tuple[str, ...]
+    is_sent: bool
     is_stale: bool
     changed: tuple[Change, ...]
     following: str
@@ -133,7 +133,7 @@ class Step:
             if findings.problems(self.name):
                 return Invalid(context=self.show(visit, draft, is_sent=True, findings=findings))
         if pressed == "close":
-            return Redirect(to=local(START, done="kept"))
+            return Redirect(to=start_address(visit, "kept"))
         target = self._target(pressed)
         save(visit, draft, self.name, {}, draft.seal(self.name), target)
         return Redirect(to=address(visit, draft.name, target))
@@ -171,6 +171,7 @@ class Step:
             problems=found,
             summary=refusal or (found if is_sent else Problems()),
             warnings=findings.warnings(self.name) if is_judged else (),
+            is_sent=is_sent,
             is_stale=is_stale,
             changed=changes(saved, draft, self.name) if saved is not None and is_stale else (),
             following=STEPS[ORDER[here + 1]] if here + 1 < len(ORDER) else "",
@@ -186,8 +187,11 @@ def gone(form: Form | None = None) -> Invalid:
 
 
 def _entry(name: str, draft: Draft, findings: Findings, *, is_sent: bool) -> Entry:
+    """A template that cannot be made because of earlier steps is not done, and nothing is wrong with it."""
     is_judged = is_sent or ORDER.index(name) < draft.reached
-    state = "" if not is_judged else "wrong" if findings.problems(name) else "done"
+    needed = ORDER[:2] if name == "template" else ()
+    is_possible = not any(findings.problems(before) for before in needed)
+    state = "" if not is_judged or not is_possible else "wrong" if findings.problems(name) else "done"
     return Entry(name=name, title=STEPS[name], state=state)
 
 
