@@ -65,7 +65,8 @@ def _page(visit: Visit, connector: Connector, problems: Problems | None = None) 
     shown = visit.query.get("show", "")
     shown = shown if shown in _SHOWN else ""
     results = test.told.get("solutionTypes", ()) if test and test.state == "succeeded" else ()
-    tested = tuple(_tested(one, shown) for one in results)
+    # The address may name another operation of this connector, which tells something else.
+    tested = tuple(_tested(one, shown) for one in results if "actions" in one)
     refused, unknown = sum(one.refused for one in tested), sum(one.unknown for one in tested)
     total = sum(one.allowed for one in tested) + refused + unknown
     named = visit.query.get("operation", "")

@@ -69,7 +69,8 @@ def _page(visit: Visit, connector: Connector, problems: Problems | None = None) 
         explained=explained,
         obstacle=obstacle,
         comparison=comparison,
-        compared=tuple(_compared(one) for one in results),
+        # The address may name another operation of this connector, which tells something else.
+        compared=tuple(_compared(one) for one in results if "differences" in one),
         action=tab_path(connector.id, "template"),
         solutions_to=tab_path(connector.id, "solutions"),
     )
