@@ -268,7 +268,7 @@ def test_pages_are_json_for_programs(browser: Browser) -> None:
 def test_files_are_named_by_what_they_hold(browser: Browser) -> None:
     page = browser.send("GET", "/portal/sign-in").text
     files = re.findall(r'(?:src|href)="(/portal/static/[^"]+)"', page)
-    assert len(files) >= 6
+    assert len(files) >= 4
     for file in files:
         answer = browser.send("GET", file)
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
