@@ -79,6 +79,7 @@ def say(console: Console, result: Result, *, folder: Path, program: str, stays: 
         lines += [
             "Look around from another terminal:",
             f"  export ISTHMUS_DATA={data}",
+            f"  {program} login --link          # a link that signs you in to the portal",
             f"  {program} inventory types",
             f"  {program} inventory list ec2Instances",
             f"  {program} machine list",
