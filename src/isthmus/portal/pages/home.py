@@ -18,8 +18,8 @@ _TABS = {
     "gap": "scan",
     "frozenDeletions": "scan",
     "pendingAuthorization": "template",
-    "failedSync": "solutions",
-    "failedRemoval": "overview",
+    "failedSync": "permissions",
+    "failedRemoval": "delete",
 }
 _STATUS_OF = {"disconnectedMachines": "disconnected", "expiredMachines": "disconnected", "expiringMachines": "connected"}
 
