@@ -99,6 +99,7 @@ def test_tiles_filter_and_reasons_lead_to_their_remedy(window: Window, fleet: Fl
 def test_states_change_while_one_looks_and_after_the_stream_has_ended(window: Window, fleet: Fleet) -> None:
     with window() as look:
         page = look.open("/portal/machines?account=123456789012")
+        look.check("machines")
         page.evaluate("window.__same = true")
         row = page.get_by_role("row", name="i-0c")
         expect(row).to_contain_text("Waiting")
@@ -122,7 +123,6 @@ def test_a_long_list_is_scrolled_and_lives_where_one_is(window: Window, fleet: F
     with window() as look:
         page = look.open("/portal/machines?account=210987654321")
         expect(page.locator("table.machines")).to_have_attribute("aria-rowcount", "301")
-        look.check("machines")
         assert page.locator("tbody tr[aria-rowindex]").count() <= 300
         page.locator(".scroll").evaluate("(one) => { one.scrollTop = one.scrollHeight; }")
         last = page.get_by_role("row", name="i-90299")

@@ -47,5 +47,5 @@ def subject_of(id: str) -> Subject:
     if found.type.lower() in ("microsoft.resources/resourcegroups", "microsoft.resources/subscriptions"):
         return Subject(name=found.name, kind=kind, id=id, to="")
     if found.type.lower() == "isthmus.connect/drafts":
-        return Subject(name=found.name, kind=kind, id=id, to=f"/portal/add-aws/{found.name}")
+        return Subject(name=found.name, kind=kind, id=id, to=f"/portal/connectors/add/{found.name}/template")
     return Subject(name=found.name, kind=kind, id=id, to=resource_path(id))
