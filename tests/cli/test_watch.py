@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -199,6 +200,8 @@ def test_ctrl_c_ends_a_watch_on_a_terminal_with_130(served: Path, environ: dict[
         command(served, "machine", "list", "--watch", "--interval", "0.2"), env=environ, stdin=theirs, stdout=theirs, stderr=theirs
     )
     os.close(theirs)
+    patience = threading.Timer(60, watcher.kill)
+    patience.start()
     try:
         read_until(lambda: os.read(ours, 4096), "Ctrl-C ends")
         watcher.send_signal(signal.SIGINT)
@@ -212,6 +215,7 @@ def test_ctrl_c_ends_a_watch_on_a_terminal_with_130(served: Path, environ: dict[
         assert b"Traceback" not in rest
         assert b"\x1b[?25h" in rest
     finally:
+        patience.cancel()
         watcher.kill()
         os.close(ours)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -74,9 +77,10 @@ def present(session: Session, look: Look, *, watch: bool, interval: float) -> Si
 def follow(session: Session, look: Look, interval: float, shown: _Shown) -> Sight:
     """Look until it is over. What fails at the first look is raised; later, a server that does not answer is asked again."""
     sight, away = look(), False
-    with shown.living():
+    with shown.living(), _CtrlC() as pressed:
         shown.see(sight)
         while not sight.is_over:
+            pressed.end_watch()
             session.sleep(interval)
             try:
                 sight = look()
@@ -93,6 +97,32 @@ def follow(session: Session, look: Look, interval: float, shown: _Shown) -> Sigh
             away = False
             shown.see(sight)
     return sight
+
+
+class _CtrlC:
+    """Remembers Ctrl-C: one that is pressed while Python runs a callback of its own is printed there as ignored, and would be lost."""
+
+    def __init__(self) -> None:
+        self._pressed = False
+        self._before: Any = None
+
+    def __enter__(self) -> _CtrlC:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def end_watch(self) -> None:
+        """Raises KeyboardInterrupt when it was pressed."""
+        if self._pressed:
+            raise KeyboardInterrupt
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self._pressed = True
+        raise KeyboardInterrupt
 
 
 class _Shown:
