@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -37,6 +38,7 @@ class Databases:
         self._sqlite: Path | None = None
         self._made = 0
         self._free: list[str] = []
+        self._version: object = None
 
     def fresh_sqlite(self, path: Path) -> str:
         """A migrated database file at `path`; answers its URL."""
@@ -54,14 +56,24 @@ class Databases:
         self._made += 1
         url = server.create(f"isthmus_{self._made}")
         migrate(url)
+        with psycopg.connect(url) as connection:
+            self._version = _version(connection)
         return url
 
     def clear(self, url: str) -> None:
-        """End every session on a PostgreSQL database, empty it and keep it for the next test."""
+        """End every session on a PostgreSQL database, empty it and keep it for the next test, unless a test changed its schema's version."""
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(_END_SESSIONS)
             connection.execute(_EMPTY)
-        self._free.append(url)
+            is_whole = _version(connection) == self._version
+        if is_whole:
+            self._free.append(url)
+
+
+def _version(connection: psycopg.Connection[Any]) -> object:
+    if connection.execute("select to_regclass('public.alembic_version')").fetchone() == (None,):
+        return None
+    return connection.execute("select version_num from alembic_version").fetchall()
 
 
 def migrate(url: str) -> None:

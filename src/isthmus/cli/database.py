@@ -34,7 +34,10 @@ def copy(
     *,
     to: Annotated[str, typer.Option("--to", help=f"URL of an empty database, without a password. Empty: {TARGET}.")] = "",
 ) -> None:
-    """Copy everything to another, empty database, while no server runs: from SQLite to PostgreSQL, or between PostgreSQL servers."""
+    """Copy everything to another, empty database, while no server runs.
+
+    From SQLite to PostgreSQL, or between PostgreSQL servers.
+    """
     if to and has_password(to):
         raise ArmError(
             "PasswordInArguments",
