@@ -61,7 +61,7 @@ class Databases:
         return url
 
     def clear(self, url: str) -> None:
-        """End every session on a PostgreSQL database, empty it and keep it for the next test, unless a test changed its schema's version."""
+        """End every session on a PostgreSQL database, empty it and keep it for the next, unless a test changed its schema's version."""
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(_END_SESSIONS)
             connection.execute(_EMPTY)
