@@ -186,9 +186,10 @@ def test_without_javascript(site: Site, window: Window, account: str) -> None:
         press(page, "Next: Authentication template", "template")
         page.get_by_role("button", name="Check now").click()
         page.wait_for_url("**/template?check=*")
-        arrive(site, draft_of(site, page), INVENTORY)
         for _ in range(20):
-            page.get_by_role("link", name="load this page again").click()
+            # The server looks for itself meanwhile, in an AWS that trusts nobody, and may say otherwise.
+            arrive(site, draft_of(site, page), INVENTORY)
+            page.goto(page.url)
             if page.get_by_role("row", name="Inventory Arrived").count():
                 break
             page.wait_for_timeout(250)
