@@ -189,7 +189,8 @@ def test_without_javascript(site: Site, window: Window, account: str) -> None:
         for _ in range(20):
             # The server looks for itself meanwhile, in an AWS that trusts nobody, and may say otherwise.
             arrive(site, draft_of(site, page), INVENTORY)
-            page.goto(page.url)
+            page.get_by_role("link", name="load this page again").click()
+            page.wait_for_load_state()
             if page.get_by_role("row", name="Inventory Arrived").count():
                 break
             page.wait_for_timeout(250)
