@@ -101,7 +101,7 @@ class Hub:
                 yield text
                 if asyncio.get_running_loop().time() - checked > _RECHECK:
                     checked = asyncio.get_running_loop().time()
-                    await viewer.read()
+                    await _still_may(viewer)
         except ArmError as error:
             # Rights were taken away, or the session ended: the page is told and asks by itself.
             yield _event("refused", error.code)
@@ -159,6 +159,15 @@ class Hub:
         for subject in self._subjects.values():
             for viewer in subject.viewers.values():
                 _tell(viewer, None)
+
+
+async def _still_may(viewer: _Viewer) -> None:
+    """Raises what refuses the viewer by now; a database that is away refuses nobody."""
+    try:
+        await viewer.read()
+    except ArmError as error:
+        if error.status < 500:
+            raise
 
 
 def _tell(viewer: _Viewer, text: str | None) -> None:

@@ -22,7 +22,7 @@ from isthmus.portal.doors import Doors
 from isthmus.portal.forms import TOKEN, Form
 from isthmus.portal.live import Hub
 from isthmus.portal.origin import require_host, require_own_page
-from isthmus.portal.page import Download, Invalid, Page, Person, Redirect, Rows, Visit
+from isthmus.portal.page import Download, Invalid, Live, Page, Person, Redirect, Rows, Visit
 from isthmus.portal.pages import PAGES
 from isthmus.portal.session import SESSION_COOKIE, SUBSCRIPTION_COOKIE, Session, SignIn, cookie_of, is_token, mask
 
@@ -184,7 +184,7 @@ class Portal:
         )
 
     def _stream(self, page: Page) -> Callable[[Request], Any]:
-        """The stream of a live page. Each viewer reads as itself at first and every minute; in between one reads for all."""
+        """The stream of a live page. Those share a reader who look at the same and hold the same roles: what one sees, all of them may."""
         live = page.live
         assert live is not None
 
@@ -192,22 +192,28 @@ class Portal:
             correlation = str(uuid.uuid4())
             secret = cookie_of(request, SESSION_COOKIE)
 
-            def look() -> Any:
+            def come() -> Visit:
                 session = self._sessions.find(secret) if secret else None
                 if session is None:
                     raise ArmError("SessionEnded", "Your session has ended. Sign in again.", status=401)
-                visit = self._visit(request, session, correlation)
+                return self._visit(request, session, correlation)
+
+            def look(audience: tuple[str, ...]) -> Live:
+                visit = come()
+                if _audience(visit) != audience:
+                    raise ArmError("RightsChanged", "What you may see has changed. Reload the page.", status=403)
                 return live(visit, self._renderer.piece(page.template, {"now": int(self._clock() * 1000), "visit": visit, "token": ""}))
 
-            async def read() -> Any:
-                return await run_in_threadpool(look)
-
             query = request.query_params
-            key = (page.path, *map(str, request.path_params.values()), *(f"{name}={query.get(name, '')}" for name in page.live_key))
-            key = (*key, query.get("subscription") or request.cookies.get(SUBSCRIPTION_COOKIE, ""))
+            subject = (page.path, *map(str, request.path_params.values()), *(f"{name}={query.get(name, '')}" for name in page.live_key))
             try:
                 require_host(request, self._hosts)
-                events = await self.hub.open(key, read, request.headers.get("last-event-id", ""))
+                audience = await run_in_threadpool(lambda: _audience(come()))
+
+                async def read() -> Live:
+                    return await run_in_threadpool(look, audience)
+
+                events = await self.hub.open((*subject, *audience), read, request.headers.get("last-event-id", ""))
             except ArmError as error:
                 return await run_in_threadpool(self._refusal, request, error, correlation)
             headers = {**render.secured(), "X-Accel-Buffering": "no"}
@@ -267,6 +273,13 @@ async def _body(request: Request) -> bytes:
             raise ArmError("RequestEntityTooLarge", f"A form has at most {_MOST_BYTES} bytes.", status=413)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _audience(visit: Visit) -> tuple[str, ...]:
+    """Whom a stream is for: the subscription that is looked at, and every role of the visitor with its scope."""
+    (me,) = visit.client.list("/providers/Isthmus.Identity/me")
+    held = me["properties"]["assignments"]
+    return (visit.subscription, *sorted(f"{one['roleDefinitionId']} {one['scope']}".lower() for one in held))
 
 
 def _subscriptions(client: Client) -> Sequence[tuple[str, str]]:
