@@ -58,8 +58,7 @@ test: check azure-cli node-tools chromium
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15 tests
 
 test-fast: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --sqlite-only --hypothesis-profile=fast \
-		-m "not slow and not e2e" --ignore=tests/house tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --fast --hypothesis-profile=fast --ignore=tests/house tests
 
 bench: setup build/node/bench/.installed chromium
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))

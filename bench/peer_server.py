@@ -20,7 +20,9 @@ def main() -> None:
     answers: dict[str, bytes] = {path: text.encode() for path, text in json.loads(Path(recorded).read_text()).items()}
 
     async def answer(request: Request) -> Response:
-        found = answers[request.url.path]
+        found = answers.get(request.url.path)
+        if found is None:
+            return Response(status_code=404)
         return Response(found, media_type="text/html" if found.startswith(b"<") else "application/json")
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)

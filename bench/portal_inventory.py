@@ -18,7 +18,8 @@ from bench.visitor import Visitor, browser, fill, sign_in, window
 ROWS = 100_000
 WANTED = 90_000
 JUMPS = 7
-_JUMP = """([row, height]) => new Promise((resolve) => {
+_JUMP = """([row, height]) => new Promise((resolve, reject) => {
+  setTimeout(() => reject(new Error(`row ${row} did not come within 10 s`)), 10_000);
   const rows = document.querySelector('v-rows'), scroller = rows.querySelector('.scroll'), began = performance.now();
   const look = () => {
     const found = rows.querySelector(`tr[aria-rowindex="${row + 2}"]`);
@@ -49,7 +50,7 @@ def measure() -> list[dict[str, Any]]:
 
 def _jump(page: Page, visitor: Visitor, to: int) -> float:
     page.goto(f"{visitor.url}/portal/inventory")
-    page.locator("v-rows tr[aria-rowindex='2']").wait_for()
+    page.locator(f"v-rows table[aria-rowcount='{ROWS + 1}']").wait_for()
     spent = float(page.evaluate(_JUMP, [to, 36]))
     page.context.close()
     return spent

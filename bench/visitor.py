@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from sqlalchemy import insert
 
 from bench.serving import Running
 from isthmus.store import Store
-from isthmus.store.tables import projections
+from isthmus.store.tables import projections, resources
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
@@ -27,7 +28,7 @@ FLAGS = (
 )
 _CHUNK = 5_000
 _REGIONS = ("eu-central-1", "eu-west-1", "us-east-1", "us-west-2", "")
-_TYPES = ("ec2Vpcs", "ec2Subnets", "ec2SecurityGroups", "s3Buckets", "sqsQueues", "iamRoles", "lambdaFunctions", "ec2Volumes")
+_TYPES = ("ec2VPCs", "ec2Subnets", "ec2SecurityGroups", "s3Buckets", "sqsQueues", "iamRoles", "lambdaFunctions", "ec2Volumes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,31 +71,34 @@ def window(opened: Browser, visitor: Visitor) -> Page:
 
 
 def fill(server: Running, subscription: str, count: int) -> None:
-    """An index of so many projections, as syncs of several accounts leave it."""
+    """So many projections, with their rows in the index, as syncs of several accounts leave them."""
     store = Store(f"sqlite:///{server.data / 'isthmus.db'}")
     now = int(time.time() * 1000)
     for start in range(0, count, _CHUNK):
-        rows = [_projection(subscription, number, now) for number in range(start, min(start + _CHUNK, count))]
+        made = [_projection(subscription, number, now) for number in range(start, min(start + _CHUNK, count))]
         with store.begin() as connection:
-            connection.execute(insert(projections), rows)
+            connection.execute(insert(resources), [resource for resource, _ in made])
+            connection.execute(insert(projections), [entry for _, entry in made])
     store.close()
 
 
-def _projection(subscription: str, number: int, now: int) -> dict[str, object]:
-    account, region = f"{123456789000 + number % 7}", _REGIONS[number % len(_REGIONS)]
-    kind, name = _TYPES[number % len(_TYPES)], f"resource-{number:07d}"
+def _projection(subscription: str, number: int, now: int) -> tuple[dict[str, object], dict[str, object]]:
+    """The row of a projection and its entry in the index; accounts and types follow one another as scans bring them."""
+    account, region = f"{200_000_000_000 + number // 15_000}", _REGIONS[number % len(_REGIONS)]
+    kind, name = _TYPES[number // 2_000 % len(_TYPES)], f"resource-{number:07d}"
     group = f"aws_{account}"
     arn = f"arn:aws:service:{region}:{account}:thing/{name}"
-    key = f"/subscriptions/{subscription}/resourcegroups/{group}/providers/microsoft.awsconnector/{kind.lower()}/{name}"
-    return {
-        "key": key,
-        "subscription": subscription,
-        "resource_group": group,
-        "account": account,
-        "region": region,
-        "type": kind,
-        "name": name,
-        "aws_id": arn,
-        "words": f"{name} {arn}",
-        "changed_at": now - number,
+    id = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.AwsConnector/{kind}/{name}"
+    shared = {"key": id.lower(), "subscription": subscription.lower(), "resource_group": group, "name": name, "changed_at": now - number}
+    document = {"tags": {}, "extra": {}, "properties": {"arn": arn, "awsRegion": region}, "system": ["isthmus", "Application"] * 2}
+    resource = {
+        "id": id,
+        "type": f"microsoft.awsconnector/{kind}".lower(),
+        "parent": "",
+        "location": "eastus",
+        "etag": name,
+        "created_at": now - number,
+        "document": json.dumps(document),
     }
+    entry = {"account": account, "region": region, "type": kind, "aws_id": name, "words": f"{name}\n{arn}", "tags": "\nteam=red\n"}
+    return resource | shared, entry | shared

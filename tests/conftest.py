@@ -22,7 +22,7 @@ settings.register_profile(FAST)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--sqlite-only", action="store_true", help="leave out every test that needs PostgreSQL")
+    parser.addoption("--fast", action="store_true", help="leave out every test that needs PostgreSQL, a server or a browser, or is slow")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,16 +33,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--sqlite-only"):
+    if not config.getoption("--fast"):
         return
-    left_out = [item for item in items if _needs_postgresql(item)]
+    left_out = [item for item in items if _takes_long(item)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not _needs_postgresql(item)]
+    items[:] = [item for item in items if not _takes_long(item)]
 
 
-def _needs_postgresql(item: pytest.Item) -> bool:
+def _takes_long(item: pytest.Item) -> bool:
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
-    return parameters.get("database_url") == "postgresql" or item.get_closest_marker("postgresql") is not None
+    is_marked = any(item.get_closest_marker(name) for name in ("postgresql", "e2e", "slow"))
+    return is_marked or parameters.get("database_url") == "postgresql" or "site" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -107,10 +108,14 @@ class Api:
 
 
 class _Bridge(httpx.BaseTransport):
-    """Runs the ASGI application for each request of a synchronous client."""
+    """Runs the ASGI application for each request of a synchronous client, on a loop that the first thread keeps."""
 
     def __init__(self, app: Application) -> None:
         self._inner = httpx.ASGITransport(app=app.asgi, raise_app_exceptions=False)
+        self._loop, self._owner = asyncio.Runner(), threading.get_ident()
+
+    def close(self) -> None:
+        self._loop.close()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         async def send() -> tuple[int, httpx.Headers, bytes]:
@@ -119,7 +124,7 @@ class _Bridge(httpx.BaseTransport):
             )
             return answer.status_code, answer.headers, await answer.aread()
 
-        status, headers, content = asyncio.run(send())
+        status, headers, content = self._loop.run(send()) if threading.get_ident() == self._owner else asyncio.run(send())
         return httpx.Response(status, headers=headers, content=content, request=request)
 
 
@@ -136,5 +141,7 @@ def api(database_url: str, tmp_path: Path, made_keys: Path) -> Iterator[Api]:
     """The application on a fresh database."""
     shutil.copytree(made_keys, tmp_path / "data" / "keys")
     app = build(Settings(data=tmp_path / "data", database_url=database_url), port=PORT, environ={})
-    yield Api(app, tmp_path / "data")
+    caller = Api(app, tmp_path / "data")
+    yield caller
+    caller.http.close()
     app.close()

@@ -25,6 +25,8 @@ from isthmus.settings import Settings
 from isthmus.tracing import Tracing, begin_tracing
 from tests.api.conftest import PORT, Api
 
+pytestmark = pytest.mark.slow
+
 ROWS = table().rows
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -14,6 +14,8 @@ from isthmus.cli.database import has_password
 from isthmus.settings import Settings
 from tests.cli.conftest import Cli
 
+pytestmark = pytest.mark.e2e
+
 PASSPHRASE = "four words nobody guesses"
 
 

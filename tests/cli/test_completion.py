@@ -17,6 +17,8 @@ from isthmus.cli.completion import fixed
 from isthmus.client import Note
 from tests.cli.conftest import Cli
 
+pytestmark = pytest.mark.e2e
+
 PROGRAM = Path(sys.executable).with_name("isthmus")
 
 

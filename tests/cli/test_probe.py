@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from isthmus.client import read_note
+
+pytestmark = pytest.mark.e2e
 
 
 def run(**environ: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ import pytest
 from isthmus.cli.reference import FOLDER, error_codes, pages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["settings.md", "cli.md", "errors.md", "types.md", "metrics.md"])
 def test_the_committed_page_is_fresh(name: str) -> None:
     assert (FOLDER / "reference" / name).read_text() == pages()[name], "run `make reference` and commit the result"

@@ -11,6 +11,8 @@ from isthmus.store.tables import instance_events, instances
 from tests.machines.plane import Keys
 from tests.solutions.onboarding_estate import ACCOUNT, REGION, Estate, World, states
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = "connected elsewhere: /subscriptions/x/resourceGroups/y/providers/Microsoft.HybridCompute/machines/z"
 
 
@@ -35,7 +37,6 @@ def test_sixty_machines_connect_with_two_commands_of_each_kind(world: World, est
     assert world.line.due() is None
 
 
-@pytest.mark.slow
 def test_two_hundred_machines_cost_few_calls(world: World, estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(200):
         estate.host(number, ping="" if number % 2 else "Online", profile="" if number % 2 else "p")

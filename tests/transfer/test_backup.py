@@ -27,6 +27,8 @@ from tests.support.databases import Databases
 from tests.support.postgres import Postgres
 from tests.transfer.conftest import PASSPHRASE, contents, fill, ignore, settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def source(filled: Store, first_keys: Path, tmp_path: Path) -> Settings:

@@ -19,6 +19,8 @@ from tests.support.databases import Databases
 from tests.support.postgres import Postgres
 from tests.transfer.conftest import contents, fill, ignore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def target(postgres: Postgres, databases: Databases) -> Iterator[str]:

@@ -17,6 +17,8 @@ from isthmus.work import FAILED, Job, Work
 from tests.support.clock import Clock
 from tests.work.conftest import QUEUES, Launch, eventually
 
+pytestmark = pytest.mark.slow
+
 
 def put(store: Store, work: Work, job: str, workflow_id: str, **arguments: Any) -> None:
     with store.begin() as connection:

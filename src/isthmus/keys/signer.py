@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -72,14 +73,23 @@ def make_signer() -> RsaSigner:
 
 
 def load_signer(pem: bytes, name: str) -> RsaSigner:
-    """A signer from its file; ArmError `UnreadableKeyFile` names the file when it is not an RSA key."""
+    """A signer from its file; ArmError `UnreadableKeyFile` names the file when it is not an RSA key, or one that was damaged.
+
+    Whether its primes are prime is not asked, which takes a hundred times as long: the file is our own. It is asked to sign
+    something that its public half verifies, which tells whether the two still belong together.
+    """
     try:
-        key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
+        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _unreadable(name) from error
     if not isinstance(key, rsa.RSAPrivateKey):
         raise _unreadable(name)
-    return RsaSigner(key)
+    signer = RsaSigner(key)
+    try:
+        key.public_key().verify(signer.sign(b"a"), b"a", padding.PKCS1v15(), hashes.SHA256())
+    except (InvalidSignature, ValueError) as error:
+        raise _unreadable(name) from error
+    return signer
 
 
 def compact(signer: Signer, claims: Mapping[str, Any], *, typ: str = "JWT") -> str:

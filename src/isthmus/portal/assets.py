@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -40,8 +41,7 @@ class Assets:
     """The folder `static`. `path` names a file in pages, `answer` serves it."""
 
     def __init__(self) -> None:
-        self._files = {name: _asset(name, file.read_bytes()) for name, file in _walk(files("isthmus.portal") / "static", "")}
-        self._files["portal.js"] = _asset("portal.js", b";\n".join(self._files[name].plain for name in SCRIPTS))
+        self._files = _read()
 
     def path(self, name: str) -> str:
         """The address of a file, with its hash: a changed file is another address."""
@@ -57,12 +57,24 @@ class Assets:
         return Response(found.packed if packed else found.plain, media_type=found.media_type, headers=headers)
 
 
+@cache
+def _read() -> Mapping[str, Asset]:
+    """Every file under its name in the folder, and the script that is made of several."""
+    found = {name: _asset(name, file.read_bytes()) for name, file in _walk(files("isthmus.portal") / "static", "")}
+    return found | {"portal.js": _asset("portal.js", b";\n".join(_lean(found[name].plain) for name in SCRIPTS))}
+
+
 def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
     for entry in folder.iterdir():
         if entry.is_dir():
             yield from _walk(entry, f"{prefix}{entry.name}/")
         elif entry.name.rpartition(".")[2] in _TYPES:
             yield f"{prefix}{entry.name}", entry
+
+
+def _lean(script: bytes) -> bytes:
+    """A script without its lines of comment and its indentation: nothing in ours is a text of several lines."""
+    return b"\n".join(line for raw in script.splitlines() if (line := raw.strip()) and not line.startswith(b"//"))
 
 
 def _asset(name: str, plain: bytes) -> Asset:

@@ -7,8 +7,12 @@ import hashlib
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.lab.machines.fake_world import REGION, instance_id
 from tests.lab.ssm.client import TEXT, Client, on_ssm, refused
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_command_runs_for_real(tmp_path: Path) -> None:
