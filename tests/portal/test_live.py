@@ -33,6 +33,11 @@ class Subject:
             return self.pictures[0]
         return self.pictures.pop(0)
 
+    async def check(self) -> None:
+        """Whether one may still look."""
+        if self.error is not None:
+            raise self.error
+
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     """On a loop of its own, bounded."""
@@ -61,7 +66,7 @@ def test_a_newcomer_gets_the_whole_and_then_what_changes(hub: Hub) -> None:
     async def test() -> None:
         first, second = Live(parts={"a": "1", "b": "1"}), Live(parts={"a": "2", "b": "1"})
         subject = Subject(first, first, second)
-        stream = await hub.open(KEY, subject.read, "")
+        stream = await hub.open(KEY, subject.read, subject.check, "")
         whole, change = await take(stream, 2)
         assert '<hx-partial hx-target="#a" hx-swap="innerHTML">1</hx-partial>' in whole
         assert 'hx-target="#b"' in whole
@@ -76,14 +81,14 @@ def test_a_newcomer_gets_the_whole_and_then_what_changes(hub: Hub) -> None:
 def test_many_viewers_cost_one_reader(hub: Hub) -> None:
     async def test() -> None:
         subject = Subject(*(Live(parts={"a": str(number)}) for number in range(1_000)))
-        streams = [await hub.open(KEY, subject.read, "") for _ in range(20)]
-        opened = subject.reads
+        streams: list[AsyncIterator[str]] = []
+        for _ in range(20):
+            streams.append(await hub.open(KEY, subject.read, subject.check, ""))
+            await take(streams[-1], 1)
+        assert subject.reads == 1
         for stream in streams:
             await take(stream, 1)
-        for stream in streams:
-            await take(stream, 1)
-        assert opened == 20
-        assert subject.reads - opened < 20
+        assert subject.reads < 20
         for stream in streams:
             await stream.aclose()  # type: ignore[attr-defined]
 
@@ -95,9 +100,9 @@ def test_who_joins_as_the_last_viewer_leaves_is_told_what_changes(hub: Hub) -> N
 
     async def test() -> None:
         subject = Subject(Live(parts={"a": "1"}))
-        first = await hub.open(KEY, subject.read, "")
+        first = await hub.open(KEY, subject.read, subject.check, "")
         await take(first, 1)
-        second = await hub.open(KEY, subject.read, "")
+        second = await hub.open(KEY, subject.read, subject.check, "")
         await first.aclose()  # type: ignore[attr-defined]
         (whole,) = await take(second, 1)
         assert ">1<" in whole
@@ -113,7 +118,7 @@ def test_who_joins_as_the_last_viewer_leaves_is_told_what_changes(hub: Hub) -> N
 def test_elements_that_come_or_go_are_told_as_a_new_shape(hub: Hub) -> None:
     async def test() -> None:
         subject = Subject(Live(parts={"a": "1"}, shape="1"), Live(parts={"a": "1"}, shape="1"), Live(parts={"a": "1"}, shape="2"))
-        stream = await hub.open(KEY, subject.read, "")
+        stream = await hub.open(KEY, subject.read, subject.check, "")
         whole, change = await take(stream, 2)
         assert "event: shape" in whole
         assert "event: reshaped" in change
@@ -125,10 +130,10 @@ def test_elements_that_come_or_go_are_told_as_a_new_shape(hub: Hub) -> None:
 def test_the_end_is_told_and_the_stream_closes(hub: Hub) -> None:
     async def test() -> None:
         subject = Subject(Live(parts={"a": "1"}), Live(parts={"a": "1"}), Live(parts={"a": "2"}, ended=True))
-        stream = await hub.open(KEY, subject.read, "")
+        stream = await hub.open(KEY, subject.read, subject.check, "")
         texts = [text async for text in stream]
         assert "event: done" in texts[-1]
-        late = await hub.open(KEY, subject.read, "")
+        late = await hub.open(KEY, subject.read, subject.check, "")
         assert "event: done" in (await take(late, 1))[0]
         await late.aclose()  # type: ignore[attr-defined]
 
@@ -140,9 +145,9 @@ def test_who_may_not_read_gets_no_stream_and_who_may_no_longer_is_told(hub: Hub)
         refused = Subject(Live(parts={}))
         refused.error = ArmError("AuthorizationFailed", "You may not.", status=403)
         with pytest.raises(ArmError):
-            await hub.open(KEY, refused.read, "")
+            await hub.open(KEY, refused.read, refused.check, "")
         subject = Subject(Live(parts={"a": "1"}))
-        stream = await hub.open(KEY, subject.read, "")
+        stream = await hub.open(KEY, subject.read, subject.check, "")
         await take(stream, 1)
         subject.error = refused.error
         assert "event: refused" in (await take(stream, 1))[0]
@@ -153,7 +158,7 @@ def test_who_may_not_read_gets_no_stream_and_who_may_no_longer_is_told(hub: Hub)
 def test_a_database_that_is_away_for_a_while_ends_nothing(hub: Hub) -> None:
     async def test() -> None:
         subject = Subject(Live(parts={"a": "1"}), Live(parts={"a": "2"}))
-        stream = await hub.open(KEY, subject.read, "")
+        stream = await hub.open(KEY, subject.read, subject.check, "")
         await take(stream, 1)
         subject.error = ArmError("ServiceUnavailable", "The database does not answer.", status=503)
         await asyncio.sleep(0.05)
@@ -167,11 +172,11 @@ def test_a_database_that_is_away_for_a_while_ends_nothing(hub: Hub) -> None:
 def test_a_viewer_that_comes_back_to_what_it_saw_gets_it_once(hub: Hub) -> None:
     async def test() -> None:
         subject = Subject(Live(parts={"a": "1"}))
-        first = await hub.open(KEY, subject.read, "")
+        first = await hub.open(KEY, subject.read, subject.check, "")
         (whole,) = await take(first, 1)
         seen = next(line for line in whole.splitlines() if line.startswith("id: ")).removeprefix("id: ")
-        second = await hub.open(KEY, subject.read, seen)
-        third = await hub.open(KEY, subject.read, "another-run-7")
+        second = await hub.open(KEY, subject.read, subject.check, seen)
+        third = await hub.open(KEY, subject.read, subject.check, "another-run-7")
         assert "hx-partial" in (await take(third, 1))[0]
         subject.pictures = [Live(parts={"a": "2"})]
         assert ">2<" in (await take(second, 1))[0]
@@ -184,7 +189,7 @@ def test_a_viewer_that_comes_back_to_what_it_saw_gets_it_once(hub: Hub) -> None:
 def test_a_slow_viewer_gets_a_whole_picture_instead_of_a_long_queue(hub: Hub) -> None:
     async def test() -> None:
         subject = Subject(*(Live(parts={"a": str(number), "b": "same"}) for number in range(100)))
-        stream = await hub.open(KEY, subject.read, "")
+        stream = await hub.open(KEY, subject.read, subject.check, "")
         await take(stream, 1)
         await subject.ended.wait()
         texts = await take(stream, 1)
@@ -200,10 +205,29 @@ def test_a_slow_viewer_gets_a_whole_picture_instead_of_a_long_queue(hub: Hub) ->
 def test_retiring_ends_every_stream(hub: Hub) -> None:
     async def test() -> None:
         subject = Subject(Live(parts={"a": "1"}))
-        stream = await hub.open(KEY, subject.read, "")
+        stream = await hub.open(KEY, subject.read, subject.check, "")
         await take(stream, 1)
         hub.retire()
         assert [text async for text in stream] == []
         assert hub.viewers == 0
+
+    run(test)
+
+
+def test_whose_rights_end_is_told_though_somebody_else_reads(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isthmus.portal.live._RECHECK", 0.05)
+
+    async def test() -> None:
+        reader, guest = Subject(*(Live(parts={"a": str(number)}) for number in range(1_000))), Subject(Live(parts={}))
+        first = await hub.open(KEY, reader.read, reader.check, "")
+        await take(first, 1)
+        second = await hub.open(KEY, guest.read, guest.check, "")
+        await take(second, 1)
+        guest.error = ArmError("RightsChanged", "You may not.", status=403)
+        told = [text async for text in second]
+        assert "event: refused" in told[-1]
+        assert guest.reads == 0
+        assert "hx-partial" in (await take(first, 1))[0]
+        await first.aclose()  # type: ignore[attr-defined]
 
     run(test)

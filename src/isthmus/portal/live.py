@@ -15,6 +15,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.portal.page import Live
 
 Read = Callable[[], Awaitable[Live]]
+Check = Callable[[], Awaitable[None]]
 
 _PERIOD = 1.0
 _SILENCE = 15.0
@@ -26,9 +27,10 @@ _log = structlog.get_logger("isthmus.portal")
 
 @dataclass(slots=True)
 class _Viewer:
-    """One stream: its own way to read (its own rights), and what is to be sent. A viewer that does not keep up gets a whole picture."""
+    """One stream: how it reads and how its rights are looked at again, and what is to be sent; late ones get a whole picture."""
 
     read: Read
+    check: Check
     queue: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=_AHEAD))
     is_behind: bool = False
 
@@ -63,23 +65,23 @@ class Hub:
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._end_all)
 
-    async def open(self, key: tuple[str, ...], read: Read, last: str) -> AsyncIterator[str]:
-        """A stream of a subject. The viewer's own rights are used at first and again every minute; `last` is the id it saw last.
+    async def open(self, key: tuple[str, ...], read: Read, check: Check, last: str) -> AsyncIterator[str]:
+        """A stream of a subject; whoever may have one key may see the same. `last` is the id that the viewer saw last.
 
-        Raises what reading raises, and ArmError 503 when there are too many streams.
+        `check` raises ArmError when the viewer may not have this key any more; it is asked every minute. A subject that others look at
+        already is not read for a newcomer. Raises what reading raises, and ArmError 503 when there are too many streams.
         """
         self._loop = asyncio.get_running_loop()
         if self.viewers >= _MOST_VIEWERS:
             raise ArmError("TooManyViewers", "Too many pages are open live. Close some, or reload this one from time to time.", status=503)
-        own = await read()
         subject = self._subjects.get(key)
-        if subject is None:
-            subject = self._subjects[key] = _Subject(picture=own)
-        return self._send(key, subject, _Viewer(read=read), last)
+        if subject is None or not subject.viewers:
+            subject = _Subject(picture=await read())
+        return self._send(key, subject, _Viewer(read=read, check=check), last)
 
     async def _send(self, key: tuple[str, ...], subject: _Subject, viewer: _Viewer, last: str) -> AsyncIterator[str]:
         number = next(self._numbers)
-        # The last viewer may have left, and the subject with it, between the opening of this stream and its first word.
+        # Between the opening of this stream and its first word others may have come, or the last of them left, and the subject with it.
         subject = self._subjects.setdefault(key, subject)
         subject.viewers[number] = viewer
         if subject.task is None or subject.task.done() or subject.task.cancelling():
@@ -164,7 +166,7 @@ class Hub:
 async def _still_may(viewer: _Viewer) -> None:
     """Raises what refuses the viewer by now; a database that is away refuses nobody."""
     try:
-        await viewer.read()
+        await viewer.check()
     except ArmError as error:
         if error.status < 500:
             raise

@@ -198,10 +198,14 @@ class Portal:
                     raise ArmError("SessionEnded", "Your session has ended. Sign in again.", status=401)
                 return self._visit(request, session, correlation)
 
-            def look(audience: tuple[str, ...]) -> Live:
+            def come_again() -> Visit:
                 visit = come()
                 if _audience(visit) != audience:
                     raise ArmError("RightsChanged", "What you may see has changed. Reload the page.", status=403)
+                return visit
+
+            def look() -> Live:
+                visit = come_again()
                 return live(visit, self._renderer.piece(page.template, {"now": int(self._clock() * 1000), "visit": visit, "token": ""}))
 
             query = request.query_params
@@ -211,9 +215,12 @@ class Portal:
                 audience = await run_in_threadpool(lambda: _audience(come()))
 
                 async def read() -> Live:
-                    return await run_in_threadpool(look, audience)
+                    return await run_in_threadpool(look)
 
-                events = await self.hub.open((*subject, *audience), read, request.headers.get("last-event-id", ""))
+                async def check() -> None:
+                    await run_in_threadpool(come_again)
+
+                events = await self.hub.open((*subject, *audience), read, check, request.headers.get("last-event-id", ""))
             except ArmError as error:
                 return await run_in_threadpool(self._refusal, request, error, correlation)
             headers = {**render.secured(), "X-Accel-Buffering": "no"}

@@ -36,8 +36,10 @@
   });
 
   // A table of any length. Pages of 100 rows come from the server; three of them are kept between paddings, so that few rows are in the page.
-  const SIZE = 100, HEIGHT = 36, KEPT = 30, MOST = 900_000; // taller than 900,000 rows no browser makes an element
-  const trusted = window.trustedTypes ? trustedTypes.createPolicy("vrows", { createHTML: (html) => html }) : { createHTML: (html) => html };
+  // Taller than 900,000 rows no browser makes an element.
+  const SIZE = 100, HEIGHT = 36, KEPT = 30, MOST = 900_000;
+  const SHAPES = ["shape", "reshaped"];
+  const asIs = { createHTML: (html) => html }, trusted = window.trustedTypes?.createPolicy("vrows", asIs) ?? asIs;
   customElements.define("v-rows", class extends HTMLElement {
     connectedCallback() {
       if (this.pages) return;
@@ -53,7 +55,7 @@
       const seen = start + this.body.rows.length;
       this.total = this.isCounted ? Number(this.dataset.total) : seen + ("more" in this.dataset ? SIZE : 0);
       this.show(this.wanted());
-      if (Number(this.dataset.at)) this.go(Number(this.dataset.at), "row" in Object.fromEntries(new URLSearchParams(location.search)));
+      if (Number(this.dataset.at)) this.go(Number(this.dataset.at), new URLSearchParams(location.search).has("row"));
       this.scroller.addEventListener("scroll", () => { this.later(); this.remember(); }, { passive: true });
       this.querySelector(".go")?.addEventListener("submit", (event) => {
         event.preventDefault();
@@ -65,7 +67,7 @@
       if (this.isLive) this.listen();
     }
     disconnectedCallback() {
-      for (const name of ["shape", "reshaped"]) document.removeEventListener(name, this.heard);
+      for (const name of SHAPES) document.removeEventListener(name, this.heard);
     }
     // A live list keeps only the rows that the stream reaches, and reads them anew when it may have missed something.
     listen() {
@@ -74,7 +76,7 @@
         if (event.type === "reshaped" || !isFirst) this.refresh();
         if (event.type === "shape") isFirst = false;
       };
-      for (const name of ["shape", "reshaped"]) document.addEventListener(name, this.heard);
+      for (const name of SHAPES) document.addEventListener(name, this.heard);
     }
     async refresh() {
       if (this.isRefreshing) return;
@@ -145,8 +147,8 @@
       const text = await answer?.text().catch(() => null);
       if (!text) return;
       this.status.textContent = text.trim();
-      const total = answer.headers.get("X-Total");
-      if (total !== null) { this.isCounted = true; this.settle(Number(total)); }
+      const end = answer.headers.get("X-Total");
+      if (end !== null) { this.isCounted = true; this.settle(Number(end)); }
       this.later();
     }
     settle(total) {
