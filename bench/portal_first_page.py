@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from bench.visitor import CHROMIUM, FLAGS, Visitor, browser, sign_in, window
 
 ROOT = Path(__file__).parent.parent
 LIGHTHOUSE = ROOT / "build/node/bench/node_modules/lighthouse/cli/index.js"
-VISITS = 5
+VISITS = 9
 _PAINTS = """() => new Promise((resolve) => new PerformanceObserver((list) => {
   const found = list.getEntries().find((entry) => entry.name === 'first-contentful-paint');
   if (found) resolve(found.startTime);
@@ -30,11 +31,11 @@ def measure() -> list[dict[str, Any]]:
     """Rows for the home page of an installation with nothing in it, visited with an empty cache."""
     with tempfile.TemporaryDirectory(prefix="isthmus-bench-") as name, isthmus(Path(name)) as server:
         visitor = sign_in(server)
-        with browser() as opened:
-            visits = [_visit(window(opened, visitor), f"{visitor.url}/portal/") for _ in range(VISITS)]
-            plain = {"/": "<!doctype html><html lang=en><title>Plain</title><h1>Plain</h1>"}
-            with peer(Path(name), server, plain) as bare:
-                least = [_visit(window(opened, visitor), f"https://localhost:{bare.port}/") for _ in range(VISITS)]
+        plain = {"/": "<!doctype html><html lang=en><title>Plain</title><h1>Plain</h1>"}
+        with browser() as opened, peer(Path(name), server, plain) as bare:
+            addresses = (f"{visitor.url}/portal/", f"https://localhost:{bare.port}/")
+            pairs = [[_visit(window(opened, visitor), address) for address in addresses] for _ in range(VISITS)]
+            visits, least = zip(*pairs, strict=True)
         scores = _lighthouse(server, visitor, Path(name))
     paint, bare_paint = _middle(visits, "paint"), _middle(least, "paint")
     size, requests = visits[0]["bytes"] / 1000, f"{visits[0]['requests']:.0f} requests"
@@ -49,7 +50,7 @@ def measure() -> list[dict[str, Any]]:
     ]
 
 
-def _middle(visits: list[dict[str, float]], what: str) -> float:
+def _middle(visits: Sequence[dict[str, float]], what: str) -> float:
     return statistics.median(visit[what] for visit in visits)
 
 
