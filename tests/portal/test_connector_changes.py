@@ -159,6 +159,23 @@ def test_a_solution_is_added_and_removed_without_scripts(site: Site, window: Win
     assert list(site.client.list(f"{id}/{connected.SOLUTIONS}")) == []
 
 
+def test_what_is_not_there_is_said_as_well_as_what_is(site: Site, window: Window) -> None:
+    empty, one = connected.connector(site, "empty-aws", "720987654321"), connected.connector(site, "single-aws", "730987654321")
+    connected.solution(site, one, inventory.TYPE, "inv")
+    with window() as look:
+        for tab in ("overview", "solutions", "scan", "permissions", "template", "machines", "resources", "tags", "delete"):
+            page = look.open(f"{connector_path(empty)}?tab={tab}")
+            expect(page.get_by_role("heading", level=1)).to_contain_text("empty-aws")
+            look.check(f"connector-empty-{tab}")
+        page = look.open(f"{connector_path(one)}?tab=solutions")
+        page.get_by_role("link", name="Remove Inventory").click()
+        expect(page.get_by_text("What stays:")).to_be_visible()
+        look.check("connector-solution-remove")
+        page = look.open(f"{connector_path(one)}?tab=delete")
+        expect(page.get_by_label("Type the name")).to_be_visible()
+        look.check("connector-delete")
+
+
 def test_tags_are_edited_by_keyboard_and_never_over_others(site: Site, window: Window, busy: str, home: str) -> None:
     with window() as look:
         look.refusals = 2
@@ -233,4 +250,6 @@ def test_a_connector_that_leaves_or_could_not_leave_says_so(site: Site, window: 
         stock.change_operation(site, running, status="Failed", ended_at=site.server.app.engine.now(), error=wrong)
         expect(page.get_by_role("heading", name="leaving-aws could not be removed")).to_be_visible()
         assert SHOWN in page.locator("#leaving-said").inner_text().replace("\u202e", "")
+        look.check("connector-not-removed")
         expect(look.open(connector_path(stuck)).get_by_text("Its removal stopped in the middle.")).to_be_visible()
+        look.check("connector-stuck")
