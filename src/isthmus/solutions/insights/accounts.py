@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from isthmus.solutions import removal
 from isthmus.solutions.insights.concern import Concern, Severity, number_of
-from isthmus.solutions.insights.estate import Connected, Solution, troubled, within
+from isthmus.solutions.insights.estate import TROUBLED, Connected, Solution, values, within
 from isthmus.solutions.subject import FAILED, PENDING
 from isthmus.store.tables import scopes
 
@@ -40,23 +40,25 @@ _GAPS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType(
 )
 
 
+_GROUPED = (scopes.c.solution, scopes.c.outcome, scopes.c.action)
+_BY_ACTION = (
+    select(
+        *_GROUPED,
+        func.count().label("number"),
+        func.count(scopes.c.region.distinct()).label("regions"),
+        func.min(scopes.c.region).label("region"),
+        func.min(scopes.c.reason).label("reason"),
+        func.min(scopes.c.checked_at).label("since"),
+    )
+    .where(*TROUBLED)
+    .group_by(*_GROUPED)
+)
+
+
 def gaps(connection: Connection, subscription: str, estate: Sequence[Connected]) -> Iterator[Concern]:
     """Scopes that could not be listed, per connector, outcome and missing action."""
-    grouped = (scopes.c.solution, scopes.c.outcome, scopes.c.action)
-    query = (
-        select(
-            *grouped,
-            func.count().label("number"),
-            func.count(scopes.c.region.distinct()).label("regions"),
-            func.min(scopes.c.region).label("region"),
-            func.min(scopes.c.reason).label("reason"),
-            func.min(scopes.c.checked_at).label("since"),
-        )
-        .where(*troubled(subscription))
-        .group_by(*grouped)
-    )
     owners = _owners(estate)
-    for row in connection.execute(query):
+    for row in connection.execute(_BY_ACTION, values(subscription)):
         if row.solution in owners:
             yield _gap(row, *owners[row.solution])
 
@@ -79,18 +81,19 @@ def _gap(row: Row[Any], owner: Connected, solution: Solution) -> Concern:
     )
 
 
+# Counted where they lie: there may be many keys. Every key but the last has a separator behind it.
+_KEYS = 1 + (func.length(scopes.c.vanished) - func.length(func.replace(scopes.c.vanished, _SEPARATOR, ""))) // len(_SEPARATOR)
+_FROZEN = (
+    select(scopes.c.solution, scopes.c.region, func.sum(_KEYS).label("number"), func.min(scopes.c.checked_at).label("since"))
+    .where(scopes.c.frozen, scopes.c.vanished != "", *within(scopes.c.solution))
+    .group_by(scopes.c.solution, scopes.c.region)
+)
+
+
 def frozen(connection: Connection, subscription: str, estate: Sequence[Connected]) -> Iterator[Concern]:
     """Regions whose deletions are withheld, with the number of resources that vanished."""
-    text = scopes.c.vanished
-    # Counted where they lie: there may be many keys. Every key but the last has a separator behind it.
-    keys = 1 + (func.length(text) - func.length(func.replace(text, _SEPARATOR, ""))) // len(_SEPARATOR)
-    query = (
-        select(scopes.c.solution, scopes.c.region, func.sum(keys).label("number"), func.min(scopes.c.checked_at).label("since"))
-        .where(scopes.c.frozen, text != "", *within(scopes.c.solution, subscription))
-        .group_by(scopes.c.solution, scopes.c.region)
-    )
     owners = _owners(estate)
-    for row in connection.execute(query):
+    for row in connection.execute(_FROZEN, values(subscription)):
         if row.solution not in owners:
             continue
         owner, solution = owners[row.solution]

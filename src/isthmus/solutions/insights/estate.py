@@ -7,13 +7,35 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, func, select
 
 from isthmus.arm.ids import stored
 from isthmus.solutions import inventory, ledger
 from isthmus.solutions.onboard.statuses import by_word
 from isthmus.solutions.subject import CONFIGURATIONS, CONNECTORS
 from isthmus.store.tables import instances, operations, projections, resources, scopes
+
+# Queries are written once, when the program is read, and say "this subscription" by these: building one takes as long as running it.
+MINE = bindparam("subscription", type_=String)
+_FIRST = bindparam("first", type_=String)
+_PAST = bindparam("past", type_=String)
+
+
+def values(subscription: str) -> dict[str, str]:
+    """What the parameters of queries over a subscription stand for; `0` is what follows the slash at the end of their keys' beginning."""
+    mine = subscription.lower()
+    return {"subscription": mine, "first": f"/subscriptions/{mine}/", "past": f"/subscriptions/{mine}0"}
+
+
+def within(column: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Keys of resources that lie in the subscription."""
+    return column >= _FIRST, column < _PAST
+
+
+SOLUTIONS = select(resources.c.key).where(resources.c.type == CONFIGURATIONS.lower(), resources.c.subscription == MINE)
+"""The keys of the solution configurations of the subscription, for use in another query."""
+TROUBLED = (scopes.c.outcome.in_(ledger.TROUBLED), *within(scopes.c.solution))
+"""Scopes of the subscription that could not be listed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,13 +84,16 @@ class Figures:
     machines: Mapping[str, Mapping[str, int]]
 
 
+_CONNECTED = (
+    select(*(resources.c[name] for name in ("key", "id", "type", "name", "parent", "location", "created_at", "changed_at", "document")))
+    .where(resources.c.type.in_((CONNECTORS.lower(), CONFIGURATIONS.lower())), resources.c.subscription == MINE)
+    .order_by(resources.c.key)
+)
+
+
 def connected(connection: Connection, subscription: str) -> list[Connected]:
     """Every connector of a subscription, in the order of their keys: one query."""
-    kinds = (CONNECTORS.lower(), CONFIGURATIONS.lower())
-    wanted = (resources.c.type.in_(kinds), resources.c.subscription == subscription.lower())
-    names = ("key", "id", "type", "name", "parent", "location", "created_at", "changed_at", "document")
-    columns = [resources.c[name] for name in names]
-    found = connection.execute(select(*columns).where(*wanted).order_by(resources.c.key)).all()
+    found = connection.execute(_CONNECTED, values(subscription)).all()
     below: dict[str, list[Solution]] = {}
     for row in found:
         if row.type == CONFIGURATIONS.lower():
@@ -109,45 +134,26 @@ def _connected(row: Row[Any], solutions: Sequence[Solution]) -> Connected:
     )
 
 
+_GAPS = select(scopes.c.solution, func.count()).where(*TROUBLED).group_by(scopes.c.solution)
+_BY_ACCOUNT = select(projections.c.account, func.count()).where(projections.c.subscription == MINE).group_by(projections.c.account)
+_MACHINES = (
+    select(instances.c.solution, instances.c.state, func.count())
+    .where(instances.c.solution.in_(SOLUTIONS))
+    .group_by(instances.c.solution, instances.c.state)
+)
+
+
 def figures(connection: Connection, subscription: str) -> Figures:
     """The numbers of every connector of a subscription: three aggregates."""
-    gaps = select(scopes.c.solution, func.count()).where(*troubled(subscription)).group_by(scopes.c.solution)
-    return Figures(
-        resources=_by_account(connection, subscription),
-        gaps=_pairs(connection, gaps),
-        machines=_machines(connection, subscription),
-    )
+    of = values(subscription)
+    return Figures(resources=_pairs(connection, _BY_ACCOUNT, of), gaps=_pairs(connection, _GAPS, of), machines=_machines(connection, of))
 
 
-def troubled(subscription: str) -> tuple[ColumnElement[bool], ...]:
-    """Scopes of a subscription that could not be listed."""
-    return scopes.c.outcome.in_(ledger.TROUBLED), *within(scopes.c.solution, subscription)
-
-
-def within(column: Any, subscription: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Keys of resources that lie in a subscription; `0` is what follows the slash at the end of their common beginning."""
-    start = f"/subscriptions/{subscription.lower()}"
-    return column >= f"{start}/", column < f"{start}0"
-
-
-def _by_account(connection: Connection, subscription: str) -> dict[str, int]:
-    mine = projections.c.subscription == subscription.lower()
-    return _pairs(connection, select(projections.c.account, func.count()).where(mine).group_by(projections.c.account))
-
-
-def _machines(connection: Connection, subscription: str) -> dict[str, dict[str, int]]:
-    columns = (instances.c.solution, instances.c.state)
-    query = select(*columns, func.count()).where(instances.c.solution.in_(solutions_of(subscription))).group_by(*columns)
+def _machines(connection: Connection, of: Mapping[str, str]) -> dict[str, dict[str, int]]:
     by_state: dict[str, dict[tuple[str, str], int]] = {}
-    for solution, state, number in connection.execute(query):
+    for solution, state, number in connection.execute(_MACHINES, of):
         by_state.setdefault(solution, {})[state, ""] = int(number)
     return {solution: by_word(states) for solution, states in by_state.items()}
-
-
-def solutions_of(subscription: str) -> Select[Any]:
-    """The keys of the solution configurations of a subscription, for use in another query."""
-    wanted = (resources.c.type == CONFIGURATIONS.lower(), resources.c.subscription == subscription.lower())
-    return select(resources.c.key).where(*wanted)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,40 +169,43 @@ class Summary:
     running: int
 
 
-def summary(connection: Connection, subscription: str) -> Summary:
-    """The numbers of a subscription."""
-    mine = (resources.c.type == CONNECTORS.lower(), resources.c.subscription == subscription.lower())
-    accounts = select(func.count(), func.count(resources.c.unique_key.distinct())).where(*mine)
-    heads, distinct = connection.execute(accounts).one()
-    under_way = (operations.c.ended_at.is_(None), operations.c.subscription == subscription.lower())
-    held = select(func.count()).select_from(projections).where(projections.c.subscription == subscription.lower())
-    machines: dict[str, int] = {}
-    for words in _machines(connection, subscription).values():
-        machines = {word: machines.get(word, 0) + number for word, number in words.items()}
-    return Summary(
-        connectors=int(heads),
-        accounts=int(distinct),
-        resources=_number(connection, held),
-        types=_number(connection, _types(subscription)),
-        gaps=_number(connection, select(func.count()).select_from(scopes).where(*troubled(subscription))),
-        machines={word: number for word, number in machines.items() if word != "gone"},
-        running=_number(connection, select(func.count()).select_from(operations).where(*under_way)),
-    )
-
-
-def _types(subscription: str) -> Select[Any]:
+def _types() -> Select[Any]:
     """How many types have projections: from each to the next by the index, since counting all rows for a few dozen types is slow."""
-    mine = projections.c.subscription == subscription.lower()
+    mine = projections.c.subscription == MINE
     kinds = select(func.min(projections.c.type).label("type")).where(mine).cte("kinds", recursive=True)
     following = select(func.min(projections.c.type)).where(mine, projections.c.type > kinds.c.type).scalar_subquery()
     kinds = kinds.union_all(select(following).where(kinds.c.type.isnot(None)))
     return select(func.count(kinds.c.type))
 
 
-def _number(connection: Connection, query: Select[Any]) -> int:
-    return int(connection.execute(query).scalar() or 0)
+_HEADS = select(func.count(), func.count(resources.c.unique_key.distinct())).where(
+    resources.c.type == CONNECTORS.lower(), resources.c.subscription == MINE
+)
+_HELD = select(func.count()).select_from(projections).where(projections.c.subscription == MINE)
+_TYPES = _types()
+_ALL_GAPS = select(func.count()).select_from(scopes).where(*TROUBLED)
+_RUNNING = select(func.count()).select_from(operations).where(operations.c.ended_at.is_(None), operations.c.subscription == MINE)
 
 
-def _pairs(connection: Connection, query: Select[Any]) -> dict[str, int]:
-    found: Sequence[Any] = connection.execute(query).all()
+def summary(connection: Connection, subscription: str) -> Summary:
+    """The numbers of a subscription."""
+    of = values(subscription)
+    heads, distinct = connection.execute(_HEADS, of).one()
+    resources, types, gaps, running = (int(connection.execute(query, of).scalar() or 0) for query in (_HELD, _TYPES, _ALL_GAPS, _RUNNING))
+    machines: dict[str, int] = {}
+    for words in _machines(connection, of).values():
+        machines = {word: machines.get(word, 0) + number for word, number in words.items()}
+    return Summary(
+        connectors=int(heads),
+        accounts=int(distinct),
+        resources=resources,
+        types=types,
+        gaps=gaps,
+        machines={word: number for word, number in machines.items() if word != "gone"},
+        running=running,
+    )
+
+
+def _pairs(connection: Connection, query: Select[Any], of: Mapping[str, str]) -> dict[str, int]:
+    found: Sequence[Any] = connection.execute(query, of).all()
     return {key: int(number) for key, number in found}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from types import MappingProxyType
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BigInteger, Connection, Executable, Select, bindparam, func, select
 
 from isthmus.machines.registration import ENROLLED, EXPIRED
 from isthmus.solutions.insights.concern import Concern, Severity, number_of
-from isthmus.solutions.insights.estate import solutions_of, within
+from isthmus.solutions.insights.estate import MINE, SOLUTIONS, values, within
 from isthmus.solutions.onboard import rows
 from isthmus.solutions.onboard.codes import CODES
 from isthmus.solutions.subject import CONFIGURATIONS
@@ -22,11 +23,8 @@ SOON = 30 * 86_400_000
 _SEVERITIES: MappingProxyType[str, Severity] = MappingProxyType({"U": "error", "S": "error", "E": "warning", "T": "information"})
 
 
-def blocked(connection: Connection, subscription: str) -> Iterator[Concern]:
-    """Blocked instances by code. The target is the connector where it is one, else the subscription; `subject` is the code."""
+def _by_code() -> Select[Any]:
     solution = resources.alias("solution")
-    states = instances.c.state.in_((rows.BLOCKED, rows.QUARANTINED))
-    mine = (solution.c.type == CONFIGURATIONS.lower(), solution.c.subscription == subscription.lower())
     grouped = (
         select(
             instances.c.code,
@@ -37,12 +35,20 @@ def blocked(connection: Connection, subscription: str) -> Iterator[Concern]:
             func.max(solution.c.id).label("last"),
         )
         .select_from(instances.join(solution, instances.c.solution == solution.c.key))
-        .where(states, *mine)
+        .where(instances.c.state.in_((rows.BLOCKED, rows.QUARANTINED)))
+        .where(solution.c.type == CONFIGURATIONS.lower(), solution.c.subscription == MINE)
         .group_by(instances.c.code)
         .subquery()
     )
-    query = select(grouped, instances.c.instance_id, instances.c.evidence).join(instances, instances.c.key == grouped.c.example)
-    for row in connection.execute(query):
+    return select(grouped, instances.c.instance_id, instances.c.evidence).join(instances, instances.c.key == grouped.c.example)
+
+
+_BLOCKED = _by_code()
+
+
+def blocked(connection: Connection, subscription: str) -> Iterator[Concern]:
+    """Blocked instances by code. The target is the connector where it is one, else the subscription; `subject` is the code."""
+    for row in connection.execute(_BLOCKED, values(subscription)):
         code, count = CODES.get(row.code), int(row.number)
         owners = {
             solution_id.partition("/providers/Microsoft.HybridConnectivity/solutionConfigurations/")[0]
@@ -62,20 +68,27 @@ def blocked(connection: Connection, subscription: str) -> Iterator[Concern]:
         )
 
 
-def silent(connection: Connection, subscription: str, now: int) -> Iterator[Concern]:
-    """Machines that fell silent (those whose instance is stopped left out), whose registration ended, or ends within `SOON`."""
-    stopped = select(instances.c.machine).where(instances.c.state == rows.STOPPED, instances.c.solution.in_(solutions_of(subscription)))
-    mine = within(registrations.c.resource, subscription)
-    enrolled = (registrations.c.state == ENROLLED, *mine)
-    still = registrations.c.silent_since
+def _quiets() -> Iterator[tuple[str, Executable]]:
+    """What to count for each kind of silence: how many, since when, and one of them."""
+    stopped = select(instances.c.machine).where(instances.c.state == rows.STOPPED, instances.c.solution.in_(SOLUTIONS))
+    mine, still, ends = within(registrations.c.resource), registrations.c.silent_since, registrations.c.expires_at
+    enrolled = registrations.c.state == ENROLLED
     chosen = (
-        ("disconnectedMachines", still, (*enrolled, still.isnot(None), registrations.c.resource.not_in(stopped))),
-        ("expiredMachines", registrations.c.expires_at, (registrations.c.state == EXPIRED, *mine)),
-        ("expiringMachines", registrations.c.expires_at, (*enrolled, registrations.c.expires_at <= now + SOON)),
+        ("disconnectedMachines", still, (enrolled, still.isnot(None), registrations.c.resource.not_in(stopped))),
+        ("expiredMachines", ends, (registrations.c.state == EXPIRED,)),
+        ("expiringMachines", ends, (enrolled, ends <= bindparam("soon", type_=BigInteger))),
     )
     for kind, column, wanted in chosen:
-        columns = (func.count(), func.min(column), func.min(registrations.c.resource_id))
-        count, since, example = connection.execute(select(*columns).where(*wanted)).one()
+        yield kind, select(func.count(), func.min(column), func.min(registrations.c.resource_id)).where(*mine, *wanted)
+
+
+_SILENT = tuple(_quiets())
+
+
+def silent(connection: Connection, subscription: str, now: int) -> Iterator[Concern]:
+    """Machines that fell silent (those whose instance is stopped left out), whose registration ended, or ends within `SOON`."""
+    for kind, query in _SILENT:
+        count, since, example = connection.execute(query, {**values(subscription), "soon": now + SOON}).one()
         if count:
             yield _quiet(kind, int(count), since, str(example), subscription)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, select
 
 from isthmus.arm.envelope import instant
 from isthmus.keys import Expiry
@@ -37,16 +37,18 @@ def certificates(found: Sequence[Expiry], now: int) -> Iterator[Concern]:
         )
 
 
+_LAST = func.max(client_secrets.c.expires_at)
+_SECRETS = (
+    select(clients.c.client_id, clients.c.name, _LAST.label("ends_at"), func.count().label("number"))
+    .join(client_secrets, client_secrets.c.client_id == clients.c.client_id)
+    .group_by(clients.c.client_id, clients.c.name)
+    .having(bindparam("soon", type_=BigInteger) >= _LAST)
+)
+
+
 def secrets(connection: Connection, now: int) -> Iterator[Concern]:
     """Clients whose last secret has ended or ends within 30 days; older secrets beside a newer one concern nobody."""
-    last = func.max(client_secrets.c.expires_at)
-    query = (
-        select(clients.c.client_id, clients.c.name, last.label("ends_at"), func.count().label("number"))
-        .join(client_secrets, client_secrets.c.client_id == clients.c.client_id)
-        .group_by(clients.c.client_id, clients.c.name)
-        .having(last <= now + SOON)
-    )
-    for row in connection.execute(query):
+    for row in connection.execute(_SECRETS, {"soon": now + SOON}):
         yield Concern(
             kind="expiringSecret",
             severity="error" if row.ends_at <= now else "warning",
