@@ -1,7 +1,5 @@
 // The portal's own elements. Each improves what works without it; nothing here decides anything.
 (() => {
-  "use strict";
-
   // Moves the focus to what it holds as soon as it is there: the summary of what is wrong with a form.
   customElements.define("x-focus", class extends HTMLElement {
     connectedCallback() { requestAnimationFrame(() => this.firstElementChild?.focus()); }
@@ -14,7 +12,7 @@
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = "Copy";
-      if (this.dataset.what) button.setAttribute("aria-label", `Copy ${this.dataset.what}`);
+      if (this.dataset.what) button.ariaLabel = `Copy ${this.dataset.what}`;
       button.addEventListener("click", async () => {
         await navigator.clipboard.writeText(this.querySelector("pre, code").textContent);
         button.textContent = "Copied";
@@ -56,7 +54,7 @@
       this.total = this.isCounted ? Number(this.dataset.total) : seen + ("more" in this.dataset ? SIZE : 0);
       this.show(this.wanted());
       if (Number(this.dataset.at)) this.go(Number(this.dataset.at), new URLSearchParams(location.search).has("row"));
-      this.scroller.addEventListener("scroll", () => { this.later(); this.remember(); }, { passive: true });
+      this.scroller.addEventListener("scroll", () => { this.later(); this.remember(); });
       this.querySelector(".go")?.addEventListener("submit", (event) => {
         event.preventDefault();
         const row = Number(event.target.elements.row.value);
@@ -128,11 +126,11 @@
       if (!answer) return false;
       const text = await answer.text().catch(() => null);
       if (text === null) return false;
-      if (this.isTroubled) document.getElementById("notice")?.replaceChildren();
+      if (this.isTroubled) tell();
       this.isTroubled = false;
       const template = document.createElement("template");
       template.innerHTML = trusted.createHTML(text);
-      const rows = [...template.content.querySelectorAll("tr")];
+      const rows = [...template.content.children];
       if (this.pages.size >= KEPT) this.pages.delete(this.pages.keys().next().value);
       this.pages.set(page, rows);
       this.shown = null;
@@ -172,7 +170,7 @@
         }
         if (total > place) parts.push(this.pad(total - place));
         this.body.replaceChildren(...parts);
-        this.table.setAttribute("aria-rowcount", this.isCounted ? this.total + 1 : -1);
+        this.table.ariaRowCount = this.isCounted ? this.total + 1 : -1;
         if (focused?.isConnected) focused.focus({ preventScroll: true });
         else if (focused) this.scroller.focus({ preventScroll: true });
       }
@@ -182,7 +180,7 @@
     }
     pad(rows) {
       const row = document.createElement("tr"), cell = document.createElement("td");
-      row.setAttribute("aria-hidden", "true");
+      row.ariaHidden = true;
       cell.className = "pad";
       cell.colSpan = this.table.tHead.rows[0].cells.length;
       cell.style.height = `${rows * HEIGHT}px`;
@@ -203,33 +201,39 @@
   });
 
   // What goes wrong on the way: a server that is away, an answer that takes long. What was typed stays.
+  const tell = (...parts) => document.getElementById("notice")?.replaceChildren(...parts);
   const say = (text) => {
-    const notice = document.getElementById("notice");
-    if (!notice) return;
     const box = document.createElement("div");
     box.className = "note bad";
     box.textContent = text;
-    notice.replaceChildren(box);
+    tell(box);
   };
   let slow = 0;
-  const begin = () => { slow ||= setTimeout(() => document.body.classList.add("is-slow"), 400); };
-  const end = () => { clearTimeout(slow); slow = 0; document.body.classList.remove("is-slow"); };
-  document.addEventListener("htmx:before:request", (event) => { if (!event.target.matches?.("#stream")) begin(); });
-  document.addEventListener("htmx:finally:request", end);
-  document.addEventListener("htmx:error", (event) => {
+  const show = (isSlow) => document.body.classList.toggle("is-slow", isSlow);
+  const begin = () => { slow ||= setTimeout(show, 400, true); };
+  const end = () => { clearTimeout(slow); slow = 0; show(false); };
+  const on = (name, then) => document.addEventListener(name, then);
+  const isStream = (event) => event.target.matches?.("#stream");
+  const lost = () => say("The connection for live updates was lost; it is tried again by itself.");
+  // The extension tries again what broke off; what could not even begin is up to us.
+  const again = (event) => setTimeout(() => htmx.trigger(event.target, "again"), 3000);
+  on("htmx:before:request", (event) => { if (!isStream(event)) begin(); });
+  on("htmx:finally:request", end);
+  on("htmx:error", (event) => {
     end();
-    if (event.target.matches?.("#stream")) return;
-    if (!event.detail?.ctx?.response) say("The server does not answer. What you typed is still here; try again in a moment.");
+    if (event.detail?.ctx?.response) return;
+    if (isStream(event)) { lost(); again(event); } else say("The server does not answer. What you typed is still here; try again in a moment.");
   });
-  document.addEventListener("htmx:sse:error", () => say("The connection for live updates was lost; it is tried again by itself."));
-  document.addEventListener("htmx:sse:after:connection", () => { document.getElementById("notice")?.replaceChildren(); });
+  on("htmx:response:error", (event) => { if (isStream(event) && event.detail.ctx.response.status >= 500) again(event); });
+  on("htmx:sse:error", lost);
+  on("htmx:sse:after:connection", () => tell());
 
   // A live page whose parts came or went fetches itself again, unless somebody is typing in it.
   let shape = null;
-  document.addEventListener("shape", (event) => {
-    if (shape !== null && shape !== event.detail.data) event.target.dispatchEvent(new CustomEvent("reshaped", { bubbles: true }));
+  on("shape", (event) => {
+    if (shape !== null && shape !== event.detail.data) htmx.trigger(event.target, "reshaped");
     shape = event.detail.data;
   });
-  document.addEventListener("reshaped", (event) => { if (event.detail?.data) shape = event.detail.data; });
-  document.addEventListener("refused", () => say("You are signed out, or may not see this any more. Reload the page."));
+  on("reshaped", (event) => { if (event.detail?.data) shape = event.detail.data; });
+  on("refused", () => say("You are signed out, or may not see this any more. Reload the page."));
 })();
