@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import dataclasses
 import importlib.metadata
+import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -25,6 +26,7 @@ from isthmus_lab.hooks import Handler, Headers, NewService, Query, ResourceHandl
 from isthmus_lab.world import Denial, Instance, Response, RoleCredentials
 
 MINISTACK = "1.5.33"
+WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -270,18 +272,18 @@ class Adapter:
         unknown = [arn for arn in arns if not iam.policy_known(arn, account)]
         return f"Unknown managed policy {unknown[0]}" if unknown else None
 
-    def trust_allows(self, document: str, provider: str, role_arn: str, keys: Mapping[str, Any]) -> bool:
-        """Whether a trust policy lets a federated provider assume the role with a web identity; `keys` are lower-case condition keys."""
+    def trust_allows(self, document: str, provider: str, role_arn: str, keys: Mapping[str, Any], action: str = WEB_IDENTITY) -> bool:
+        """Whether a trust policy allows `action` to a federated provider; `keys` are lower-case condition keys."""
         context = iam_evaluator.EvalContext(
             principal_arn=provider,
             principal_type="WebIdentityUser",
             principal_account=role_arn.split(":")[4],
-            action="sts:AssumeRoleWithWebIdentity",
+            action=WEB_IDENTITY,
             resource_arn=role_arn,
             region=self.region(),
             service_context=dict(keys),
         )
-        return bool(iam_evaluator.evaluate_trust_policy(document, provider, context))
+        return bool(iam_evaluator.evaluate_trust_policy({"Statement": _about(document, action)}, provider, context))
 
     def open_session(self, role: Mapping[str, Any], session_name: str, seconds: int, extra: Mapping[str, Any]) -> RoleCredentials:
         """Register a session of a role; `extra` members (SessionPolicies, SESSION_KEYS, SessionTags) go into ministack's record."""
@@ -350,6 +352,17 @@ class Adapter:
             return create(logical_id, properties, stack)
 
         entry["create"] = guarded
+
+
+def _about(document: str, action: str) -> list[dict[str, Any]]:
+    """The statements of a trust policy about an action, put as if about `WEB_IDENTITY`: ministack lets providers match for that alone."""
+
+    def concerns(rule: Mapping[str, Any]) -> bool:
+        named = rule.get("Action", rule.get("NotAction", []))
+        return ("Action" in rule) is bool(iam_evaluator._action_matches(action, [named] if isinstance(named, str) else named, []))
+
+    found = json.loads(document).get("Statement", [])
+    return [{**rule, "Action": WEB_IDENTITY} for rule in (found if isinstance(found, list) else [found]) if concerns(rule)]
 
 
 def _lives(record: Mapping[str, Any]) -> bool:

@@ -187,6 +187,11 @@ def point_trust() -> None:
     assert subject.trust_allows(document, provider, arn, keys)
     assert not subject.trust_allows(document, provider, arn, {**keys, "sts:rolesessionname": "bad"})
     assert not subject.trust_allows(document, provider + "/", arn, keys)
+    assert not subject.trust_allows(document, provider, arn, keys, "sts:TagSession")
+    wider = json.dumps({"Statement": [statement, {**statement, "Action": ["sts:Tag*"], "Condition": {}}]})
+    assert subject.trust_allows(wider, provider, arn, keys, "sts:TagSession")
+    assert not subject.trust_allows(wider, provider, arn, keys, "sts:SetSourceIdentity")
+    assert not subject.trust_allows(wider, provider, arn, {})
 
 
 def point_policy_problem() -> None:

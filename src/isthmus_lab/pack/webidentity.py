@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from isthmus_lab.adapter import SESSION_KEYS, Adapter
+from isthmus_lab.adapter import SESSION_KEYS, WEB_IDENTITY, Adapter
 from isthmus_lab.hooks import Handler, Headers, Query
 from isthmus_lab.pack.forms import Form, read_form, text
 from isthmus_lab.pack.issuers import Issuers
 from isthmus_lab.pack.providers import Providers
+from isthmus_lab.pack.stamps import Stamps, stamps_of
 from isthmus_lab.pack.tokens import Token, TokenError, read, verify
 from isthmus_lab.world import Response, RoleCredentials
 
@@ -22,8 +23,6 @@ _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _OPERATION = "AssumeRoleWithWebIdentity"
 _DENIED = f"Not authorized to perform sts:{_OPERATION}"
 _KEPT_CLAIMS = ("aud", "sub", "amr")
-_TAGS = "https://aws.amazon.com/tags"
-_SOURCE_IDENTITY = "https://aws.amazon.com/source_identity"
 _ROLES = "https://aws.amazon.com/roles"
 
 
@@ -81,27 +80,34 @@ class WebIdentity:
             raise TokenError("InvalidIdentityToken", f"No OpenIDConnect provider found in your account for {token.issuer}")
         verify(token, self._issuers, provider["ClientIDList"], self._adapter.clock())
         _check_roles_claim(token, role_arn)
+        stamps = stamps_of(token.claims)
         role = self._adapter.role(account, target["name"])
         if role is None or role["Arn"] != role_arn:
             raise _RefusedError(403, "AccessDenied", _DENIED)
-        keys = _condition_keys(token, provider["Arn"], session_name)
-        if not self._adapter.trust_allows(role["AssumeRolePolicyDocument"], provider["Arn"], role_arn, keys):
-            raise _RefusedError(403, "AccessDenied", _DENIED)
+        keys = {**_condition_keys(token, provider["Arn"], session_name), **stamps.request_keys()}
+        for action in (WEB_IDENTITY, *stamps.actions()):
+            if not self._adapter.trust_allows(role["AssumeRolePolicyDocument"], provider["Arn"], role_arn, keys, action):
+                raise _RefusedError(403, "AccessDenied", f"Not authorized to perform {action}")
         seconds = int(form.get("DurationSeconds") or 3600)
         if seconds > int(role.get("MaxSessionDuration") or 3600):
             raise _RefusedError(400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-        credentials = self._open(form, account, role, seconds, keys)
-        return _result(credentials, token, role, session_name, provider["Arn"])
+        credentials = self._open(form, role, seconds, keys, stamps)
+        identity = {"SourceIdentity": stamps.source_identity} if stamps.source_identity else {}
+        return {**_result(credentials, token, role, session_name, provider["Arn"]), **identity}
 
-    def _open(self, form: Form, account: str, role: Mapping[str, Any], seconds: int, keys: Mapping[str, Any]) -> RoleCredentials:
+    def _open(self, form: Form, role: Mapping[str, Any], seconds: int, keys: Mapping[str, Any], stamps: Stamps) -> RoleCredentials:
         policy, arns = form.get("Policy", ""), _policy_arns(form)
-        if problem := self._adapter.policy_problem(policy, arns, account):
+        if problem := self._adapter.policy_problem(policy, arns, role["Arn"].split(":")[4]):
             raise _RefusedError(400, "MalformedPolicyDocument" if policy else "ValidationError", problem)
-        # AWS keeps sub, aud and amr of the token for the whole session, and who federated it; the other claims end with the assumption.
+        # AWS keeps sub, aud and amr of the token for the whole session, who federated it and the stamps; other claims end here.
         kept = {
             key: value for key, value in keys.items() if key.rpartition(":")[2] in _KEPT_CLAIMS and not key.startswith(("sts:", "aws:"))
         }
-        extra: dict[str, Any] = {SESSION_KEYS: {**kept, "aws:federatedprovider": keys["aws:federatedprovider"]}}
+        kept["aws:federatedprovider"] = keys["aws:federatedprovider"]
+        if stamps.source_identity:
+            kept["aws:sourceidentity"] = stamps.source_identity
+        tags = [{"Key": key, "Value": value} for key, value in stamps.tags.items()]
+        extra: dict[str, Any] = {SESSION_KEYS: kept, "SessionTags": tags}
         if policy or arns:
             extra["SessionPolicies"] = {"Policy": policy, "PolicyArns": arns}
         return self._adapter.open_session(role, form["RoleSessionName"], seconds, extra)
@@ -148,9 +154,6 @@ def _broken(name: str, value: str | None, constraint: str) -> str:
 
 
 def _check_roles_claim(token: Token, role_arn: str) -> None:
-    if _SOURCE_IDENTITY in token.claims or any(name.startswith(_TAGS) for name in token.claims):
-        # Honest until they are modelled: ignoring them would let a session in that AWS may refuse.
-        raise TokenError("InvalidIdentityToken", "The lab does not model session tags and source identity of tokens yet")
     roles = token.claims.get(_ROLES)
     if roles is not None and role_arn not in (roles if isinstance(roles, list) else [roles]):
         raise TokenError("InvalidIdentityToken", "The target role ARN is not present in the roles claim of the identity token")
