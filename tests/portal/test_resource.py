@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from isthmus.arm.envelope import Resource
-from isthmus.identity.roles import READER
+from isthmus.identity.roles import CONTRIBUTOR, READER
 from isthmus.portal.pages.resource.relations import sides_of
 from isthmus.portal.pages.resource.tree import LONG, Node, tree_of
 from tests.contract.server import give
@@ -233,19 +233,33 @@ def http(site: Site) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_readers_are_told_what_they_may_not_and_strangers_see_nothing(site: Site, window: Window, http: httpx.Client) -> None:
-    made, reader = stored_alone(site), str(uuid.uuid4())
-    give(site.server.app, reader, READER.id, site.root)
-    with window(secret=site.sign_in(reader, "Reader")) as look:
-        look.refusals = 2
+def test_readers_see_no_buttons_and_whose_role_ended_is_told_in_place(site: Site, window: Window) -> None:
+    made, person = stored_alone(site), str(uuid.uuid4())
+    site.client.patch(f"{made.id}/providers/Microsoft.Resources/tags/default", {"operation": "Merge", "properties": {"tags": {"a": "b"}}})
+    give(site.server.app, person, READER.id, site.root)
+    give(site.server.app, person, CONTRIBUTOR.id, site.root)
+    held = site.client.list(f"{site.root}/providers/Microsoft.Authorization/roleAssignments")
+    mine = [one for one in held if one["properties"]["principalId"] == person]
+    writing = [one["id"] for one in mine if CONTRIBUTOR.id in one["properties"]["roleDefinitionId"]]
+    with window(secret=site.sign_in(person, "Somebody")) as look:
+        look.refusals = 1
         page = look.open(page_of(made))
         page.get_by_label("Name").fill("team")
+        for id in writing:
+            site.client.delete(id)
         page.keyboard.press("Enter")
         page.get_by_role("alert").get_by_text("does not have authorization").wait_for()
-        page.goto(f"{look.url}{page_of(made)}?tab=delete")
-        page.get_by_role("button", name="Delete it").click()
-        page.get_by_role("alert").get_by_text("does not have authorization").wait_for()
-        assert tags_of(site, made) == {}
+        assert tags_of(site, made) == {"a": "b"}
+        for tab in ("", "?tab=delete"):
+            look.open(page_of(made) + tab)
+            assert page.get_by_role("row", name="a b").is_visible()
+            assert page.get_by_role("main").get_by_role("button").all_inner_texts() == ["Copy", "Copy"]
+            assert page.get_by_role("link", name="Delete").count() == 0
+        look.check("resource-reader")
+
+
+def test_what_is_gone_and_what_one_may_not_see_is_said(site: Site, window: Window, http: httpx.Client) -> None:
+    made = stored_alone(site)
     gone = stored_alone(site)
     site.client.delete(str(gone.id))
     with window() as look:

@@ -12,6 +12,7 @@ PEOPLE = "/providers/Isthmus.Identity/people"
 CLIENTS = "/providers/Isthmus.Identity/clients"
 ME = "/providers/Isthmus.Identity/me"
 _MOST = {"$top": "1000"}
+_MAY_WRITE = ("owner", "contributor")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +51,12 @@ def within(scope: str, outer: str) -> bool:
     """Whether a scope is another, or lies in it."""
     inner, above = scope.lower().rstrip("/"), outer.lower().rstrip("/")
     return inner == above or inner.startswith(f"{above}/")
+
+
+def may_change(visit: Visit, id: str) -> bool:
+    """Whether the visitor's roles allow changes of a resource. It decides what is shown; the API decides what is done."""
+    (mine,) = visit.client.list(ME)
+    return any(one["role"].lower() in _MAY_WRITE and within(id, one["scope"]) for one in mine["properties"]["assignments"])
 
 
 def read_principals(visit: Visit) -> Principals:

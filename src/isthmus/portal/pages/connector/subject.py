@@ -13,6 +13,7 @@ import orjson
 from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import Problem, Problems
 from isthmus.portal.page import Visit, local
+from isthmus.portal.principals import may_change
 from isthmus.portal.words import connector_path
 
 INVENTORY, ONBOARDING = "Microsoft.AssetManagement", "Microsoft.HybridCompute.Onboard"
@@ -43,7 +44,6 @@ DONE: Mapping[str, str] = MappingProxyType(
 )
 """What a page says after a form was taken, by the word in its address."""
 DELETING, FAILED = "Deleting", "Failed"
-_MAY_WRITE = ("owner", "contributor")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,13 +150,6 @@ def _solution(body: Mapping[str, Any]) -> Solution:
         last_sync=properties.get("lastSyncTime") or "",
         settings=properties["solutionSettings"],
     )
-
-
-def may_change(visit: Visit, id: str) -> bool:
-    """Whether the visitor's roles allow changes there. It decides what is shown; the API decides what is done."""
-    (me,) = visit.client.list("/providers/Isthmus.Identity/me")
-    given = [one for one in me["properties"]["assignments"] if one["role"].lower() in _MAY_WRITE]
-    return any(f"{id}/".lower().startswith(one["scope"].lower().rstrip("/") + "/") for one in given)
 
 
 def head_of(

@@ -14,6 +14,7 @@ from isthmus.portal.pages.inventory.filters import GLOBAL, LIST
 from isthmus.portal.pages.resource.changes import History, history_of, history_of_gone
 from isthmus.portal.pages.resource.relations import Relations, relations_of
 from isthmus.portal.pages.resource.tree import Node, json_text, tree_of
+from isthmus.portal.principals import may_change
 from isthmus.portal.words import connector_path, resource_path
 
 _AWS = "microsoft.awsconnector"
@@ -95,7 +96,7 @@ class Missing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResourcePage:
-    """The head and one tab; the others are None. With `missing` there is nothing else."""
+    """The head and one tab; the others are None. With `missing` there is nothing else. `may_change`: whether buttons would work."""
 
     path: str
     tab: str = ""
@@ -108,12 +109,13 @@ class ResourcePage:
     relations: Relations | None = None
     history: History | None = None
     missing: Missing | None = None
+    may_change: bool = False
     problems: Problems = field(default_factory=Problems)
     done: str = ""
 
 
 def view(visit: Visit) -> ResourcePage | Invalid:
-    """The resource, and what its tab needs: two reads at most."""
+    """The resource, and what its tab needs: three reads at most."""
     id = visit.id()
     try:
         return show(visit, visit.client.get(str(id)), visit.query.get("tab", ""))
@@ -127,7 +129,8 @@ def show(visit: Visit, body: Mapping[str, Any], tab: str, *, tags: Tags | None =
     """The page of a resource as the API tells it; `tags` is what is being typed."""
     id = visit.id()
     head = head_of(id, body)
-    known = {key for key, _, _ in head.tabs} | ({"delete"} if head.removal else set())
+    may = may_change(visit, head.id)
+    known = {key for key, _, _ in head.tabs} | ({"delete"} if head.removal and may else set())
     tab = tab if tab in known else "overview"
     properties = body.get("properties") or {}
     path = resource_path(head.id)
@@ -142,6 +145,7 @@ def show(visit: Visit, body: Mapping[str, Any], tab: str, *, tags: Tags | None =
         raw=json_text(body) if tab == "properties" else "",
         relations=relations_of(visit, head.id) if tab == "relations" else None,
         history=history_of(visit, head.id) if tab == "history" else None,
+        may_change=may,
         problems=problems or Problems(),
         done=_DONE.get(visit.query.get("done", ""), ""),
     )
