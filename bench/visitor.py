@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import insert
 
 from bench.serving import Running
+from isthmus.solutions.stock import BETWEEN
 from isthmus.store import Store
 from isthmus.store.tables import projections, resources
 
@@ -100,5 +101,5 @@ def _projection(subscription: str, number: int, now: int) -> tuple[dict[str, obj
         "created_at": now - number,
         "document": json.dumps(document),
     }
-    entry = {"account": account, "region": region, "type": kind, "aws_id": name, "words": f"{name}\n{arn}", "tags": "\nteam=red\n"}
+    entry = {"account": account, "region": region, "type": kind, "aws_id": name, "words": f"{name}\n{arn}", "tags": f"\nteam{BETWEEN}red\n"}
     return resource | shared, entry | shared

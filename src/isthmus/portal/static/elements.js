@@ -12,7 +12,7 @@
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = "Copy";
-      if (this.dataset.what) button.ariaLabel = `Copy ${this.dataset.what}`;
+      if (this.dataset.what) button.setAttribute("aria-label", `Copy ${this.dataset.what}`);
       button.addEventListener("click", async () => {
         await navigator.clipboard.writeText(this.querySelector("pre, code").textContent);
         button.textContent = "Copied";
@@ -130,7 +130,7 @@
       this.isTroubled = false;
       const template = document.createElement("template");
       template.innerHTML = trusted.createHTML(text);
-      const rows = [...template.content.children];
+      const rows = [...template.content.querySelectorAll("tr")];
       if (this.pages.size >= KEPT) this.pages.delete(this.pages.keys().next().value);
       this.pages.set(page, rows);
       this.shown = null;
@@ -170,7 +170,7 @@
         }
         if (total > place) parts.push(this.pad(total - place));
         this.body.replaceChildren(...parts);
-        this.table.ariaRowCount = this.isCounted ? this.total + 1 : -1;
+        this.table.setAttribute("aria-rowcount", this.isCounted ? this.total + 1 : -1);
         if (focused?.isConnected) focused.focus({ preventScroll: true });
         else if (focused) this.scroller.focus({ preventScroll: true });
       }
@@ -180,7 +180,7 @@
     }
     pad(rows) {
       const row = document.createElement("tr"), cell = document.createElement("td");
-      row.ariaHidden = true;
+      row.setAttribute("aria-hidden", "true");
       cell.className = "pad";
       cell.colSpan = this.table.tHead.rows[0].cells.length;
       cell.style.height = `${rows * HEIGHT}px`;
