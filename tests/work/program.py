@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -53,13 +52,13 @@ def build(store: Store, ticks: str = "-") -> Work:
 
 def main() -> None:
     """Work until SIGTERM."""
-    done = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: done.set())
+    # A handler that sets an event can meet `wait` inside the event's own lock and stop there for ever.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     work = build(Store(sys.argv[1]), sys.argv[2])
     work.launch()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    done.wait()
+    signal.sigwait({signal.SIGTERM})
     work.stop()
 
 

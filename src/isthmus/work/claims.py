@@ -14,7 +14,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -97,6 +97,14 @@ def unlock(connection: Connection, executor: str) -> None:
     connection.execute(text("select pg_advisory_unlock(:key)"), {"key": lock_key(executor)})
 
 
+def end_session(connection: Connection) -> None:
+    """Give up the session's locks, then end it: a pool would keep it, and the server notices its end only later."""
+    with suppress(SQLAlchemyError):  # a session that is gone holds no lock
+        connection.execute(text("select pg_advisory_unlock_all()"))
+    connection.invalidate()
+    connection.close()
+
+
 class SessionClaim:
     """An advisory lock held in one PostgreSQL session, watched by a thread; `on_lost` is called there when the session ends unasked."""
 
@@ -113,10 +121,10 @@ class SessionClaim:
         """Raises ArmError 409: `DatabaseInUse` while somebody has the database alone, `ExecutorInUse` if a living process has this name."""
         connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         if not connection.scalar(text("select pg_try_advisory_lock_shared(:key)"), {"key": _HOUSE}):
-            connection.close()
+            end_session(connection)
             raise ArmError("DatabaseInUse", "The database is being copied or restored. Start again when that has ended.", status=409)
         if not try_lock(connection, self._executor):
-            connection.invalidate()
+            end_session(connection)
             raise ArmError(
                 "ExecutorInUse", f"Another process works under the name '{self._executor}'. Give each process its own.", status=409
             )
@@ -146,14 +154,13 @@ class SessionClaim:
                     return
 
     def give_back(self) -> None:
-        """End the session, and the lock with it."""
+        """Give up the locks and end the session."""
         if self._bell is not None and self._thread is not None:
             self._bell.close()
             self._thread.join(timeout=10)
             self._bell = self._thread = None
         if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
+            end_session(self._connection)
             self._connection = None
 
 
@@ -183,5 +190,4 @@ def alone(store: Store) -> Iterator[None]:
         try:
             yield
         finally:
-            # The connection goes back to a pool, and a session's lock would go with it.
-            connection.invalidate()
+            end_session(connection)
