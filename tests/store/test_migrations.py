@@ -18,7 +18,7 @@ def test_a_migrated_database_has_exactly_the_tables(store: Store) -> None:
     with store.read() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": ours, "compare_type": True})
         found = compare_metadata(context, metadata)
-    assert found == [], "write a migration for what changed in tables.py"
+    assert found == [], "write a migration for what changed in the tables"
 
 
 def test_migrating_twice_changes_nothing(store: Store) -> None:

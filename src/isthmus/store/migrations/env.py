@@ -1,4 +1,4 @@
-"""Alembic's entry point: the connection comes from `Store.migrate`, the schema from `tables.py`."""
+"""Alembic's entry point: the connection comes from `Store.migrate`, the schema from `tables`."""
 
 from alembic import context
 

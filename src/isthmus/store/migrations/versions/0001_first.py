@@ -1,4 +1,4 @@
-"""The first schema. Frozen: a later change of `tables.py` is a migration of its own, and a test compares the two."""
+"""The first schema. Frozen: a later change of `tables` is a migration of its own, and a test compares the two."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,55 @@
+"""Every table, by what it is about. Times are integer milliseconds since 1970 (UTC), made in Python; documents are JSON text."""
+
+from __future__ import annotations
+
+from isthmus.store.tables.grammar import metadata
+from isthmus.store.tables.identity import (
+    client_secrets,
+    clients,
+    federated_credentials,
+    people,
+    sessions,
+    sign_in_links,
+    signing_keys,
+    used_assertions,
+)
+from isthmus.store.tables.machines import challenges, instance_events, instances, registrations, windows
+from isthmus.store.tables.scans import ordered_syncs, scans, scopes
+from isthmus.store.tables.state import (
+    audit_records,
+    installation,
+    operations,
+    projections,
+    resource_changes,
+    resource_references,
+    resource_tags,
+    resources,
+)
+
+__all__ = [
+    "audit_records",
+    "challenges",
+    "client_secrets",
+    "clients",
+    "federated_credentials",
+    "installation",
+    "instance_events",
+    "instances",
+    "metadata",
+    "operations",
+    "ordered_syncs",
+    "people",
+    "projections",
+    "registrations",
+    "resource_changes",
+    "resource_references",
+    "resource_tags",
+    "resources",
+    "scans",
+    "scopes",
+    "sessions",
+    "sign_in_links",
+    "signing_keys",
+    "used_assertions",
+    "windows",
+]

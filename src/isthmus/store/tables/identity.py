@@ -1,0 +1,94 @@
+"""Who speaks: keys, clients, people and their sessions."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, LargeBinary, String, Table, Text, UniqueConstraint
+
+from isthmus.store.tables.grammar import exact, metadata
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(128), primary_key=True),
+    Column("purpose", String(32), nullable=False, comment="api or aws"),
+    Column("state", String(16), nullable=False, comment="next, current, retired"),
+    Column("public_jwk", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("retires_at", BigInteger, comment="until when verifiers keep it"),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("client_id", String(128), primary_key=True),
+    Column("object_id", String(64), nullable=False, unique=True),
+    Column("name", String(256), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("public_key", Text, comment="PEM, for private_key_jwt"),
+)
+
+client_secrets = Table(
+    "client_secrets",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("client_id", String(128), nullable=False, index=True),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("hash", LargeBinary(64), nullable=False),
+    Column("hint", String(8), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+federated_credentials = Table(
+    "federated_credentials",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("client_id", String(128), nullable=False, index=True),
+    Column("issuer", String(512), nullable=False),
+    Column("subject", String(512), nullable=False),
+    Column("audience", String(512), nullable=False),
+    Column("jwks", Text, comment="keys of the issuer, when it is not to be fetched"),
+    UniqueConstraint("client_id", "issuer", "subject"),
+)
+
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+
+used_assertions = Table(
+    "used_assertions",
+    metadata,
+    Column("hash", String(64), primary_key=True, comment="SHA-256 of client and jti"),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True, comment="SHA-256 of what the browser holds"),
+    Column("object_id", String(64), nullable=False, index=True),
+    Column("name", String(256), nullable=False),
+    Column("provider", String(512), nullable=False, comment="issuer that signed the person in; empty for sign-in links"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    comment="Signed-in browsers.",
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("object_id", String(64), primary_key=True),
+    Column("issuer", exact(512), nullable=False),
+    Column("subject", exact(255), nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("mail", String(320), nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    UniqueConstraint("issuer", "subject"),
+    comment="Who has signed in through an OpenID provider.",
+)
