@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from isthmus.store.tables.access import access_denials, access_grants, access_requests, access_revocations, access_sessions
 from isthmus.store.tables.grammar import metadata
 from isthmus.store.tables.identity import (
     client_secrets,
@@ -10,6 +11,7 @@ from isthmus.store.tables.identity import (
     people,
     sessions,
     sign_in_links,
+    sign_ins,
     signing_keys,
     used_assertions,
 )
@@ -27,6 +29,11 @@ from isthmus.store.tables.state import (
 )
 
 __all__ = [
+    "access_denials",
+    "access_grants",
+    "access_requests",
+    "access_revocations",
+    "access_sessions",
     "audit_records",
     "challenges",
     "client_secrets",
@@ -49,6 +56,7 @@ __all__ = [
     "scopes",
     "sessions",
     "sign_in_links",
+    "sign_ins",
     "signing_keys",
     "used_assertions",
     "windows",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table, Text, UniqueConstraint
 
 from isthmus.store.tables.grammar import exact, metadata
 
@@ -73,6 +73,7 @@ sessions = Table(
     Column("object_id", String(64), nullable=False, index=True),
     Column("name", String(256), nullable=False),
     Column("provider", String(512), nullable=False, comment="issuer that signed the person in; empty for sign-in links"),
+    Column("sign_in", String(64), nullable=False, server_default="", comment="the sign-in that began it; empty for sign-in links"),
     Column("created_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
@@ -91,4 +92,27 @@ people = Table(
     Column("last_at", BigInteger, nullable=False),
     UniqueConstraint("issuer", "subject"),
     comment="Who has signed in through an OpenID provider.",
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("object_id", String(64), nullable=False),
+    Column("issuer", exact(512), nullable=False),
+    Column("subject", exact(255), nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("token_id", exact(256), nullable=False, comment="uti (Entra) or jti of the provider's token; empty when it has none"),
+    Column("session_id", exact(256), nullable=False, comment="sid of the provider's session; empty when it has none"),
+    Column("methods", Text, nullable=False, comment="JSON: amr, how the person proved who they are"),
+    Column("contexts", Text, nullable=False, comment="JSON: acrs, authentication contexts that were met"),
+    Column("groups", Text, comment="JSON: groups of the token; null when it does not tell, or not all (overage)"),
+    Column("claims", Text, nullable=False, comment="JSON: other claims of the token that role mappings may name"),
+    Column("at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False, comment="until when it stands for a new session"),
+    Column("ended_at", BigInteger, comment="when it was ended before that"),
+    Index("sign_ins_by_person", "object_id", "at"),
+    Index("sign_ins_by_token", "token_id"),
+    Index("sign_ins_by_end", "ends_at"),
+    comment="What a provider vouched for, each time a person signed in.",
 )
