@@ -76,4 +76,4 @@ class Access:
 
 def actor_of(caller: Principal, correlation: str) -> Actor:
     """The caller as the engine records it."""
-    return Actor(id=caller.object_id, kind=_KINDS[caller.kind], name=caller.name, correlation=correlation)
+    return Actor(id=caller.object_id, kind=_KINDS[caller.kind], name=caller.name, correlation=correlation, sign_in=caller.sign_in)

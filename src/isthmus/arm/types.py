@@ -28,12 +28,13 @@ class Scope(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Actor:
-    """Who asks: an object id, a kind (User, Application, Machine, System) and a name for people."""
+    """Who asks: an object id, a kind (User, Application, Machine, System), a name for people, and the sign-in that a person came by."""
 
     id: str
     kind: str
     name: str = ""
     correlation: str = ""
+    sign_in: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

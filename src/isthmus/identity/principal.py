@@ -12,7 +12,8 @@ _KINDS: Mapping[str, Kind] = {"app": "application", "user": "user", "machine": "
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
-    """A caller. `object_id` is what role assignments name; `client_id` is empty for people; `resource_id` is set for machines only."""
+    """A caller. `object_id` is what role assignments name; `client_id` is empty for people; `resource_id` is set for machines only;
+    `sign_in` names the sign-in that a person's token came from, where a provider vouched for it."""
 
     object_id: str
     kind: Kind
@@ -20,6 +21,7 @@ class Principal:
     tenant: str
     client_id: str = ""
     resource_id: str = ""
+    sign_in: str = ""
 
 
 def principal_of(claims: Mapping[str, Any]) -> Principal:
@@ -32,6 +34,7 @@ def principal_of(claims: Mapping[str, Any]) -> Principal:
         tenant=str(claims["tid"]),
         client_id=client_id,
         resource_id=str(claims.get("xms_mirid", "")),
+        sign_in=str(claims.get("sid", "")),
     )
 
 

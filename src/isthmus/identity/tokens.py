@@ -98,9 +98,11 @@ class TokenEndpoint:
         token = self._issuer.mint(claims, LIFETIME, typ="at+jwt")
         return {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}
 
-    def for_person(self, object_id: str, name: str, *, client_id: str = "isthmus-link") -> dict[str, Any]:
-        """The same answer for a person who has signed in by other means (a single-use link, a session); `client_id` says through what."""
-        return self._answered(_Proven(object_id=object_id, client_id=client_id, kind="user", more={"preferred_username": name}))
+    def for_person(self, object_id: str, name: str, *, client_id: str = "isthmus-link", sign_in: str = "") -> dict[str, Any]:
+        """The same answer for a person who has signed in by other means (a single-use link, a session); `client_id` says through what,
+        `sign_in` by which sign-in of a provider."""
+        more = {"preferred_username": name, **({"sid": sign_in} if sign_in else {})}
+        return self._answered(_Proven(object_id=object_id, client_id=client_id, kind="user", more=more))
 
     def _check_resource(self, form: Mapping[str, str]) -> None:
         """`scope` is `<audience>/.default` (an audience ending in a slash gives two), `resource` the older spelling; neither is ours."""

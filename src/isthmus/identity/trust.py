@@ -191,7 +191,7 @@ _ROWS = (
         types=frozenset({"at+jwt"}),
         lifetime=3600,
         required={**_ACCESS, "idtyp": _one_of("app", "user")},
-        optional={"app_displayname": _text, "preferred_username": _text},
+        optional={"app_displayname": _text, "preferred_username": _text, "sid": _text},
         key_by_id=True,
     ),
     TokenKind(
