@@ -8,6 +8,7 @@ from __future__ import annotations
 
 INVENTORY = "Microsoft.AssetManagement"
 ONBOARDING = "Microsoft.HybridCompute.Onboard"
+ACCESS = "Isthmus.Access"
 
 
 def suffix(guid: str) -> str:
@@ -25,6 +26,26 @@ def onboarding_role(guid: str) -> str:
     return f"IsthmusOnboarding-{suffix(guid)}"
 
 
+def access_role(guid: str) -> str:
+    """Name of the role with which access of people is taken away."""
+    return f"IsthmusAccess-{suffix(guid)}"
+
+
+def person_role(guid: str, mapping: str) -> str:
+    """Name of the role that people hold by a role mapping."""
+    return f"IsthmusPerson-{mapping}-{suffix(guid)}"
+
+
+def revocations_policy(guid: str) -> str:
+    """Name of the managed policy on every person's role that says who is denied."""
+    return f"IsthmusRevocations-{suffix(guid)}"
+
+
+def policy_arn(account: str, policy: str, partition: str = "aws") -> str:
+    """ARN of a managed policy of the account by name."""
+    return f"arn:{partition}:iam::{account}:policy/{policy}"
+
+
 def onboarding_document(guid: str) -> str:
     """Name of the one SSM document that the onboarding role may run."""
     return f"Isthmus-Onboarding-{suffix(guid)}"
@@ -37,7 +58,7 @@ def machine_profile(guid: str) -> str:
 
 def role_for(solution: str, guid: str) -> str:
     """Name of the role that a solution type assumes; KeyError for a type that reaches no account."""
-    return {INVENTORY: inventory_role, ONBOARDING: onboarding_role}[solution](guid)
+    return {INVENTORY: inventory_role, ONBOARDING: onboarding_role, ACCESS: access_role}[solution](guid)
 
 
 def role_arn(account: str, role: str, partition: str = "aws") -> str:
@@ -48,6 +69,11 @@ def role_arn(account: str, role: str, partition: str = "aws") -> str:
 def audience(account: str) -> str:
     """Audience of every token that Isthmus presents to STS for this account."""
     return f"isthmus:aws:{account}"
+
+
+def people_audience(account: str) -> str:
+    """Audience of the tokens by which people get a role in this account; roles of Isthmus itself do not take them."""
+    return f"isthmus:people:{account}"
 
 
 def subject(solution: str, guid: str) -> str:

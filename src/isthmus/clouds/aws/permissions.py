@@ -15,7 +15,8 @@ from isthmus.clouds.aws import names
 from isthmus.clouds.aws.catalog import action_of, actions_for, selected
 from isthmus.clouds.aws.outcomes import judge
 from isthmus.clouds.aws.session import HOMES, Sessions
-from isthmus.clouds.aws.template.statements import HOST_MANAGEMENT, OWN_ROLE, Arns, onboarding_statements
+from isthmus.clouds.aws.template.access import access_statements
+from isthmus.clouds.aws.template.statements import HOST_MANAGEMENT, OWN_ROLE, Arns, Statement, onboarding_statements
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError
 from isthmus.clouds.contract import ScanTarget, Selection, Verdict
 
@@ -58,16 +59,23 @@ def questions(target: ScanTarget, selection: Selection) -> tuple[Question, ...]:
     own = names.role_arn(target.account, names.role_for(target.solution, target.guid), target.partition)
     if target.solution == names.ONBOARDING:
         return _of_onboarding(target, sorted(selection.regions or ()))
+    if target.solution == names.ACCESS:
+        statements = access_statements(Arns.at(target.partition, target.account, target.guid), ())
+        return _asked(target, statements, ())
     own_role = tuple(Question(action=action, resource=own) for action in OWN_ROLE)
     return (*(Question(action=action) for action in actions_for(selection.services)), *own_role)
 
 
 def _of_onboarding(target: ScanTarget, regions: Sequence[str]) -> tuple[Question, ...]:
-    arns = Arns.at(target.partition, target.account, target.guid)
+    statements = onboarding_statements(Arns.at(target.partition, target.account, target.guid), regions)
+    return _asked(target, statements, regions)
+
+
+def _asked(target: ScanTarget, statements: Sequence[Statement], regions: Sequence[str]) -> tuple[Question, ...]:
     somewhere = regions[0] if regions else HOMES[target.partition]
     return tuple(
         Question(action=action, resource=_example(resource, region or somewhere), region=region)
-        for statement in onboarding_statements(arns, regions)
+        for statement in statements
         for resource in statement.resources
         for region in (regions if statement.conditions else ("",))
         for action in statement.actions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest
+from isthmus.clouds.aws.template import AccessAsk, InventoryAsk, OnboardingAsk, PersonRole, TemplateRequest
 
 ACCOUNT = "123456789012"
 GUID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
@@ -25,19 +25,41 @@ GOLDEN_ACTIONS = ("ec2:DescribeInstances", "s3:ListAllMyBuckets")
 """Inventory actions of the golden files, which must not change with every new type of the catalog."""
 
 
+ACCESSES = {
+    "roleless": AccessAsk(),
+    "people": AccessAsk(
+        roles=(
+            PersonRole(name="ReadOnly", managed_policies=("arn:aws:iam::aws:policy/ReadOnlyAccess",)),
+            PersonRole(
+                name="Ops",
+                statements=({"Effect": "Allow", "Action": ["ec2:RebootInstances"], "Resource": ["*"]},),
+                machine_tag="team:ops",
+            ),
+            PersonRole(name="Guests", managed_policies=("arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",), requires_mfa=False),
+        )
+    ),
+}
+
+
 def request(
     inventory: InventoryAsk | None, onboarding: OnboardingAsk | None, partition: str = "aws", issuer: str = ISSUER
 ) -> TemplateRequest:
     return TemplateRequest(account=ACCOUNT, guid=GUID, issuer_url=issuer, partition=partition, inventory=inventory, onboarding=onboarding)
 
 
-COMBINATIONS = {
-    "-".join(part for part in ("inventory" if i else "", i, "onboarding" if o else "", o) if part): request(INVENTORIES[i], ONBOARDINGS[o])
-    for i, o in itertools.product(INVENTORIES, ONBOARDINGS)
-    if i or o
-} | {
-    f"partition-{partition}": request(
-        INVENTORIES["least"], OnboardingAsk(regions=(region,)), partition, "https://sts.example.org/tenant/v2/"
-    )
-    for partition, region in {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.items()
-}
+COMBINATIONS = (
+    {f"access-{name}": TemplateRequest(account=ACCOUNT, guid=GUID, issuer_url=ISSUER, access=ask) for name, ask in ACCESSES.items()}
+    | {
+        "-".join(part for part in ("inventory" if i else "", i, "onboarding" if o else "", o) if part): request(
+            INVENTORIES[i], ONBOARDINGS[o]
+        )
+        for i, o in itertools.product(INVENTORIES, ONBOARDINGS)
+        if i or o
+    }
+    | {
+        f"partition-{partition}": request(
+            INVENTORIES["least"], OnboardingAsk(regions=(region,)), partition, "https://sts.example.org/tenant/v2/"
+        )
+        for partition, region in {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.items()
+    }
+)

@@ -48,7 +48,8 @@ def test_parliament_finds_nothing_above_low(name: str) -> None:
 
 
 def lint_trust(document: dict[str, Any], wanted: TemplateRequest) -> None:
-    """Every trust policy: one statement, one principal; a federated one demands audience, subject and session name by equality."""
+    """Trust of roles that are not people's: one statement, one principal; a federated one demands audience, subject and session name by
+    equality."""
     (statement,) = document["Statement"]
     assert statement["Effect"] == "Allow"
     if "Service" in statement["Principal"]:
@@ -68,9 +69,42 @@ def lint_trust(document: dict[str, Any], wanted: TemplateRequest) -> None:
     assert all("*" not in value and "?" not in value for value in demanded.values())
 
 
+def lint_people_trust(document: dict[str, Any], wanted: TemplateRequest, *, mfa: bool) -> None:
+    """Trust of people's roles: tokens for people alone, a second factor, this very role; every session is stamped."""
+    sign_in, stamp = document["Statement"]
+    assert sign_in["Action"] == "sts:AssumeRoleWithWebIdentity"
+    demanded = sign_in["Condition"]
+    assert demanded["StringEquals"] == {f"{wanted.issuer}:aud": names.people_audience(ACCOUNT)}
+    assert demanded["StringLike"] == {f"{wanted.issuer}:sub": "user:*"}
+    assert demanded["Bool"] == {"sts:RoleAuthorizedByIdp": "true"}
+    assert demanded.get("ForAnyValue:StringEquals") == ({f"{wanted.issuer}:amr": "mfa"} if mfa else None)
+    assert set(stamp["Action"]) == {"sts:TagSession", "sts:SetSourceIdentity"}
+    assert stamp["Condition"]["StringLike"] == {"aws:RequestTag/grant": "G-*", "sts:SourceIdentity": "?*"}
+    assert stamp["Principal"] == sign_in["Principal"]
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_every_persons_role_carries_the_revocation_policy_which_it_cannot_lift(name: str) -> None:
+    resources = authentication_template(COMBINATIONS[name])["Resources"]
+    people = [one["Properties"] for logical_id, one in resources.items() if logical_id.startswith("Person")]
+    assert all({"Ref": "Revocations"} in one["ManagedPolicyArns"] for one in people)
+    if "Revocations" in resources:
+        (protect,) = resources["Revocations"]["Properties"]["PolicyDocument"]["Statement"]
+        assert protect["Effect"] == "Deny"
+        assert {"iam:Create*", "iam:Detach*", "iam:Set*", "iam:Update*"} <= set(protect["Action"])
+        policy, own_roles, provider = protect["Resource"]
+        assert policy.endswith(f":policy/{resources['Revocations']['Properties']['ManagedPolicyName']}")
+        assert all(fnmatchcase(f"arn:aws:iam::{ACCOUNT}:role/{one['RoleName']}", own_roles) for one in people)
+        assert provider == COMBINATIONS[name].provider_arn
+
+
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_trust_policies(name: str) -> None:
     found = roles(authentication_template(COMBINATIONS[name]))
+    people = {logical_id: role for logical_id, role in found.items() if logical_id.startswith("Person")}
+    for logical_id, role in people.items():
+        lint_people_trust(role["AssumeRolePolicyDocument"], COMBINATIONS[name], mfa=logical_id != "PersonGuestsRole")
+    found = {logical_id: role for logical_id, role in found.items() if logical_id not in people}
     for role in found.values():
         lint_trust(role["AssumeRolePolicyDocument"], COMBINATIONS[name])
     subjects = {
@@ -79,7 +113,7 @@ def test_trust_policies(name: str) -> None:
         for key, value in role["AssumeRolePolicyDocument"]["Statement"][0].get("Condition", {}).get("StringEquals", {}).items()
         if key.endswith(":sub")
     }
-    expected = {"InventoryRole": names.INVENTORY, "OnboardingRole": names.ONBOARDING}
+    expected = {"InventoryRole": names.INVENTORY, "OnboardingRole": names.ONBOARDING, "AccessRole": names.ACCESS}
     assert subjects == {logical_id: names.subject(expected[logical_id], GUID) for logical_id in subjects}
     assert set(subjects) == set(expected) & set(found)
 

@@ -35,24 +35,31 @@ TYPES: Mapping[str, AwsType] = MappingProxyType({entry.arm: entry for module in 
 CONTROL = (
     "ec2:DescribeInstances",
     "ec2:DescribeRegions",
+    "iam:CreatePolicyVersion",
+    "iam:DeletePolicyVersion",
+    "iam:GetPolicyVersion",
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:ListAttachedRolePolicies",
+    "iam:ListPolicyVersions",
     "iam:ListRolePolicies",
     "iam:SimulatePrincipalPolicy",
     "resourcegroupstaggingapi:GetResources",
     "ssm:CancelCommand",
     "ssm:DescribeDocument",
     "ssm:DescribeInstanceInformation",
+    "ssm:DescribeSessions",
     "ssm:GetCommandInvocation",
     "ssm:GetDocument",
     "ssm:ListCommandInvocations",
     "ssm:ListCommands",
     "ssm:SendCommand",
+    "ssm:TerminateSession",
     "sts:AssumeRoleWithWebIdentity",
+    "sts:GetAccessKeyInfo",
     "sts:GetCallerIdentity",
 )
-"""What the product calls besides reading types: trust, regions, permission tests, its own roles, Run Command."""
+"""What the product calls besides reading types: trust, regions, permission tests, its own roles, Run Command, the end of access."""
 
 EVERY_SCAN = ("ec2:DescribeRegions",)
 """What every scan needs, whatever is selected: the account's regions."""

@@ -2,14 +2,16 @@
 
 from isthmus.clouds.aws.template.build import MAX_BYTES, authentication_template, reasons, template_text
 from isthmus.clouds.aws.template.drift import Difference, differences, expected_role
-from isthmus.clouds.aws.template.request import InventoryAsk, OnboardingAsk, TemplateRequest
+from isthmus.clouds.aws.template.request import AccessAsk, InventoryAsk, OnboardingAsk, PersonRole, TemplateRequest
 from isthmus.clouds.aws.template.statements import Statement
 
 __all__ = [
     "MAX_BYTES",
+    "AccessAsk",
     "Difference",
     "InventoryAsk",
     "OnboardingAsk",
+    "PersonRole",
     "Statement",
     "TemplateRequest",
     "authentication_template",

@@ -13,6 +13,7 @@ from typing import Any
 
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.catalog import actions_for
+from isthmus.clouds.aws.template.access import access_resources, access_statements
 from isthmus.clouds.aws.template.assignment import assignment, assignment_parameters
 from isthmus.clouds.aws.template.document import document
 from isthmus.clouds.aws.template.request import OnboardingAsk, TemplateRequest
@@ -32,7 +33,7 @@ def authentication_template(request: TemplateRequest, actions: Sequence[str] | N
     `actions` are the IAM actions of the selected services; by default the catalog says. Raises ValueError when the result is larger than
     CreateStack takes.
     """
-    granted = statements(request, _actions(request) if actions is None else actions)
+    granted = reasons(request, actions)
     template: dict[str, Any] = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Isthmus connector {request.guid.lower()}: access to account {request.account} without any stored secret",
@@ -45,6 +46,9 @@ def authentication_template(request: TemplateRequest, actions: Sequence[str] | N
         _add_inventory(template, request, granted)
     if request.onboarding:
         _add_onboarding(template, request, request.onboarding, granted)
+    if request.access:
+        template["Resources"] |= access_resources(request, granted)
+        template["Outputs"]["AccessRoleArn"] = {"Value": {"Fn::GetAtt": ["AccessRole", "Arn"]}}
     _check_policy_sizes(template["Resources"])
     size = len(template_text(template).encode())
     if size > MAX_BYTES:
@@ -67,7 +71,8 @@ def template_text(template: Mapping[str, Any]) -> str:
 
 def reasons(request: TemplateRequest, actions: Sequence[str] | None = None) -> tuple[Statement, ...]:
     """Why each permission of the template is there: every statement it grants, with its role, actions, resources and `reason`."""
-    return statements(request, _actions(request) if actions is None else actions)
+    granted = statements(request, _actions(request) if actions is None else actions)
+    return (*granted, *access_statements(Arns.of(request), request.access.roles)) if request.access else granted
 
 
 def _actions(request: TemplateRequest) -> Sequence[str]:
@@ -82,10 +87,14 @@ def _provider_parameter(request: TemplateRequest) -> dict[str, Any]:
             "AllowedPattern": f"^({_escaped(request.provider_arn)})?$",
             "Description": (
                 f"ARN of an OIDC provider for {request.issuer} that exists already (an issuer fits once into an account); "
-                f"its audiences must include {names.audience(request.account)}. Empty: the stack makes one."
+                f"its audiences must include {' and '.join(_audiences(request))}. Empty: the stack makes one."
             ),
         }
     }
+
+
+def _audiences(request: TemplateRequest) -> list[str]:
+    return [names.audience(request.account), *([names.people_audience(request.account)] if request.access else [])]
 
 
 def _escaped(arn: str) -> str:
@@ -96,7 +105,7 @@ def _provider(request: TemplateRequest) -> dict[str, Any]:
     return {
         "Type": "AWS::IAM::OIDCProvider",
         "Condition": "MakeProvider",
-        "Properties": {"Url": request.issuer_url, "ClientIdList": [names.audience(request.account)], "Tags": tags(request)},
+        "Properties": {"Url": request.issuer_url, "ClientIdList": _audiences(request), "Tags": tags(request)},
     }
 
 

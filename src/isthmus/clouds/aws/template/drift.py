@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from isthmus.clouds.aws import names
+from isthmus.clouds.aws.template.access import SERVICE_ROLE
 from isthmus.clouds.aws.template.build import authentication_template
 from isthmus.clouds.aws.template.request import TemplateRequest
 from isthmus.clouds.contract import DeployedRole
 
-LOGICAL: Mapping[str, str] = {names.INVENTORY: "InventoryRole", names.ONBOARDING: "OnboardingRole"}
+LOGICAL: Mapping[str, str] = {names.INVENTORY: "InventoryRole", names.ONBOARDING: "OnboardingRole", names.ACCESS: SERVICE_ROLE}
 """The logical id in the template of the role that a solution assumes."""
 
 _ACCOUNT = re.compile(r"[0-9]{12}")

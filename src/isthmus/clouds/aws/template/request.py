@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -11,6 +13,10 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 # AWS tag keys and values without the characters that CloudFormation or a shell would read.
 _TAG = re.compile(r"[\w _.:/=+@-]{1,128}:[\w _.:/=+@-]{0,256}")
+PERSON_ROLE = re.compile(r"[A-Za-z][A-Za-z0-9]{1,31}")
+"""Names of roles for people: they stand in logical ids, which know letters and digits alone."""
+MANAGED_POLICY = re.compile(r"arn:aws[a-z-]*:iam::(?:aws|[0-9]{12}):policy/[\w+=,.@/-]{1,512}", re.ASCII)
+
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 
 
@@ -31,6 +37,25 @@ class OnboardingAsk:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PersonRole:
+    """A role for people, as its mapping asks for it. `managed_policies` are ARNs, `statements` are IAM statements (Effect, Action and
+    Resource as lists, Condition), `machine_tag` is `key:value` of the instances on which shells may be opened (empty: none)."""
+
+    name: str
+    managed_policies: tuple[str, ...] = ()
+    statements: tuple[Mapping[str, Any], ...] = ()
+    requires_mfa: bool = True
+    machine_tag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessAsk:
+    """Roles for people; none yet is fine, they come with a later version of the template."""
+
+    roles: tuple[PersonRole, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TemplateRequest:
     """One connector's wish list. `guid` is its `connectorPrimaryIdentifier`, `issuer_url` our OIDC issuer as AWS will call it.
 
@@ -43,6 +68,7 @@ class TemplateRequest:
     partition: str = "aws"
     inventory: InventoryAsk | None = None
     onboarding: OnboardingAsk | None = None
+    access: AccessAsk | None = None
 
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account):
@@ -51,11 +77,13 @@ class TemplateRequest:
             raise ValueError(f"The connector's identifier is a GUID, not {self.guid!r}.")
         if self.partition not in _PARTITIONS:
             raise ValueError(f"{self.partition!r} is none of the partitions {', '.join(_PARTITIONS)}.")
-        if self.inventory is None and self.onboarding is None:
+        if self.inventory is None and self.onboarding is None and self.access is None:
             raise ValueError("The template needs at least one solution that reaches the account.")
         _check_issuer(self.issuer_url)
         if self.onboarding:
             _check_onboarding(self.onboarding)
+        if self.access:
+            _check_access(self.access)
 
     @property
     def issuer(self) -> str:
@@ -85,3 +113,16 @@ def _check_onboarding(ask: OnboardingAsk) -> None:
                 raise ValueError(f"{region!r} is no AWS region.")
     if ask.filter_tag and not _TAG.fullmatch(ask.filter_tag):
         raise ValueError(f"The tag filter reads key:value; got {ask.filter_tag!r}.")
+
+
+def _check_access(ask: AccessAsk) -> None:
+    for asked in ask.roles:
+        if not PERSON_ROLE.fullmatch(asked.name):
+            raise ValueError(f"A role for people has a name of 2 to 32 letters and digits; got {asked.name!r}.")
+        for arn in asked.managed_policies:
+            if not MANAGED_POLICY.fullmatch(arn):
+                raise ValueError(f"{arn!r} is no ARN of a managed policy.")
+        if asked.machine_tag and not _TAG.fullmatch(asked.machine_tag):
+            raise ValueError(f"The machine tag reads key:value; got {asked.machine_tag!r}.")
+    if len({asked.name.lower() for asked in ask.roles}) != len(ask.roles):
+        raise ValueError("Two roles for people have the same name.")

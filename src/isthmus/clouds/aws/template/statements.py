@@ -6,7 +6,7 @@ The policies and the page that explains them come from the same rows, so that th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from isthmus.clouds.aws import names
@@ -114,11 +114,12 @@ class Arns:
     g8: str
     document: str
     machine: str
+    issuer: str = ""
 
     @classmethod
     def of(cls, request: TemplateRequest) -> Arns:
         """The ARNs of a request."""
-        return cls.at(request.partition, request.account, request.guid)
+        return replace(cls.at(request.partition, request.account, request.guid), issuer=request.issuer)
 
     @classmethod
     def at(cls, partition: str, account: str, guid: str) -> Arns:

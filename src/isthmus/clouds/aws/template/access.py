@@ -1,0 +1,214 @@
+"""Access of people in the template: a role for each role mapping, the policy that takes access away, and the role that may change it.
+
+People's roles trust tokens of our issuer that are made for people, prove a second factor where the mapping asks for it, and name this very
+role (`sts:RoleAuthorizedByIdp`). Every session carries its grant as a tag and its person as source identity, or it is not given at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from isthmus.clouds.aws import names
+from isthmus.clouds.aws.template.request import PersonRole, TemplateRequest
+from isthmus.clouds.aws.template.roles import federated_trust, policies, role, tags
+from isthmus.clouds.aws.template.statements import Arns, Statement, own_role_statement
+
+SERVICE_ROLE = "AccessRole"
+PROBE = "sts:GetAccessKeyInfo"
+"""What a probe calls: it reads and changes nothing, and unlike GetCallerIdentity it can be denied."""
+
+SESSION_TAGS = ("grant", "signin", "token", "SSMSessionRunAs")
+"""Keys that a session may be tagged with: its grant, the provider's session and token id behind it, and the user of its shells."""
+
+_SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
+
+
+def person_logical_id(name: str) -> str:
+    """Logical id of a mapping's role in the template."""
+    return f"Person{name}Role"
+
+
+def access_statements(arns: Arns, roles: Sequence[PersonRole]) -> list[Statement]:
+    """Every statement of the service role and of people's roles."""
+    policy = arns.iam(f"policy/{names.revocations_policy(arns.g8)}")
+    own = [
+        Statement(
+            role=SERVICE_ROLE,
+            sid="ChangeRevocations",
+            actions=["iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:GetPolicyVersion", "iam:ListPolicyVersions"],
+            resources=[policy],
+            reason="Take access away: put people into the one policy that denies them everything, on every role of this connector.",
+        ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="FindShells",
+            actions=["ssm:DescribeSessions"],
+            resources=["*"],
+            reason="Find the open shells of somebody whose access ends; AWS lists sessions only on *.",
+        ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="EndShells",
+            actions=["ssm:TerminateSession"],
+            resources=[arns.regional("ssm", "session/*")],
+            reason="End those shells: they outlive the credentials that opened them.",
+        ),
+        own_role_statement(arns, SERVICE_ROLE, names.access_role(arns.g8)),
+    ]
+    return own + [statement for one in roles for statement in _person_statements(arns, one)]
+
+
+def _person_statements(arns: Arns, asked: PersonRole) -> list[Statement]:
+    """What a person's role may do besides its managed policies."""
+    held = person_logical_id(asked.name)
+    found = [
+        Statement(
+            role=held,
+            sid="Probe",
+            actions=[PROBE],
+            resources=["*"],
+            reason="One harmless call, with which Isthmus measures how soon access has ended.",
+        )
+    ]
+    if asked.machine_tag:
+        key, _, value = asked.machine_tag.partition(":")
+        own_sessions = arns.regional("ssm", "session/${aws:userid}-*")
+        found += [
+            Statement(
+                role=held,
+                sid="OpenShells",
+                actions=["ssm:StartSession"],
+                resources=[arns.regional("ec2", "instance/*")],
+                conditions={"StringEquals": {f"ssm:resourceTag/{key}": value}},
+                reason="Open shells on instances with this tag.",
+            ),
+            Statement(
+                role=held,
+                sid="ShellDocument",
+                actions=["ssm:StartSession"],
+                resources=[arns.regional("ssm", f"document/{_SHELL_DOCUMENT}")],
+                reason="Through the account's own Session Manager preferences (who the shell runs as, where it is recorded).",
+            ),
+            Statement(
+                role=held,
+                sid="OwnShells",
+                actions=["ssm:ResumeSession", "ssm:TerminateSession"],
+                resources=[own_sessions],
+                reason="Go on with one's own shells and end them, and nobody else's.",
+            ),
+        ]
+    return [*found, *(_asked_for(held, asked.name, number, one) for number, one in enumerate(asked.statements, 1))]
+
+
+def _asked_for(held: str, mapping: str, number: int, asked: Mapping[str, Any]) -> Statement:
+    return Statement(
+        role=held,
+        sid=f"Asked{number}",
+        effect=asked["Effect"],
+        actions=asked["Action"],
+        resources=asked["Resource"],
+        conditions=asked.get("Condition", {}),
+        reason=f"The role mapping {mapping} asks for it.",
+    )
+
+
+def people_trust(request: TemplateRequest, asked: PersonRole) -> dict[str, Any]:
+    """Trust in tokens for people. Two statements: the condition keys of one action may be absent for the other."""
+    provider = {"Fn::If": ["MakeProvider", {"Ref": "OidcProvider"}, {"Ref": "ExistingOidcProviderArn"}]}
+    principal = {"Federated": provider}
+    demanded: dict[str, Any] = {
+        "StringEquals": {f"{request.issuer}:aud": names.people_audience(request.account)},
+        "StringLike": {f"{request.issuer}:sub": "user:*"},
+        "Bool": {"sts:RoleAuthorizedByIdp": "true"},
+    }
+    if asked.requires_mfa:
+        demanded["ForAnyValue:StringEquals"] = {f"{request.issuer}:amr": "mfa"}
+    stamped = {
+        "StringLike": {"aws:RequestTag/grant": "G-*", "sts:SourceIdentity": "?*"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": list(SESSION_TAGS)},
+    }
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "SignIn",
+                "Effect": "Allow",
+                "Principal": principal,
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": demanded,
+            },
+            {
+                "Sid": "Stamp",
+                "Effect": "Allow",
+                "Principal": principal,
+                "Action": ["sts:TagSession", "sts:SetSourceIdentity"],
+                "Condition": stamped,
+            },
+        ],
+    }
+
+
+def protection(arns: Arns) -> dict[str, Any]:
+    """The statement that always stands in the revocation policy: who is denied cannot lift it, nor widen the role or its trust."""
+    return {
+        "Sid": "Protect",
+        "Effect": "Deny",
+        "Action": [
+            "iam:Attach*",
+            "iam:Create*",
+            "iam:Delete*",
+            "iam:Detach*",
+            "iam:Put*",
+            "iam:Set*",
+            "iam:Tag*",
+            "iam:Untag*",
+            "iam:Update*",
+        ],
+        "Resource": [
+            arns.iam(f"policy/{names.revocations_policy(arns.g8)}"),
+            arns.iam(f"role/Isthmus*-{arns.g8}"),
+            arns.iam(f"oidc-provider/{arns.issuer}"),
+        ],
+    }
+
+
+def access_resources(request: TemplateRequest, granted: Sequence[Statement]) -> dict[str, Any]:
+    """The resources of the access solution by logical id."""
+    assert request.access is not None
+    arns = Arns.of(request)
+    made: dict[str, Any] = {
+        SERVICE_ROLE: role(
+            request,
+            names.access_role(request.guid),
+            "Isthmus access: takes access of people away, gives none",
+            federated_trust(request, names.ACCESS),
+            Policies=policies(SERVICE_ROLE, granted),
+        ),
+        "Revocations": {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {
+                "ManagedPolicyName": names.revocations_policy(request.guid),
+                "Description": "Whom Isthmus denies everything on the roles of people; Isthmus writes its versions",
+                "PolicyDocument": {"Version": "2012-10-17", "Statement": [protection(arns)]},
+            },
+        },
+    }
+    for asked in request.access.roles:
+        made[person_logical_id(asked.name)] = _person_role(request, asked, granted)
+    return made
+
+
+def _person_role(request: TemplateRequest, asked: PersonRole, granted: Sequence[Statement]) -> Mapping[str, Any]:
+    logical = person_logical_id(asked.name)
+    made = role(
+        request,
+        names.person_role(request.guid, asked.name),
+        f"Isthmus access for people: {asked.name}",
+        people_trust(request, asked),
+        MaxSessionDuration=3600,
+        ManagedPolicyArns=[{"Ref": "Revocations"}, *asked.managed_policies],
+        Policies=policies(logical, granted),
+    )
+    made["Properties"]["Tags"] = [*tags(request), {"Key": "isthmus-mapping", "Value": asked.name}]
+    return made
