@@ -92,7 +92,8 @@ class Arm:
         if action is None:
             raise ArmError("InvalidAction", f"'{row.name}' has no action '{name}'.", status=404, target=str(id))
         needed = "read" if action.reads else f"{name}/action" if above else "action"
-        self.access.require(caller, f"{row.name}/{needed}", str(above or id.scope or "/"))
+        if not action.is_open:
+            self.access.require(caller, f"{row.name}/{needed}", str(above or id.scope or "/"))
         target = above if above is not None else id
         ask = self._ask(incoming, caller, target, row)
         self._require_scope(id)

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from isthmus.access.broker import Broker
+from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
 from isthmus.api import figures
 from isthmus.app.footing import Footing, new_guid
+from isthmus.app.people import join_people
 from isthmus.audit import Refusals
+from isthmus.clouds.aws.access import AwsAccess
 from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.aws.session import Sessions
@@ -23,7 +27,7 @@ from isthmus.metrics import Metrics
 from isthmus.providers import authorization
 from isthmus.providers.resources import delete_group
 from isthmus.settings import Settings
-from isthmus.solutions import inventory, onboarding
+from isthmus.solutions import access, inventory, onboarding
 from isthmus.solutions.arrivals import Arrivals
 from isthmus.solutions.connectors import Connectors
 from isthmus.solutions.contract import SolutionType
@@ -41,6 +45,7 @@ QUEUES = (
     Queue(name="requests", worker_concurrency=4),
     Queue(name="scans", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
     Queue(name="ticks", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
+    *ACCESS_QUEUES,
 )
 
 
@@ -77,6 +82,7 @@ class Reach:
     pacer: Pacer
     scanner: AwsScanner
     shell: AwsShell
+    access: AwsAccess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +95,7 @@ class Core:
     machines: Machines
     solutions: Mapping[str, SolutionType]
     index: Stock
+    broker: Broker
     work: Work
 
 
@@ -97,14 +104,14 @@ def reach_aws(issuer: Issuer, environ: Mapping[str, str], tracing: Tracing | Non
     wire = Wire(environ=environ, clock=time.time, trace=tracing.aws if tracing else None)
     pacer = Pacer(time.monotonic)
     sessions = Sessions(wire, AccountTokens(issuer), pacer, time.time)
-    return Reach(loop=Loop(), wire=wire, pacer=pacer, scanner=AwsScanner(sessions), shell=AwsShell(sessions))
+    return Reach(loop=Loop(), wire=wire, pacer=pacer, scanner=AwsScanner(sessions), shell=AwsShell(sessions), access=AwsAccess(sessions))
 
 
 def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, tracing: Tracing | None) -> Core:
     """Declare every job and timetable, and who follows when resources come and go."""
     later = _Later(tracing)
     engine, lookup = Engine(footing.store, later, clock=time.time, new_guid=new_guid), Lookup(footing.store)
-    solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
+    solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION, access.SOLUTION)}
     refusals = Refusals(footing.store, time.time)
     machines = Machines(engine=engine, refusals=refusals, tenant=footing.installation.tenant, public_url=footing.public_url)
     connectors = Connectors(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, solutions=solutions)
@@ -123,25 +130,45 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         ca=footing.authority.ca_pem.decode(),
         keep_event_days=settings.keep_event_days,
     )
+    people = join_people(engine, lookup, cloud=reach.access, loop=reach.loop, issuer=footing.aws)
     engine.arrivals = {
         **index.arrivals,
+        **people.solution.arrivals,
         registration.MACHINES.lower(): lambda connection, came: registration.follow(connection, came, new_guid),
     }
-    engine.removals = _together(connectors.removals, stock.removals, joining.removals, index.removals, authorization.REMOVALS)
+    engine.removals = _together(
+        connectors.removals, stock.removals, joining.removals, index.removals, people.solution.removals, authorization.REMOVALS
+    )
     own = (delete_group(engine, lookup), Removals(engine=engine).job())
     retention = Retention(engine=engine, keep_days=settings.keep_days)
     work = Work(
         footing.store,
-        jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs()],
+        jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
-        timetables=[connectors.timetable(), arrivals.timetable(), *joining.timetables(), retention.timetable(), footing.rotation()],
+        timetables=[
+            connectors.timetable(),
+            arrivals.timetable(),
+            *joining.timetables(),
+            people.enforcement.timetable(),
+            retention.timetable(),
+            footing.rotation(),
+        ],
         clock=time.time,
         keep_days=settings.keep_days,
         around=figures.timed(metrics, tracing),
     )
     work.migrate()
     later.work = work
-    return Core(engine=engine, lookup=lookup, refusals=refusals, machines=machines, solutions=solutions, index=index, work=work)
+    return Core(
+        engine=engine,
+        lookup=lookup,
+        refusals=refusals,
+        machines=machines,
+        solutions=solutions,
+        index=index,
+        broker=people.broker,
+        work=work,
+    )
 
 
 def _together(*parts: Mapping[str, Removal]) -> dict[str, Removal]:

@@ -103,6 +103,7 @@ def _ground(footing: Footing, core: Core, settings: Settings) -> Ground:
         solutions=core.solutions,
         ledger=lambda solution: inventory_items(footing.store, solution),
         work=core.work,
+        broker=core.broker,
         certificates=footing.authority.expiries,
     )
 

@@ -81,13 +81,15 @@ Act = Callable[[Resource | None, Ask], Answer]
 class Action:
     """A POST on a resource (`testPermissions`) or, with `needs_resource` off, on a scope (`generateAwsTemplate`).
 
-    One that only `reads` needs the right to read its resource, answers no change, and is audited as a GET is: refusals alone.
+    One that only `reads` needs the right to read its resource, answers no change, and is audited as a GET is: refusals alone. An `is_open`
+    one asks for no role: it decides by itself what whoever has signed in may do.
     """
 
     name: str
     act: Act
     needs_resource: bool = True
     reads: bool = False
+    is_open: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from isthmus.cli.session import Session, verb
 
 app = app_of(CONNECTOR, create=False)
 
-SHORT = {"inventory": "Microsoft.AssetManagement", "onboarding": "Microsoft.HybridCompute.Onboard"}
+SHORT = {"inventory": "Microsoft.AssetManagement", "onboarding": "Microsoft.HybridCompute.Onboard", "access": "Isthmus.Access"}
 solutions_known = fixed(*SHORT)
 
 

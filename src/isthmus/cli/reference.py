@@ -23,7 +23,7 @@ from isthmus.engine import Engine, Lookup
 from isthmus.metrics import METRICS, PROCESS
 from isthmus.providers import Ground, registry
 from isthmus.settings import Settings
-from isthmus.solutions import inventory, onboarding
+from isthmus.solutions import access, inventory, onboarding
 from isthmus.solutions.onboard.codes import CODES
 from isthmus.store import Store
 
@@ -160,7 +160,7 @@ def table() -> Registry:
     store = Store(f"sqlite:///{Path(tempfile.gettempdir()) / 'isthmus-reference-never-opened.db'}")
     lookup = Lookup(store)
     engine = Engine(store, _Nothing(), clock=time.time, new_guid=lambda: "")
-    solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION)}
+    solutions = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION, access.SOLUTION)}
     ground = Ground(
         engine=engine,
         lookup=lookup,
@@ -170,6 +170,7 @@ def table() -> Registry:
         solutions=solutions,
         ledger=lambda _solution: (),
         work=_Nothing(),
+        broker=_Nothing(),  # type: ignore[arg-type] # rows are listed, none is asked
         certificates=lambda: (),
     )
     return registry(ground)

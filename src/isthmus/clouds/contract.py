@@ -165,6 +165,41 @@ class TokenSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PersonCredentials:
+    """Credentials of one session of a person. They exist in memory alone; `expires_at` in seconds since 1970."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+    expires_at: float
+
+
+class AccessCloud(Protocol):
+    """Gives people sessions in an account, and takes them away."""
+
+    async def exchange(
+        self, target: ScanTarget, role: str, *, token: str, session_name: str, policy: str, seconds: int
+    ) -> PersonCredentials:
+        """A token for a person becomes a session of the role (by name), narrowed by a session policy.
+
+        Raises PermissionError with a remedy when the account refuses it, ConnectionError when it cannot be reached.
+        """
+        ...
+
+    async def probe(self, target: ScanTarget, credentials: PersonCredentials) -> bool:
+        """Whether one harmless call is still allowed to a session. Raises ConnectionError when there is no answer."""
+        ...
+
+    async def deny(self, target: ScanTarget, document: str) -> bool:
+        """Make the account's revocation policy this document; False when it already was. Raises what `exchange` raises."""
+        ...
+
+    async def end_shells(self, target: ScanTarget, region: str, source: str) -> int:
+        """End the open shells of a source identity in a region; how many. Raises what `exchange` raises."""
+        ...
+
+
 class Scanner(Protocol):
     """Reads an account."""
 

@@ -27,6 +27,7 @@ from isthmus.providers.connectors import (
 from isthmus.providers.explanation import explain
 from isthmus.providers.locations import CONNECTOR_LOCATIONS
 from isthmus.providers.removal import REMOVAL, unless_leaving
+from isthmus.solutions.access import person_roles
 from isthmus.solutions.connectors import sync_order
 from isthmus.solutions.contract import SolutionType
 from isthmus.solutions.subject import CONFIGURATIONS, CONNECTORS, PENDING
@@ -275,7 +276,7 @@ class HybridConnectivity:
             )
         properties = connector.properties
         account, guid = properties["awsCloudProfile"]["accountId"], properties["connectorPrimaryIdentifier"]
-        return template_request(account, guid, chosen, self.issuer_url)
+        return template_request(account, guid, chosen, self.issuer_url, person_roles(self.lookup, connector))
 
     def _named_connector(self, given: str, ask: Ask) -> Resource:
         """By full id, as every real client sends it, or by name within the subscription."""

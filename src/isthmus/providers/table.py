@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from isthmus.access.broker import Broker
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
 from isthmus.keys import Expiry
@@ -22,6 +23,7 @@ from isthmus.providers import (
     resources,
     scans,
 )
+from isthmus.providers.access import AccessTypes
 from isthmus.providers.drafts import Drafts
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.providers.insights import Insights
@@ -34,7 +36,7 @@ class Ground:
     """What rows stand on.
 
     `ledger` lists the per-instance inventory of a solution configuration, `template_url` is the setting, `work` shows jobs, `certificates`
-    says when ours end.
+    says when ours end, `broker` gives people sessions.
     """
 
     engine: Engine
@@ -46,6 +48,7 @@ class Ground:
     ledger: Callable[[str], Iterable[Mapping[str, Any]]]
     template_url: str = ""
     work: JobBook
+    broker: Broker
     certificates: Callable[[], Sequence[Expiry]]
 
 
@@ -77,6 +80,7 @@ def registry(ground: Ground) -> Registry:
         *Insights(engine=ground.engine, work=ground.work, certificates=ground.certificates).rows(),
         *inventory.rows(ground.engine.store),
         *scans.rows(ground.engine.store),
+        *AccessTypes(engine=ground.engine, lookup=ground.lookup, broker=ground.broker).rows(),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

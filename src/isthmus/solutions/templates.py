@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isthmus.arm.errors import conflict
-from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest, authentication_template
+from isthmus.clouds.aws.template import AccessAsk, InventoryAsk, OnboardingAsk, PersonRole, TemplateRequest, authentication_template
 from isthmus.clouds.contract import Selection
-from isthmus.solutions import inventory, onboarding
+from isthmus.solutions import access, inventory, onboarding
 from isthmus.solutions.onboard.observing import regions_wanted
 
 
-def template_request(account: str, guid: str, chosen: Mapping[str, Mapping[str, str]], issuer_url: str) -> TemplateRequest:
-    """What the template builder needs of a connector (or one to come) and its solutions' complete settings, by solution type.
+def template_request(
+    account: str, guid: str, chosen: Mapping[str, Mapping[str, str]], issuer_url: str, roles: Sequence[PersonRole] = ()
+) -> TemplateRequest:
+    """What the template builder needs of a connector (or one to come), its solutions' complete settings, by solution type, and the roles
+    that its mappings give to people.
 
     Raises ArmError 409 `TemplateNotPossible`.
     """
@@ -30,6 +33,7 @@ def template_request(account: str, guid: str, chosen: Mapping[str, Mapping[str, 
             onboarding=None
             if onboard is None
             else OnboardingAsk(regions=regions_wanted(onboard), filter_tag=onboard["arcOnboardEc2FilterTag"]),
+            access=AccessAsk(roles=tuple(roles)) if access.TYPE in chosen else None,
         )
     except ValueError as error:
         raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
@@ -45,4 +49,6 @@ def made_template(request: TemplateRequest) -> dict[str, Any]:
 
 def selection(solution: str, settings: Mapping[str, str]) -> Selection:
     """What a solution works on by its complete settings."""
+    if solution == access.TYPE:
+        return Selection()
     return Selection(regions=regions_wanted(settings)) if solution == onboarding.TYPE else inventory.selection(settings)

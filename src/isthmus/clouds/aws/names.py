@@ -6,6 +6,8 @@ sessions and Run Command use them. `guid` is the connector's `connectorPrimaryId
 
 from __future__ import annotations
 
+import re
+
 INVENTORY = "Microsoft.AssetManagement"
 ONBOARDING = "Microsoft.HybridCompute.Onboard"
 ACCESS = "Isthmus.Access"
@@ -54,6 +56,12 @@ def onboarding_document(guid: str) -> str:
 def machine_profile(guid: str) -> str:
     """Name of the instance role and of its instance profile."""
     return f"IsthmusMachine-{suffix(guid)}"
+
+
+def person_session_name(shown: str, object_id: str) -> str:
+    """RoleSessionName of a person's session: what people call them as far as it fits, and the object id, which is nobody else's."""
+    readable = re.sub(r"[^A-Za-z0-9_+=,@-]+", "-", shown)[:27].strip("-")
+    return f"{readable or 'person'}.{object_id.lower()}"
 
 
 def role_for(solution: str, guid: str) -> str:

@@ -111,6 +111,28 @@ class Sessions:
             coming.add_done_callback(lambda task: self._settle(target, task))
         return await asyncio.shield(coming)
 
+    async def exchange(self, token: Callable[[], str], params: Mapping[str, Any], *, region: str) -> Credentials:
+        """AssumeRoleWithWebIdentity with a token made for each attempt. Raises AwsError or AwsTransportError."""
+
+        async def attempt(_renew: bool) -> dict[str, Any]:
+            return await self._wire.call(ASSUME, {**params, "WebIdentityToken": token()}, region=region, credentials=None)
+
+        answer = (await self._repeat(attempt))["Credentials"]
+        return Credentials(
+            access_key=answer["AccessKeyId"],
+            secret_key=answer["SecretAccessKey"],
+            token=answer["SessionToken"],
+            expires_at=datetime.fromisoformat(answer["Expiration"]).timestamp(),
+        )
+
+    async def call_as(self, credentials: Credentials, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
+        """One call with credentials that are not a target's own; raises what `call` raises."""
+
+        async def attempt(_renew: bool) -> dict[str, Any]:
+            return await self._wire.call(operation, params, region=region, credentials=credentials)
+
+        return await self._repeat(attempt)
+
     def _settle(self, target: ScanTarget, task: asyncio.Task[Credentials]) -> None:
         self._coming.pop(target, None)
         if not task.cancelled():
@@ -123,23 +145,15 @@ class Sessions:
     async def _assume(self, target: ScanTarget) -> Credentials:
         region = HOMES[target.partition]
 
-        async def attempt(_renew: bool) -> dict[str, Any]:
-            token = self._tokens.mint(audience=audience(target.account), subject=subject(target.solution, target.guid))
-            params = {
-                "RoleArn": role_arn(target.account, role_for(target.solution, target.guid), target.partition),
-                "RoleSessionName": session_name(target.guid),
-                "WebIdentityToken": token,
-                "DurationSeconds": LIFETIME,
-            }
-            return await self._wire.call(ASSUME, params, region=region, credentials=None)
+        def token() -> str:
+            return self._tokens.mint(audience=audience(target.account), subject=subject(target.solution, target.guid))
 
-        answer = (await self._repeat(attempt))["Credentials"]
-        held = Credentials(
-            access_key=answer["AccessKeyId"],
-            secret_key=answer["SecretAccessKey"],
-            token=answer["SessionToken"],
-            expires_at=datetime.fromisoformat(answer["Expiration"]).timestamp(),
-        )
+        params = {
+            "RoleArn": role_arn(target.account, role_for(target.solution, target.guid), target.partition),
+            "RoleSessionName": session_name(target.guid),
+            "DurationSeconds": LIFETIME,
+        }
+        held = await self.exchange(token, params, region=region)
         self._held[target] = held
         return held
 

@@ -7,19 +7,21 @@ role (`sts:RoleAuthorizedByIdp`). Every session carries its grant as a tag and i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.template.request import PersonRole, TemplateRequest
 from isthmus.clouds.aws.template.roles import federated_trust, policies, role, tags
 from isthmus.clouds.aws.template.statements import Arns, Statement, own_role_statement
+from isthmus.clouds.contract import ScanTarget
 
 SERVICE_ROLE = "AccessRole"
 PROBE = "sts:GetAccessKeyInfo"
 """What a probe calls: it reads and changes nothing, and unlike GetCallerIdentity it can be denied."""
 
-SESSION_TAGS = ("grant", "signin", "token", "SSMSessionRunAs")
-"""Keys that a session may be tagged with: its grant, the provider's session and token id behind it, and the user of its shells."""
+SESSION_TAGS = ("grant", "signin", "SSMSessionRunAs")
+"""Keys that a session may be tagged with: its grant, the sign-in behind it, and the user of its shells."""
 
 _SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
 
@@ -171,6 +173,12 @@ def protection(arns: Arns) -> dict[str, Any]:
             arns.iam(f"oidc-provider/{arns.issuer}"),
         ],
     }
+
+
+def protection_of(target: ScanTarget, issuer_url: str) -> dict[str, Any]:
+    """The same statement for a connector's account, where the policy is changed."""
+    arns = Arns.at(target.partition, target.account, target.guid)
+    return protection(replace(arns, issuer=issuer_url.removeprefix("https://")))
 
 
 def access_resources(request: TemplateRequest, granted: Sequence[Statement]) -> dict[str, Any]:

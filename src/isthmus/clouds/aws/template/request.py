@@ -12,7 +12,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 # AWS tag keys and values without the characters that CloudFormation or a shell would read.
-_TAG = re.compile(r"[\w _.:/=+@-]{1,128}:[\w _.:/=+@-]{0,256}")
+TAG = re.compile(r"[\w _.:/=+@-]{1,128}:[\w _.:/=+@-]{0,256}")
 PERSON_ROLE = re.compile(r"[A-Za-z][A-Za-z0-9]{1,31}")
 """Names of roles for people: they stand in logical ids, which know letters and digits alone."""
 MANAGED_POLICY = re.compile(r"arn:aws[a-z-]*:iam::(?:aws|[0-9]{12}):policy/[\w+=,.@/-]{1,512}", re.ASCII)
@@ -111,7 +111,7 @@ def _check_onboarding(ask: OnboardingAsk) -> None:
         for region in ask.regions:
             if not _REGION.fullmatch(region):
                 raise ValueError(f"{region!r} is no AWS region.")
-    if ask.filter_tag and not _TAG.fullmatch(ask.filter_tag):
+    if ask.filter_tag and not TAG.fullmatch(ask.filter_tag):
         raise ValueError(f"The tag filter reads key:value; got {ask.filter_tag!r}.")
 
 
@@ -122,7 +122,7 @@ def _check_access(ask: AccessAsk) -> None:
         for arn in asked.managed_policies:
             if not MANAGED_POLICY.fullmatch(arn):
                 raise ValueError(f"{arn!r} is no ARN of a managed policy.")
-        if asked.machine_tag and not _TAG.fullmatch(asked.machine_tag):
+        if asked.machine_tag and not TAG.fullmatch(asked.machine_tag):
             raise ValueError(f"The machine tag reads key:value; got {asked.machine_tag!r}.")
     if len({asked.name.lower() for asked in ask.roles}) != len(ask.roles):
         raise ValueError("Two roles for people have the same name.")

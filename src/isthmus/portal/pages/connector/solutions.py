@@ -24,7 +24,7 @@ from isthmus.portal.pages.connector.subject import (
 )
 from isthmus.portal.words import anchor
 
-_NAMES: Mapping[str, str] = MappingProxyType(dict(zip(TITLES, ("inventory", "onboarding"), strict=True)))
+_NAMES: Mapping[str, str] = MappingProxyType(dict(zip(TITLES, ("inventory", "onboarding", "access"), strict=True)))
 """What a new solution is called unless somebody types another name."""
 _ATTEMPTS = 5
 

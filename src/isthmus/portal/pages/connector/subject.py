@@ -17,7 +17,7 @@ from isthmus.portal.principals import may_change
 from isthmus.portal.words import connector_path
 
 INVENTORY, ONBOARDING = "Microsoft.AssetManagement", "Microsoft.HybridCompute.Onboard"
-TITLES: Mapping[str, str] = MappingProxyType({INVENTORY: "Inventory", ONBOARDING: "Arc onboarding"})
+TITLES: Mapping[str, str] = MappingProxyType({INVENTORY: "Inventory", ONBOARDING: "Arc onboarding", "Isthmus.Access": "Access"})
 """What people call solution types."""
 SOLUTIONS = "providers/Microsoft.HybridConnectivity/solutionConfigurations"
 TABS: Mapping[str, str] = MappingProxyType(

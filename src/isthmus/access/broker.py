@@ -1,0 +1,178 @@
+"""The broker: a person's sign-in becomes a session of a role in an account. Decided, recorded, minted, exchanged, in this order.
+
+What the cloud trusts is our own token, which names the person, the role and the grant, is made for this one exchange and never leaves the
+process. Credentials are handed out once and kept nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from isthmus.access import grants
+from isthmus.access.deciding import Decision, Known, Step, decide
+from isthmus.access.groups import GroupSource, GroupsUnknown, Membership
+from isthmus.access.leases import lease_policy
+from isthmus.access.mappings import RoleMapping, mapping_of
+from isthmus.access.revocations import end_grants, is_revoked
+from isthmus.access.tokens import AWS_SECONDS, Stamp, person_claims
+from isthmus.arm.change import Change
+from isthmus.arm.errors import ArmError, unavailable
+from isthmus.arm.types import Actor
+from isthmus.clouds.aws import names
+from isthmus.clouds.contract import AccessCloud, PersonCredentials
+from isthmus.engine import Engine, Lookup
+from isthmus.identity import evidence, people
+from isthmus.identity.evidence import SignedIn
+from isthmus.identity.issuer import Issuer
+
+T = TypeVar("T")
+ACTION = "Isthmus.Access/roles/credentials"
+STS_SECONDS = 900
+"""The shortest session that STS gives; the lease ends it sooner."""
+BROKER = Actor(id="isthmus:access", kind="Application", name="Isthmus access")
+REVOKED = Step(name="revocation", holds=False, told="Your access was taken away. Ask whoever runs access here.", code="AccessRevoked")
+_STATUS = {"SignInNeeded": 401, "GroupsUnknown": 503}
+
+
+class Run(Protocol):
+    """Runs a coroutine of the cloud and waits for it."""
+
+    def __call__(self, work: Coroutine[Any, Any, T], /) -> T:
+        """Its result or error."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Issued:
+    """Credentials with what they were given for. `until` is the end of the lease (ms)."""
+
+    mapping: RoleMapping
+    grant: str
+    until: int
+    credentials: PersonCredentials = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broker:
+    """Gives sessions. `new_id` makes ids of grants."""
+
+    engine: Engine
+    lookup: Lookup
+    cloud: AccessCloud
+    run: Run
+    groups: GroupSource
+    issuer: Issuer
+    new_id: Callable[[], str]
+
+    def mapping(self, id: str) -> RoleMapping:
+        """A stored mapping. ArmError 404 `RoleNotFound`."""
+        found = self.lookup.find(id)
+        above = found.id.parent if found else None
+        connector = self.lookup.find(above) if above else None
+        if found is None or connector is None:
+            raise ArmError("RoleNotFound", f"There is no role '{id[:200]}'. List yours: isthmus aws roles.", status=404, target=id[:200])
+        return mapping_of(found, connector)
+
+    def know(self, mapping: RoleMapping, actor: Actor) -> Known:
+        """Everything that a decision about the actor looks at; groups are asked for outside of any transaction."""
+        now = self.engine.now()
+        with self.engine.store.read() as connection:
+            person = evidence.find(connection, actor.sign_in)
+            approved = grants.approved(connection, mapping.key, actor.id, now)
+            revoked = is_revoked(connection, actor.id)
+        if person is not None and person.object_id.lower() != actor.id.lower():
+            person = None
+        membership, unknown = self._ask(person, mapping) if person and mapping.groups and not revoked else (None, "")
+        return Known(mapping=mapping, person=person, membership=membership, unknown=unknown, approved=approved, is_revoked=revoked, now=now)
+
+    def issue(self, mapping: RoleMapping, actor: Actor, *, use: str = "credentials") -> Issued:
+        """A session for the actor. ArmError: 401 `SignInNeeded`, 403 with the code of the step that refused, 503 `GroupsUnknown`,
+        409 `RoleNotReady` when the account refuses us, 503 when it does not answer. Standing grants whose reason is gone end."""
+        known = self.know(mapping, actor)
+        decision = decide(known)
+        refusal = decision.refusal
+        if refusal is not None:
+            if refusal.code in ("NotAMember", "PersonDisabled") and known.person is not None:
+                self._end_standing(mapping, known.person, refusal)
+            raise refused(refusal, mapping)
+        assert known.person is not None
+        grant = self._record(mapping, known.person, decision, actor, use)
+        return self._mint(mapping, known.person, grant, decision.until, use)
+
+    def _ask(self, person: SignedIn, mapping: RoleMapping) -> tuple[Membership | None, str]:
+        try:
+            return self.groups.ask(person, mapping.groups), ""
+        except GroupsUnknown as error:
+            return None, str(error)
+
+    def _record(self, mapping: RoleMapping, person: SignedIn, decision: Decision, actor: Actor, use: str) -> str:
+        """No record, no token: the decision is in the chain before anything is signed."""
+        now = self.engine.now()
+        with self.engine.store.begin() as connection:
+            if is_revoked(connection, person.object_id):
+                raise refused(REVOKED, mapping)
+            grant = decision.grant or grants.standing(connection, mapping, person, decision.because, now, self.new_id()).id
+            detail = {"grant": grant, "because": decision.because, "signIn": person.id, "until": decision.until, "use": use}
+            self.engine.apply_within(connection, Change(detail=detail), actor, ACTION, mapping.id)
+        return grant
+
+    def _end_standing(self, mapping: RoleMapping, person: SignedIn, refusal: Step) -> None:
+        """The live check found that the reason is gone: what stands on it ends, and the account is told to deny it."""
+        with self.engine.store.begin() as connection:
+            lost = grants.living(connection, person.object_id, self.engine.now(), mapping=mapping.key, standing_only=True)
+            if lost:
+                end_grants(connection, self.engine, lost, BROKER, refusal.told)
+
+    def _mint(self, mapping: RoleMapping, person: SignedIn, grant: str, until: int, use: str) -> Issued:
+        mail = self._mail(person)
+        stamp = Stamp(grant=grant, sign_in=person.id, run_as=mail.partition("@")[0] if mapping.machine_tag else "")
+        issued_at = self.engine.now()
+        try:
+            made = self.run(
+                self.cloud.exchange(
+                    mapping.target,
+                    mapping.role,
+                    token=self.issuer.mint(person_claims(mapping, person, stamp), AWS_SECONDS),
+                    session_name=names.person_session_name(mail or person.name, person.object_id),
+                    policy=lease_policy(until / 1000, addresses=mapping.addresses),
+                    seconds=STS_SECONDS,
+                )
+            )
+        except PermissionError as error:
+            raise ArmError("RoleNotReady", str(error), status=409, target=mapping.id) from error
+        except ConnectionError as error:
+            raise unavailable(str(error)) from error
+        row = session_row(mapping, person.object_id, made.access_key, grant=grant, sign_in=person.id, use=use)
+        with self.engine.store.begin() as connection:
+            grants.note_session(connection, {**row, "issued_at": issued_at, "lease_until": until})
+            gone = is_revoked(connection, person.object_id)
+        if gone:
+            # Taken away while STS answered: the session is known, is denied with the others, and is handed to nobody.
+            raise refused(REVOKED, mapping)
+        return Issued(mapping=mapping, grant=grant, until=until, credentials=made)
+
+    def _mail(self, person: SignedIn) -> str:
+        with self.engine.store.read() as connection:
+            visitor = people.find_person(connection, person.object_id)
+        return visitor.person.mail if visitor else ""
+
+
+def session_row(mapping: RoleMapping, person: str, access_key: str, *, grant: str, sign_in: str, use: str) -> dict[str, Any]:
+    """What is kept of a session besides its times."""
+    return {
+        "id": access_key,
+        "grant": grant,
+        "mapping": mapping.key,
+        "person": person,
+        "sign_in": sign_in,
+        "account": mapping.target.account,
+        "role_arn": mapping.role_arn,
+        "use": use,
+    }
+
+
+def refused(step: Step, mapping: RoleMapping) -> ArmError:
+    """The refusal of a step, as people read it."""
+    return ArmError(step.code, step.told, status=_STATUS.get(step.code, 403), target=mapping.id)

@@ -1,0 +1,127 @@
+"""May this person hold this role now? One pure decision, which minting takes and explaining shows step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isthmus.access.groups import Membership
+from isthmus.access.mappings import REQUEST, RoleMapping
+from isthmus.identity.evidence import SignedIn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Approved:
+    """A living grant that a request brought: its id, its end (ms), and whether two people broke the glass for it."""
+
+    grant: str
+    ends_at: int
+    is_break_glass: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """Everything that a decision looks at. `membership` is None when nobody could tell, `unknown` says why; `is_revoked` covers this
+    mapping; `approved` are living grants of requests, in any order; times in milliseconds."""
+
+    mapping: RoleMapping
+    person: SignedIn | None
+    membership: Membership | None
+    unknown: str = ""
+    approved: Sequence[Approved] = ()
+    is_revoked: bool = False
+    now: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One thing that was looked at: what was asked for, whether it held, and what was seen, in words."""
+
+    name: str
+    holds: bool
+    told: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """`steps` in order; the first that does not hold refuses. `because` is the reason of an allowed one (`group:…`, `claim:…`,
+    `request:…`), `grant` the grant of that request, `until` the latest end of a lease (ms)."""
+
+    steps: tuple[Step, ...]
+    because: str = ""
+    grant: str = ""
+    until: int = 0
+
+    @property
+    def refusal(self) -> Step | None:
+        """The step that refuses."""
+        return next((step for step in self.steps if not step.holds), None)
+
+
+def decide(known: Known) -> Decision:
+    """The decision. Everything is looked at in the same order, up to what refuses."""
+    steps = [_revoked(known)]
+    person = known.person
+    if person is None or person.ends_at <= known.now:
+        steps.append(Step(name="sign-in", holds=False, told="Sign in with your directory first: 'isthmus login'.", code="SignInNeeded"))
+        return Decision(steps=tuple(steps))
+    steps.append(Step(name="sign-in", holds=True, told=f"{person.name} signed in by {person.issuer}.", code=""))
+    steps += [_second_factor(known.mapping, person), _contexts(known.mapping, person)]
+    glass = [one for one in known.approved if one.is_break_glass]
+    eligible, because = (_told_by_glass(), "") if glass else _eligible(known, person)
+    steps.append(eligible)
+    if any(not step.holds for step in steps):
+        return Decision(steps=tuple(steps))
+    lease = min(known.now + known.mapping.lease_seconds * 1000, person.ends_at)
+    if known.mapping.activation != REQUEST and not glass:
+        return Decision(steps=tuple(steps), because=because, until=lease)
+    longest = max(glass or known.approved, key=lambda one: (one.ends_at, one.grant), default=None)
+    if longest is None:
+        told = f"{known.mapping.label} is held for a time, after a request. Ask for it: isthmus access request {known.mapping.label}"
+        return Decision(steps=(*steps, Step(name="request", holds=False, told=told, code="RequestNeeded")))
+    steps.append(Step(name="request", holds=True, told=f"Grant {longest.grant} was approved.", code=""))
+    return Decision(steps=tuple(steps), because="request", grant=longest.grant, until=min(lease, longest.ends_at))
+
+
+def _revoked(known: Known) -> Step:
+    told = "Your access was taken away. Ask whoever runs access here to let you in again." if known.is_revoked else "Not taken away."
+    return Step(name="revocation", holds=not known.is_revoked, told=told, code="AccessRevoked")
+
+
+def _second_factor(mapping: RoleMapping, person: SignedIn) -> Step:
+    has_mfa = "mfa" in person.methods
+    told = f"Proven by {', '.join(person.methods) or 'nothing that the token names'}."
+    if mapping.requires_mfa and not has_mfa:
+        told = f"{mapping.label} needs a second factor, and the directory did not see one ({told.rstrip('.').lower()}). Sign in with one."
+    return Step(name="second factor", holds=has_mfa or not mapping.requires_mfa, told=told, code="SecondFactorNeeded")
+
+
+def _contexts(mapping: RoleMapping, person: SignedIn) -> Step:
+    lacking = sorted(mapping.contexts - set(person.contexts))
+    told = f"The sign-in must meet the authentication context {', '.join(lacking)}. Sign in again as your directory asks for it."
+    return Step(name="context", holds=not lacking, told=told if lacking else "Every authentication context is met.", code="ContextNeeded")
+
+
+def _told_by_glass() -> Step:
+    return Step(name="membership", holds=True, told="Two people broke the glass; memberships do not matter.", code="")
+
+
+def _eligible(known: Known, person: SignedIn) -> tuple[Step, str]:
+    """By a claim of the sign-in, else by a group, which somebody has to tell."""
+    mapping = known.mapping
+    for name, values in sorted(mapping.claims.items()):
+        if values & set(person.claims.get(name, ())):
+            return Step(name="membership", holds=True, told=f"By the claim {name}.", code=""), f"claim:{name}"
+    if not mapping.groups:
+        told = f"No claim of the sign-in is mapped to {mapping.label}."
+        return Step(name="membership", holds=False, told=told, code="NotAMember"), ""
+    if known.membership is None:
+        return Step(name="membership", holds=False, told=known.unknown, code="GroupsUnknown"), ""
+    if not known.membership.is_active:
+        return Step(name="membership", holds=False, told="The directory has disabled this person.", code="PersonDisabled"), ""
+    found = sorted(mapping.groups & known.membership.groups)
+    if not found:
+        told = f"Not in a group that is mapped to {mapping.label}. Ask the owner of one of them: {', '.join(sorted(mapping.groups))}."
+        return Step(name="membership", holds=False, told=told, code="NotAMember"), ""
+    return Step(name="membership", holds=True, told=f"By the group {found[0]}.", code=""), f"group:{found[0]}"

@@ -1,0 +1,128 @@
+"""Grants and the sessions that were given under them: rows, and nothing that decides.
+
+A grant is one reason for which a person may hold a role until a time. Several may overlap: each ends by itself, and ending one leaves the
+sessions of the others alone, since every session carries its own grant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, select, update
+
+from isthmus.access.deciding import Approved
+from isthmus.access.mappings import RoleMapping
+from isthmus.identity.evidence import SignedIn
+from isthmus.store.tables import access_grants, access_sessions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grant:
+    """A row of grants; times in milliseconds."""
+
+    id: str
+    mapping: str
+    connector: str
+    person: str
+    name: str
+    because: str
+    is_break_glass: bool = False
+    began_at: int
+    ends_at: int
+    checked_at: int
+    ended_at: int | None = None
+    ending: str = ""
+
+    def state(self, now: int) -> str:
+        """Active, Expired, or Ended before its time."""
+        return "Ended" if self.ended_at is not None else "Active" if self.ends_at > now else "Expired"
+
+
+def approved(connection: Connection, mapping: str, person: str, now: int) -> tuple[Approved, ...]:
+    """Living grants of requests for a mapping and a person."""
+    wanted = (access_grants.c.mapping == mapping, access_grants.c.because.like("request:%"))
+    rows = connection.execute(select(access_grants).where(*wanted, *_living(person, now)))
+    return tuple(Approved(grant=row.id, ends_at=row.ends_at, is_break_glass=row.is_break_glass) for row in rows)
+
+
+def standing(connection: Connection, mapping: RoleMapping, person: SignedIn, because: str, now: int, new_id: str) -> Grant:
+    """The living grant of a standing mapping for this reason, made under `new_id` where there is none; its reason was just seen to hold."""
+    wanted = (access_grants.c.mapping == mapping.key, access_grants.c.because == because)
+    row = connection.execute(select(access_grants).where(*wanted, *_living(person.object_id, now))).first()
+    if row is not None:
+        connection.execute(update(access_grants).where(access_grants.c.id == row.id).values(checked_at=now))
+        return _grant(row)
+    made = Grant(
+        id=new_id,
+        mapping=mapping.key,
+        connector=mapping.connector,
+        person=person.object_id,
+        name=person.name,
+        because=because,
+        began_at=now,
+        ends_at=person.ends_at,
+        checked_at=now,
+    )
+    add(connection, made)
+    return made
+
+
+def add(connection: Connection, grant: Grant) -> None:
+    """Keep a new grant."""
+    connection.execute(access_grants.insert().values(**{name: getattr(grant, name) for name in Grant.__dataclass_fields__}))
+
+
+def find(connection: Connection, id: str) -> Grant | None:
+    """A grant by id."""
+    row = connection.execute(select(access_grants).where(access_grants.c.id == id)).first()
+    return None if row is None else _grant(row)
+
+
+def living(connection: Connection, person: str, now: int, *, mapping: str = "", standing_only: bool = False) -> tuple[Grant, ...]:
+    """Living grants of a person, for one mapping where it is named."""
+    wanted = list(_living(person, now))
+    if mapping:
+        wanted.append(access_grants.c.mapping == mapping)
+    if standing_only:
+        wanted.append(access_grants.c.because.not_like("request:%"))
+    return tuple(_grant(row) for row in connection.execute(select(access_grants).where(*wanted).order_by(access_grants.c.id)))
+
+
+def of_mappings(connection: Connection, mappings: Collection[str], now: int) -> tuple[Grant, ...]:
+    """Living grants of these mappings."""
+    wanted = (access_grants.c.mapping.in_(mappings), access_grants.c.ended_at.is_(None), access_grants.c.ends_at > now)
+    return tuple(_grant(row) for row in connection.execute(select(access_grants).where(*wanted)))
+
+
+def end(connection: Connection, grants: Sequence[Grant], now: int, ending: str) -> int:
+    """End grants; how many lived until now."""
+    ids = [grant.id for grant in grants]
+    living = (access_grants.c.id.in_(ids), access_grants.c.ended_at.is_(None))
+    return connection.execute(update(access_grants).where(*living).values(ended_at=now, ending=ending[:256])).rowcount
+
+
+def note_session(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Keep a session that was given (columns of `access_sessions`)."""
+    connection.execute(access_sessions.insert().values(**row))
+
+
+def mark_revoked(connection: Connection, person: str, now: int, *, grant: str = "") -> int:
+    """Mark the sessions of a person whose lease still runs, of one grant where it is named; how many."""
+    chosen: list[ColumnElement[bool]] = [
+        access_sessions.c.person == person,
+        access_sessions.c.lease_until > now,
+        access_sessions.c.revoked_at.is_(None),
+    ]
+    if grant:
+        chosen.append(access_sessions.c.grant == grant)
+    return connection.execute(update(access_sessions).where(*chosen).values(revoked_at=now)).rowcount
+
+
+def _living(person: str, now: int) -> tuple[ColumnElement[bool], ...]:
+    return (access_grants.c.person == person.lower(), access_grants.c.ended_at.is_(None), access_grants.c.ends_at > now)
+
+
+def _grant(row: Row[Any]) -> Grant:
+    return Grant(**{name: getattr(row, name) for name in Grant.__dataclass_fields__})

@@ -1,0 +1,53 @@
+"""The lease: a session policy that ends a session at an exact second, below the shortest session that STS gives and without a write at IAM.
+
+The broker passes it in its own call of STS; who has the token alone could leave it out, so the token never leaves the broker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from isthmus.arm.errors import conflict
+
+MAX_SESSION_POLICY = 2048
+"""Characters that STS takes."""
+
+
+def lease_policy(until: float, *, addresses: Sequence[str] = (), actions: Sequence[str] = ("*",)) -> str:
+    """The session policy of a lease until an instant (seconds since 1970): nothing afterwards, nothing but `actions` before, only from
+    `addresses` (CIDR) where some are given, and no chain of sessions that would outlive it.
+
+    Raises ArmError 409 `SessionPolicyTooLarge`.
+    """
+    end = datetime.fromtimestamp(int(until), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    statements: list[dict[str, Any]] = [
+        {
+            "Sid": "Lease",
+            "Effect": "Allow",
+            "Action": list(actions) if len(actions) > 1 else actions[0],
+            "Resource": "*",
+            "Condition": {"DateLessThan": {"aws:CurrentTime": end}},
+        },
+        {
+            "Sid": "LeaseEnd",
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"DateGreaterThanEquals": {"aws:CurrentTime": end}},
+        },
+        {"Sid": "NoChain", "Effect": "Deny", "Action": ["sts:AssumeRole", "sts:GetWebIdentityToken"], "Resource": "*"},
+    ]
+    if addresses:
+        elsewhere = {"NotIpAddress": {"aws:SourceIp": list(addresses)}, "BoolIfExists": {"aws:ViaAWSService": "false"}}
+        statements.append({"Sid": "Elsewhere", "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": elsewhere})
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+    if len(text) > MAX_SESSION_POLICY:
+        raise conflict(
+            f"The session policy has {len(text)} characters and STS takes {MAX_SESSION_POLICY}. Name fewer or wider addresses in the role "
+            "mapping.",
+            code="SessionPolicyTooLarge",
+        )
+    return text

@@ -1,0 +1,200 @@
+"""Taking access away: what is written at once, and what is ordered from the accounts in the same transaction.
+
+From the moment of that transaction nothing is minted any more (T0), leases run out by themselves (T1), and a job changes the policy of
+every account in which something may still live (T2) and ends shells there (T4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
+
+from isthmus.access import grants
+from isthmus.access.denials import Denied
+from isthmus.access.grants import Grant
+from isthmus.arm.change import Change, JobOrder
+from isthmus.arm.types import Actor
+from isthmus.engine import Engine
+from isthmus.store.tables import access_denials, access_grants, access_revocations, access_sessions
+
+DENY: Final = "access.deny"
+QUEUE: Final = "access"
+LONGEST_SESSION: Final = 3_600_000
+"""Milliseconds: no session of ours, nor one that begins in it, lives longer."""
+_AHEAD = 2_000
+
+PENDING, DENIED, UNREACHABLE = "Pending", "Denied", "Unreachable"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Denial:
+    """Where one account stands with one revocation; times in milliseconds."""
+
+    connector: str
+    state: str
+    attached_at: int | None = None
+    denied_at: int | None = None
+    shells: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Revocation:
+    """A person (or one grant of theirs) whose access was taken away."""
+
+    id: str
+    person: str
+    grant: str
+    actor: str
+    reason: str
+    at: int
+    before: int
+    until: int
+    readmitted_at: int | None = None
+    denials: tuple[Denial, ...] = ()
+
+
+def is_revoked(connection: Connection, person: str) -> bool:
+    """Whether a person was taken everything and not let in again."""
+    blocked = (
+        access_revocations.c.person == person.lower(),
+        access_revocations.c.grant == "",
+        access_revocations.c.readmitted_at.is_(None),
+    )
+    return bool(connection.execute(select(exists().where(*blocked))).scalar())
+
+
+def revoke_person(connection: Connection, engine: Engine, person: str, actor: Actor, reason: str) -> str:
+    """Take everything from a person; the id of the revocation. Sign-ins and sessions of ours are the caller's to end."""
+    now, person = engine.now(), person.lower()
+    held = grants.living(connection, person, now)
+    grants.end(connection, held, now, reason)
+    grants.mark_revoked(connection, person, now)
+    touched = _touched(connection, person, now) | {grant.connector for grant in held}
+    return _order(connection, engine, person, "", actor, reason, touched)
+
+
+def end_grants(connection: Connection, engine: Engine, ended: Sequence[Grant], actor: Actor, reason: str) -> tuple[str, ...]:
+    """End single grants; sessions of other grants of the same person go on. The ids of the revocations."""
+    now = engine.now()
+    grants.end(connection, ended, now, reason)
+    made = []
+    for grant in ended:
+        if grants.mark_revoked(connection, grant.person, now, grant=grant.id):
+            made.append(_order(connection, engine, grant.person, grant.id, actor, reason, {grant.connector}))
+    return tuple(made)
+
+
+def readmit(connection: Connection, engine: Engine, person: str, actor: Actor) -> int:
+    """Let a person in again; how many revocations that lifts. Sessions from before stay denied."""
+    blocked = (
+        access_revocations.c.person == person.lower(),
+        access_revocations.c.grant == "",
+        access_revocations.c.readmitted_at.is_(None),
+    )
+    lifted = connection.execute(update(access_revocations).where(*blocked).values(readmitted_at=engine.now())).rowcount
+    if lifted:
+        engine.apply_within(connection, Change(), actor, "Isthmus.Access/people/readmit", f"/providers/Isthmus.Access/people/{person}")
+    return lifted
+
+
+def denied_now(connection: Connection, connector: str, now: int) -> Denied:
+    """Whom the policy of a connector's account has to deny now."""
+    wanted = (access_denials.c.connector == connector, access_revocations.c.until > now)
+    joined = access_revocations.join(access_denials, access_denials.c.revocation == access_revocations.c.id)
+    rows = connection.execute(select(access_revocations).select_from(joined).where(*wanted)).all()
+    blocked = [row for row in rows if not row.grant and row.readmitted_at is None]
+    readmitted = [row for row in rows if not row.grant and row.readmitted_at is not None]
+    return Denied(
+        people=frozenset(row.person for row in blocked),
+        before=max((_second_after(row.before) for row in blocked), default=0),
+        readmitted=frozenset(row.person for row in readmitted) - frozenset(row.person for row in blocked),
+        readmitted_before=max((_second_after(row.before) for row in readmitted), default=0),
+        grants=frozenset(row.grant for row in rows if row.grant),
+    )
+
+
+def waiting(connection: Connection, connector: str, now: int) -> tuple[Revocation, ...]:
+    """Revocations that an account does not deny yet."""
+    wanted = (access_denials.c.connector == connector, access_denials.c.state != DENIED, access_revocations.c.until > now)
+    joined = access_revocations.join(access_denials, access_denials.c.revocation == access_revocations.c.id)
+    rows = connection.execute(select(access_revocations).select_from(joined).where(*wanted).order_by(access_revocations.c.at)).all()
+    return tuple(_revocation(row) for row in rows)
+
+
+def find(connection: Connection, id: str) -> Revocation | None:
+    """A revocation with where its accounts stand."""
+    row = connection.execute(select(access_revocations).where(access_revocations.c.id == id)).first()
+    return None if row is None else _with_denials(connection, [row])[0]
+
+
+def page(connection: Connection, *, person: str = "", limit: int = 100) -> tuple[Revocation, ...]:
+    """The latest revocations, of one person where they are named."""
+    wanted: list[ColumnElement[bool]] = [access_revocations.c.person == person.lower()] if person else []
+    newest = (access_revocations.c.at.desc(), access_revocations.c.id)
+    rows = connection.execute(select(access_revocations).where(*wanted).order_by(*newest).limit(limit)).all()
+    return tuple(_with_denials(connection, rows))
+
+
+def unsettled(connection: Connection, now: int) -> tuple[str, ...]:
+    """Connectors whose policy may have to change: something waits, or what it denies has ended within the last minutes."""
+    joined = access_revocations.join(access_denials, access_denials.c.revocation == access_revocations.c.id)
+    waits = (access_denials.c.state != DENIED) & (access_revocations.c.until > now)
+    over = (access_revocations.c.until <= now) & (access_revocations.c.until > now - 180_000)
+    found = select(access_denials.c.connector).select_from(joined).where(waits | over).distinct()
+    return tuple(connection.execute(found).scalars())
+
+
+def note(connection: Connection, revocation: str, connector: str, **values: Any) -> None:
+    """Change where an account stands with a revocation."""
+    chosen = (access_denials.c.revocation == revocation, access_denials.c.connector == connector)
+    connection.execute(update(access_denials).where(*chosen).values(**values))
+
+
+def deny_order(connector: str, id: str) -> JobOrder:
+    """The job that brings an account's policy in line; those of one account take turns."""
+    return JobOrder(job=DENY, id=f"{DENY}:{id}", arguments={"connector": connector}, partition=connector)
+
+
+def _order(connection: Connection, engine: Engine, person: str, grant: str, actor: Actor, reason: str, connectors: Collection[str]) -> str:
+    id, now = engine.new_guid(), engine.now()
+    before = now + _AHEAD
+    row = {"id": id, "person": person, "grant": grant, "actor": actor.id, "reason": reason[:512], "at": now}
+    connection.execute(access_revocations.insert().values(**row, before=before, until=before + LONGEST_SESSION))
+    for connector in sorted(connectors):
+        connection.execute(access_denials.insert().values(revocation=id, connector=connector, state=PENDING, shells=0, detail=""))
+    jobs = tuple(deny_order(connector, f"{id}:{number}") for number, connector in enumerate(sorted(connectors)))
+    detail = {"revocation": id, "person": person, **({"grant": grant} if grant else {}), "reason": reason[:512]}
+    target = f"/providers/Isthmus.Access/people/{person}"
+    engine.apply_within(connection, Change(jobs=jobs, detail=detail), actor, "Isthmus.Access/people/revoke", target)
+    return id
+
+
+def _touched(connection: Connection, person: str, now: int) -> set[str]:
+    """Connectors in whose accounts sessions of a person may live."""
+    joined = access_sessions.join(access_grants, access_grants.c.id == access_sessions.c.grant)
+    recent = (access_sessions.c.person == person, access_sessions.c.issued_at > now - LONGEST_SESSION)
+    return set(connection.execute(select(access_grants.c.connector).select_from(joined).where(*recent).distinct()).scalars())
+
+
+def _second_after(at: int) -> int:
+    """AWS compares whole seconds: what began within the second of `at` has to count as before."""
+    return at // 1000 + 1
+
+
+def _with_denials(connection: Connection, rows: Sequence[Row[Any]]) -> list[Revocation]:
+    ids = [row.id for row in rows]
+    found: dict[str, list[Denial]] = {id: [] for id in ids}
+    order = select(access_denials).where(access_denials.c.revocation.in_(ids)).order_by(access_denials.c.connector)
+    for row in connection.execute(order):
+        names = ("connector", "state", "attached_at", "denied_at", "shells", "detail")
+        found[row.revocation].append(Denial(**{name: getattr(row, name) for name in names}))
+    return [_revocation(row, tuple(found[row.id])) for row in rows]
+
+
+def _revocation(row: Row[Any], denials: tuple[Denial, ...] = ()) -> Revocation:
+    names = ("id", "person", "grant", "actor", "reason", "at", "before", "until", "readmitted_at")
+    return Revocation(**{name: getattr(row, name) for name in names}, denials=denials)

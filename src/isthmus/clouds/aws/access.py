@@ -1,0 +1,123 @@
+"""Access of people at AWS: their sessions, the policy that ends them, and the shells that outlive credentials. Fulfils
+`contract.AccessCloud`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from typing import Any, Final, TypeVar
+
+from isthmus.clouds.aws import names
+from isthmus.clouds.aws.outcomes import DENIED, judge
+from isthmus.clouds.aws.session import HOMES, Sessions
+from isthmus.clouds.aws.template.access import PROBE
+from isthmus.clouds.aws.wire import AwsError, AwsTransportError, Credentials
+from isthmus.clouds.contract import PersonCredentials, ScanTarget
+
+T = TypeVar("T")
+MAX_VERSIONS: Final = 5
+"""Versions that IAM keeps of a managed policy."""
+_TRUST = frozenset({"AccessDenied", "InvalidIdentityToken"})
+
+
+class AwsAccess:
+    """Calls AWS about people. One per process and event loop; writes of one account's policy take turns."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._turns: dict[ScanTarget, asyncio.Lock] = {}
+
+    async def exchange(
+        self, target: ScanTarget, role: str, *, token: str, session_name: str, policy: str, seconds: int
+    ) -> PersonCredentials:
+        """See the contract."""
+        params = {
+            "RoleArn": names.role_arn(target.account, role, target.partition),
+            "RoleSessionName": session_name,
+            "DurationSeconds": seconds,
+            "Policy": policy,
+        }
+        try:
+            made = await self._sessions.exchange(lambda: token, params, region=HOMES[target.partition])
+        except AwsError as error:
+            if error.code in _TRUST:
+                raise PermissionError(
+                    f"Account {target.account} gave no session of role {role}: {error.code}: {error.message}. Update the CloudFormation "
+                    "stack from the connector's present template; if it is up to date, compare the template for drift."
+                ) from error
+            raise ConnectionError(judge(error).reason) from error
+        except AwsTransportError as error:
+            raise ConnectionError(judge(error).reason) from error
+        return PersonCredentials(
+            access_key=made.access_key, secret_key=made.secret_key, session_token=made.token or "", expires_at=made.expires_at
+        )
+
+    async def probe(self, target: ScanTarget, credentials: PersonCredentials) -> bool:
+        """See the contract. A session that AWS no longer knows has ended as well."""
+        held = Credentials(
+            access_key=credentials.access_key,
+            secret_key=credentials.secret_key,
+            token=credentials.session_token,
+            expires_at=credentials.expires_at,
+        )
+        try:
+            await self._sessions.call_as(held, PROBE, {"AccessKeyId": credentials.access_key}, region=HOMES[target.partition])
+        except AwsError as error:
+            if error.code in DENIED or error.code in ("ExpiredToken", "InvalidClientTokenId"):
+                return False
+            raise ConnectionError(judge(error).reason) from error
+        except AwsTransportError as error:
+            raise ConnectionError(judge(error).reason) from error
+        return True
+
+    async def deny(self, target: ScanTarget, document: str) -> bool:
+        """See the contract. The default version is compared first, so that a repeated order costs two reads; of five versions the oldest
+        gives way."""
+        async with self._turns.setdefault(target, asyncio.Lock()):
+            return await _translated(self._write(target, document))
+
+    async def end_shells(self, target: ScanTarget, region: str, source: str) -> int:
+        """See the contract. The names of people's sessions end with their source identity (`session_name_of`)."""
+        return await _translated(self._end_shells(target, region, source))
+
+    async def _write(self, target: ScanTarget, document: str) -> bool:
+        home, arn = (
+            HOMES[target.partition],
+            names.policy_arn(target.account, names.revocations_policy(target.guid), target.partition),
+        )
+        listed = await self._sessions.call(target, "iam:ListPolicyVersions", {"PolicyArn": arn}, region=home)
+        versions: list[dict[str, Any]] = listed.get("Versions") or []
+        current = next((one["VersionId"] for one in versions if one.get("IsDefaultVersion")), "")
+        if current:
+            asked = {"PolicyArn": arn, "VersionId": current}
+            held = (await self._sessions.call(target, "iam:GetPolicyVersion", asked, region=home))["PolicyVersion"]["Document"]
+            if held == json.loads(document):
+                return False
+        if len(versions) >= MAX_VERSIONS:
+            oldest = min((one for one in versions if one["VersionId"] != current), key=lambda one: int(one["VersionId"].lstrip("v")))
+            await self._sessions.call(target, "iam:DeletePolicyVersion", {"PolicyArn": arn, "VersionId": oldest["VersionId"]}, region=home)
+        made = {"PolicyArn": arn, "PolicyDocument": document, "SetAsDefault": True}
+        await self._sessions.call(target, "iam:CreatePolicyVersion", made, region=home)
+        return True
+
+    async def _end_shells(self, target: ScanTarget, region: str, source: str) -> int:
+        ended = 0
+        async for page in self._sessions.pages(target, "ssm:DescribeSessions", {"State": "Active"}, region=region):
+            for shell in page.get("Sessions") or ():
+                if str(shell.get("Owner", "")).endswith(f".{source}"):
+                    await self._sessions.call(target, "ssm:TerminateSession", {"SessionId": shell["SessionId"]}, region=region)
+                    ended += 1
+        return ended
+
+
+async def _translated(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except AwsError as error:
+        failure = judge(error)
+        if failure.outcome in ("denied", "scp") or error.code in (*_TRUST, "NoSuchEntity"):
+            raise PermissionError(failure.reason) from error
+        raise ConnectionError(failure.reason) from error
+    except AwsTransportError as error:
+        raise ConnectionError(judge(error).reason) from error

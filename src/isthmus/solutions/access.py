@@ -1,0 +1,130 @@
+"""Access (`Isthmus.Access`): people reach the account by their directory identity, and lose it the moment they leave.
+
+The sync only keeps the account's revocation policy what it has to be: sessions are given on demand, and taken away by jobs of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from isthmus.access import grants, revocations
+from isthmus.access.broker import BROKER
+from isthmus.access.denials import revocation_policy
+from isthmus.access.mappings import ROLE_MAPPINGS, access_target
+from isthmus.arm.envelope import Resource
+from isthmus.arm.errors import ArmError, unavailable
+from isthmus.clouds.aws.template import PersonRole
+from isthmus.clouds.aws.template.access import protection_of
+from isthmus.clouds.contract import AccessCloud
+from isthmus.engine import Arrival, Engine, Lookup, Removal
+from isthmus.solutions import subject
+from isthmus.solutions.contract import PERIOD, PERIODIC_SYNC, SolutionType
+from isthmus.solutions.loop import Loop
+from isthmus.work import Arguments, Job
+
+TYPE = "Isthmus.Access"
+SYNC = "access.sync"
+
+SOLUTION = SolutionType(
+    id=TYPE,
+    description="Let people reach the account by their directory identity, with short-lived credentials that end when they leave.",
+    settings=(PERIODIC_SYNC, PERIOD),
+    locations=("canadacentral", "eastus", "westcentralus", "westeurope"),
+    sync_job=SYNC,
+)
+
+
+def person_roles(lookup: Lookup, connector: Resource) -> tuple[PersonRole, ...]:
+    """The roles that the connector's mappings ask the template for."""
+    found = []
+    for mapping in lookup.all(types=[ROLE_MAPPINGS], parent=connector.id.key):
+        given = mapping.properties
+        found.append(
+            PersonRole(
+                name=mapping.id.name,
+                managed_policies=tuple(given.get("managedPolicyArns") or ()),
+                statements=tuple(given.get("statements") or ()),
+                requires_mfa=given.get("requiresMfa", True),
+                machine_tag=given.get("machineTag", ""),
+            )
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessSolution:
+    """The job of this solution, and what follows when its mappings change."""
+
+    engine: Engine
+    lookup: Lookup
+    cloud: AccessCloud
+    loop: Loop
+    issuer_url: str
+
+    def job(self) -> Job:
+        """The sync: arguments `solution`, `scan`, and optionally `operation`."""
+        return Job(name=SYNC, queue="scans", run=self.sync, failed=self.failed, attempts=4, interval_seconds=5)
+
+    @property
+    def arrivals(self) -> Mapping[str, Arrival]:
+        """What follows a changed mapping: grants whose reason it names no more end."""
+        return {ROLE_MAPPINGS.lower(): self._narrow}
+
+    @property
+    def removals(self) -> Mapping[str, Removal]:
+        """What ends with a mapping: every grant of it."""
+        return {ROLE_MAPPINGS.lower(): self._end}
+
+    def sync(self, arguments: Arguments) -> Mapping[str, Any] | None:
+        """Reach the account and bring its revocation policy in line; the result says how many roles people have there."""
+        found = subject.load(self.lookup, arguments["solution"])
+        if found is None:
+            gone = ArmError("SolutionConfigurationNotFound", f"'{arguments['solution']}' was deleted in the meantime.", status=404)
+            self._finish(arguments, error=gone)
+            return None
+        target, now = access_target(found.connector), self.engine.now()
+        with self.engine.store.read() as connection:
+            denied = revocations.denied_now(connection, found.connector.id.key, now)
+        try:
+            changed = self.loop.run(self.cloud.deny(target, revocation_policy(denied, protection_of(target, self.issuer_url))))
+        except PermissionError as error:
+            subject.report(self.engine, str(found.solution.id), BROKER, subject.PENDING, str(error))
+            self._finish(arguments, error=ArmError("AuthorizationPending", str(error), status=409, target=str(found.connector.id)))
+            return {"status": subject.PENDING}
+        except ConnectionError as error:
+            raise unavailable(str(error)) from error
+        number = len(person_roles(self.lookup, found.connector))
+        text = (
+            f"{number} role{'' if number == 1 else 's'} for people; the revocation policy {'was brought in line' if changed else 'stands'}."
+        )
+        subject.report(self.engine, str(found.solution.id), BROKER, subject.COMPLETED, text, synced=True)
+        result = {"scan": arguments["scan"], "status": subject.COMPLETED, "details": text}
+        self._finish(arguments, result=result)
+        return result
+
+    def failed(self, arguments: Arguments, error: ArmError) -> None:
+        """Said on the solution and to whoever waits."""
+        subject.report(self.engine, arguments["solution"], BROKER, subject.FAILED, error.message)
+        self._finish(arguments, error=error)
+
+    def _narrow(self, connection: Connection, came: Sequence[Resource]) -> None:
+        reasons = {
+            one.id.key: {f"group:{group}" for group in one.properties.get("groups") or ()}
+            | {f"claim:{claim}" for claim in one.properties.get("claims") or {}}
+            for one in came
+        }
+        held = grants.of_mappings(connection, list(reasons), self.engine.now())
+        lost = [grant for grant in held if not grant.because.startswith("request:") and grant.because not in reasons[grant.mapping]]
+        revocations.end_grants(connection, self.engine, lost, BROKER, "The role mapping does not name this reason any more.")
+
+    def _end(self, connection: Connection, keys: Sequence[str]) -> None:
+        held = grants.of_mappings(connection, keys, self.engine.now())
+        revocations.end_grants(connection, self.engine, held, BROKER, "The role mapping was deleted.")
+
+    def _finish(self, arguments: Arguments, *, result: Mapping[str, Any] | None = None, error: ArmError | None = None) -> None:
+        if arguments.get("operation"):
+            self.engine.finish(arguments["operation"], result=result, error=error)
