@@ -145,14 +145,8 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         footing.store,
         jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
-        timetables=[
-            connectors.timetable(),
-            arrivals.timetable(),
-            *joining.timetables(),
-            people.enforcement.timetable(),
-            retention.timetable(),
-            footing.rotation(),
-        ],
+        timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, retention)]
+        + [*joining.timetables(), footing.rotation()],
         clock=time.time,
         keep_days=settings.keep_days,
         around=figures.timed(metrics, tracing),
