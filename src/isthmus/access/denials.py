@@ -14,7 +14,8 @@ MAX_POLICY: Final = 6_144
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Denied:
-    """Whom a document denies. `before` and `readmitted_before` are seconds since 1970: sessions that began earlier are denied.
+    """Whom a document denies. `before`, `readmitted_before` and `ended_before` are seconds since 1970: sessions that began earlier are
+    denied; the last counts where single grants do not fit.
 
     `people` may not come back yet, so their instant may be raised at will; `readmitted` may, so theirs stays where it was.
     """
@@ -24,6 +25,7 @@ class Denied:
     readmitted: frozenset[str] = frozenset()
     readmitted_before: int = 0
     grants: frozenset[str] = frozenset()
+    ended_before: int = 0
 
 
 def revocation_policy(denied: Denied, protection: Mapping[str, Any]) -> str:
@@ -40,7 +42,7 @@ def revocation_policy(denied: Denied, protection: Mapping[str, Any]) -> str:
     text = _text([protection, *(one for one in exact if one is not None)])
     if len(text) <= MAX_POLICY:
         return text
-    latest = max(denied.before, denied.readmitted_before)
+    latest = max(denied.before, denied.readmitted_before, denied.ended_before)
     return _text([protection, _deny("IsthmusEverybody", {"DateLessThan": {"aws:TokenIssueTime": _instant(latest)}})])
 
 

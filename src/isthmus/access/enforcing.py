@@ -129,8 +129,12 @@ class Enforcement:
         now = self.engine.now()
         with self.engine.store.read() as connection:
             denied = revocations.denied_now(connection, key, now)
-        if denied.people:
-            denied = replace(denied, before=max(denied.before, now // 1000 + _SKEW))
+        ahead = now // 1000 + _SKEW
+        denied = replace(
+            denied,
+            before=max(denied.before, ahead) if denied.people else 0,
+            ended_before=max(denied.ended_before, ahead) if denied.grants else 0,
+        )
         await self.cloud.deny(target, revocation_policy(denied, protection_of(target, self.issuer.url)))
 
     async def _probe(self, target: ScanTarget, key: str, revocation: Revocation) -> Probe | None:

@@ -114,6 +114,7 @@ def denied_now(connection: Connection, connector: str, now: int) -> Denied:
         readmitted=frozenset(row.person for row in readmitted) - frozenset(row.person for row in blocked),
         readmitted_before=max((_second_after(row.before) for row in readmitted), default=0),
         grants=frozenset(row.grant for row in rows if row.grant),
+        ended_before=max((_second_after(row.before) for row in rows if row.grant), default=0),
     )
 
 

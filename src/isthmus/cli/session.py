@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import inspect
 import os
 import time
@@ -61,6 +62,11 @@ class Session:
     def place(self) -> Place:
         """The server that this run talks to."""
         return find_server(self.data, self.url, os.environ)
+
+    @property
+    def place_key(self) -> str:
+        """A short name of the server that this run talks to, for files about it."""
+        return hashlib.sha256(self.place.url.encode()).hexdigest()[:16]
 
     @cached_property
     def client(self) -> Client:

@@ -1,0 +1,86 @@
+"""Credentials of this computer's person, kept in memory and renewed ahead of the end of their lease.
+
+A lease is shorter than what AWS' SDKs expect (they refresh anything with less than fifteen minutes left at every request), so whoever asks
+is answered from here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+AHEAD: Final = 60.0
+"""Seconds before the end of a lease from which the next one is fetched, while the present one still answers."""
+LEAST: Final = 10.0
+"""Seconds that credentials must still be good for to be handed out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credentials:
+    """What a role's credentials are, with their end (ISO 8601, and seconds since 1970)."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+    expiration: str
+    until: float
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Credentials:
+        """From what the API answers."""
+        return cls(
+            access_key=body["accessKeyId"],
+            secret_key=body["secretAccessKey"],
+            session_token=body["sessionToken"],
+            expiration=body["expiration"],
+            until=datetime.fromisoformat(body["expiration"]).timestamp(),
+        )
+
+
+class Cache:
+    """Credentials by role. `fetch` asks the server and raises ArmError; each role is fetched once at a time, however many ask."""
+
+    def __init__(self, fetch: Callable[[str], Credentials], clock: Callable[[], float]) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._held: dict[str, Credentials] = {}
+        self._flights: dict[str, Future[Credentials]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, role: str) -> Credentials:
+        """Credentials that are good for some seconds at least. A refusal of the server ends what is held: it is not handed out again."""
+        with self._lock:
+            held = self._held.get(role)
+            left = held.until - self._clock() if held else 0.0
+            flight = self._flights.get(role)
+            begins = flight is None and left < AHEAD
+            if begins:
+                flight = self._flights[role] = Future()
+        if begins:
+            assert flight is not None
+            if left < LEAST:
+                self._fly(role, flight)
+            else:
+                threading.Thread(target=self._fly, args=(role, flight), name="isthmus-renewal", daemon=True).start()
+        if held is not None and left >= LEAST:
+            return held
+        assert flight is not None
+        return flight.result()
+
+    def _fly(self, role: str, flight: Future[Credentials]) -> None:
+        try:
+            made = self._fetch(role)
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the flight gets the error
+            with self._lock:
+                self._held.pop(role, None)
+                del self._flights[role]
+            flight.set_exception(error)
+        else:
+            with self._lock:
+                self._held[role] = made
+                del self._flights[role]
+            flight.set_result(made)

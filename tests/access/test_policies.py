@@ -1,0 +1,83 @@
+"""What AWS is told: the lease of a session, and whom an account denies."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.access.denials import MAX_POLICY, Denied, revocation_policy
+from isthmus.access.leases import MAX_SESSION_POLICY, lease_policy
+from isthmus.arm.errors import ArmError
+
+UNTIL = 1_795_273_500.9
+PROTECT = {"Sid": "Protect", "Effect": "Deny", "Action": ["iam:Delete*"], "Resource": ["arn:aws:iam::123456789012:policy/x"]}
+
+
+def statements(text: str) -> dict[str, dict[str, object]]:
+    return {one["Sid"]: one for one in json.loads(text)["Statement"]}
+
+
+def test_a_lease_allows_until_a_second_and_denies_from_it() -> None:
+    found = statements(lease_policy(UNTIL))
+    assert found["Lease"]["Condition"] == {"DateLessThan": {"aws:CurrentTime": "2026-11-21T15:05:00Z"}}
+    assert found["LeaseEnd"]["Condition"] == {"DateGreaterThanEquals": {"aws:CurrentTime": "2026-11-21T15:05:00Z"}}
+    assert found["NoChain"]["Action"] == ["sts:AssumeRole", "sts:GetWebIdentityToken"]
+    assert "Elsewhere" not in found
+
+
+def test_addresses_and_actions_narrow_it_within_what_sts_takes() -> None:
+    found = statements(lease_policy(UNTIL, addresses=("10.0.0.0/8", "2001:db8::/32"), actions=("ec2:Describe*", "s3:Get*")))
+    assert found["Lease"]["Action"] == ["ec2:Describe*", "s3:Get*"]
+    assert found["Elsewhere"]["Condition"] == {
+        "NotIpAddress": {"aws:SourceIp": ["10.0.0.0/8", "2001:db8::/32"]},
+        "BoolIfExists": {"aws:ViaAWSService": "false"},
+    }
+    with pytest.raises(ArmError) as caught:
+        lease_policy(UNTIL, addresses=tuple(f"10.0.{number}.0/24" for number in range(200)))
+    assert caught.value.code == "SessionPolicyTooLarge"
+    assert len(lease_policy(UNTIL, addresses=tuple(f"10.0.{number}.0/24" for number in range(40)))) <= MAX_SESSION_POLICY
+
+
+def test_nobody_denied_is_the_protection_alone() -> None:
+    assert list(statements(revocation_policy(Denied(), PROTECT))) == ["Protect"]
+
+
+def test_people_and_grants_are_denied_each_by_their_own_mark() -> None:
+    denied = Denied(people=frozenset({"b", "a"}), before=60, readmitted=frozenset({"c"}), readmitted_before=30, grants=frozenset({"G-1"}))
+    found = statements(revocation_policy(denied, PROTECT))
+    assert found["IsthmusRevoked"]["Condition"] == {
+        "StringEquals": {"aws:SourceIdentity": ["a", "b"]},
+        "DateLessThan": {"aws:TokenIssueTime": "1970-01-01T00:01:00Z"},
+    }
+    assert found["IsthmusReadmitted"]["Condition"] == {
+        "StringEquals": {"aws:SourceIdentity": ["c"]},
+        "DateLessThan": {"aws:TokenIssueTime": "1970-01-01T00:00:30Z"},
+    }
+    assert found["IsthmusEnded"]["Condition"] == {"StringEquals": {"aws:PrincipalTag/grant": ["G-1"]}}
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 400))
+def test_any_number_of_people_fits_and_none_of_them_is_let_through(people: int, readmitted: int, grants: int) -> None:
+    """Where the names do not fit, everybody mints again."""
+    denied = Denied(
+        people=frozenset(str(uuid.UUID(int=number)) for number in range(people)),
+        before=100,
+        readmitted=frozenset(str(uuid.UUID(int=number)) for number in range(1000, 1000 + readmitted)),
+        readmitted_before=200,
+        grants=frozenset(f"G-{number:016d}" for number in range(grants)),
+        ended_before=300 if grants else 0,
+    )
+    text = revocation_policy(denied, PROTECT)
+    assert len(text) <= MAX_POLICY
+    found = statements(text)
+    assert "Protect" in found
+    if "IsthmusEverybody" in found:
+        latest = "1970-01-01T00:05:00Z" if grants else "1970-01-01T00:03:20Z"
+        assert found["IsthmusEverybody"]["Condition"] == {"DateLessThan": {"aws:TokenIssueTime": latest}}
+    else:
+        assert text.count("00000000-0000") == people + readmitted
+        assert text.count("G-0000") == grants
