@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from isthmus.arm.errors import ArmError
+
 AHEAD: Final = 60.0
 """Seconds before the end of a lease from which the next one is fetched, while the present one still answers."""
 LEAST: Final = 10.0
@@ -72,15 +74,18 @@ class Cache:
         return flight.result()
 
     def _fly(self, role: str, flight: Future[Credentials]) -> None:
+        """Fetch for everybody who waits for the flight; whatever happens, nobody waits for ever."""
+        made: Credentials | None = None
         try:
             made = self._fetch(role)
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the flight gets the error
+        except ArmError as error:
+            flight.set_exception(error)
+        finally:
             with self._lock:
                 self._held.pop(role, None)
+                if made is not None:
+                    self._held[role] = made
                 del self._flights[role]
-            flight.set_exception(error)
-        else:
-            with self._lock:
-                self._held[role] = made
-                del self._flights[role]
-            flight.set_result(made)
+            if made is not None:
+                flight.set_result(made)
+            flight.cancel()
