@@ -142,12 +142,13 @@ class Estate:
 
     def run_jobs(self) -> int:
         """Do what was ordered, once each; how many jobs that were."""
-        orders = list(self.jobs.orders.values())
-        self.jobs.orders.clear()
-        for job, arguments, _ in orders:
+        done = 0
+        while self.jobs.orders:
+            _, (job, arguments, _) = self.jobs.orders.popitem()
             assert job == "access.deny"
             self.enforcement.enforce(arguments)
-        return len(orders)
+            done += 1
+        return done
 
 
 def deploy(lab: LabProcess, account: str, issuer: FakeIssuer, lookup: Lookup) -> None:

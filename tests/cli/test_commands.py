@@ -267,6 +267,7 @@ def test_settings_solution_types_and_version_are_listed(cli: Cli) -> None:
     assert settings["ISTHMUS_DATA"]["set"] is True
     assert settings["ISTHMUS_PORT"]["default"] == "8443"
     assert [one["name"] for one in cli.json("solution", "types", "list")] == [
+        "Isthmus.Access",
         "Microsoft.AssetManagement",
         "Microsoft.HybridCompute.Onboard",
     ]

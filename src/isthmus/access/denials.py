@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+_EVERYBODY = "IsthmusEverybody"
 MAX_POLICY: Final = 6_144
 """Characters of a managed policy, blanks left out (IAM quotas)."""
 
@@ -43,7 +44,12 @@ def revocation_policy(denied: Denied, protection: Mapping[str, Any]) -> str:
     if len(text) <= MAX_POLICY:
         return text
     latest = max(denied.before, denied.readmitted_before, denied.ended_before)
-    return _text([protection, _deny("IsthmusEverybody", {"DateLessThan": {"aws:TokenIssueTime": _instant(latest)}})])
+    return _text([protection, _deny(_EVERYBODY, {"DateLessThan": {"aws:TokenIssueTime": _instant(latest)}})])
+
+
+def names_everybody(text: str) -> bool:
+    """Whether a document names whom it denies, as long as they fit."""
+    return _EVERYBODY not in text
 
 
 def _people(sid: str, ids: Collection[str], before: int) -> dict[str, Any] | None:

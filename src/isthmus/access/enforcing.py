@@ -7,7 +7,8 @@ that may do one harmless call and nothing else; they exist in this process alone
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -17,7 +18,7 @@ from sqlalchemy import select
 
 from isthmus.access import grants, revocations
 from isthmus.access.broker import BROKER, STS_SECONDS, Run, session_row
-from isthmus.access.denials import revocation_policy
+from isthmus.access.denials import names_everybody, revocation_policy
 from isthmus.access.leases import lease_policy
 from isthmus.access.mappings import RoleMapping, access_target, mapping_of
 from isthmus.access.revocations import DENIED, DENY, QUEUE, UNREACHABLE, Revocation, deny_order
@@ -37,8 +38,8 @@ _log = structlog.get_logger("isthmus.access")
 
 AT_ONCE: Final = 32
 WATCH_SECONDS: Final = 60.0
-_SKEW = 5
-"""Seconds by which the cloud's clock may be ahead of ours; who is denied gets no new session anyway."""
+_AHEAD = 60
+"""Seconds by which probes may begin after the policy, and the cloud's clock be ahead of ours."""
 QUEUES: Final = (Queue(name=QUEUE, worker_concurrency=8, partitioned=True, polling_seconds=0.2),)
 
 
@@ -59,10 +60,10 @@ class Enforcement:
     cloud: AccessCloud
     run: Run
     issuer: Issuer
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    sleep: Callable[[float], None] = time.sleep
 
     def job(self) -> Job:
-        """Bring one account in line: argument `connector`."""
+        """Bring one account in line: arguments `connector`, and `settle` to do so also when nobody waits for it."""
         return Job(name=DENY, queue=QUEUE, run=self.enforce, failed=self.failed, attempts=5, interval_seconds=2)
 
     def timetable(self) -> Timetable:
@@ -75,78 +76,100 @@ class Enforcement:
         with self.engine.store.read() as connection:
             found = revocations.unsettled(connection, now)
         for connector in found:
-            change = Change(jobs=(deny_order(connector, f"{connector}:{now // 60_000}"),))
+            change = Change(jobs=(deny_order(connector, f"{connector}:{now // 60_000}", settle=True),))
             self.engine.apply(change, BROKER, "Isthmus.Access/revocations/resume", connector)
 
     def enforce(self, arguments: Arguments) -> None:
         """Everything that waits for the account of a connector. Raises ArmError 503 while the account does not answer."""
         connector = self.lookup.find(arguments["connector"])
         key = str(arguments["connector"]).lower()
-        now = self.engine.now()
         with self.engine.store.read() as connection:
-            pending = revocations.waiting(connection, key, now)
+            pending = revocations.waiting(connection, key, self.engine.now())
+        if not pending and not arguments.get("settle"):
+            return  # an earlier run has served it with others
         if connector is None:
-            self._note(key, pending, DENIED, "The connector was removed, and its roles with the stack; leases have run out.")
+            self._note(key, [one.id for one in pending], DENIED, "The connector was removed, and its roles with the stack.")
             return
-        target = access_target(connector)
         try:
-            self.run(self._enforce(target, key, pending))
+            self._enforce(access_target(connector), key, pending)
         except PermissionError as error:
-            self._note(key, pending, UNREACHABLE, str(error))
+            self._note(key, [one.id for one in pending], UNREACHABLE, str(error))
         except ConnectionError as error:
-            self._note(key, pending, UNREACHABLE, str(error))
+            self._note(key, [one.id for one in pending], UNREACHABLE, str(error))
             raise unavailable(str(error)) from error
 
     def failed(self, arguments: Arguments, error: ArmError) -> None:
         """What still waits is tried again each minute, and says why it waits."""
         _log.error("an account does not deny yet", connector=arguments["connector"], reason=error.message)
 
-    async def _enforce(self, target: ScanTarget, key: str, pending: Sequence[Revocation]) -> None:
-        places = asyncio.Semaphore(AT_ONCE)
-
-        async def begin(revocation: Revocation) -> Probe | None:
-            async with places:
-                return await self._probe(target, key, revocation)
-
-        probes = [probe for probe in await asyncio.gather(*map(begin, pending)) if probe is not None]
-        await self._write(target, key)
+    def _enforce(self, target: ScanTarget, key: str, pending: Sequence[Revocation]) -> None:
+        """The policy first, since every real session has begun already; probes begin after it and are denied by it as well, unless so many
+        are denied that the policy names nobody: then it is raised once more, behind the probes."""
+        is_exact = self._write(target, key)
         attached = self.engine.now()
+        probes = self._begin(target, key, pending)
+        if probes and not is_exact:
+            self._write(target, key)
         watched = {probe.revocation.id for probe in probes}
-
-        async def finish(probe: Probe) -> None:
-            async with places:
-                await self._watch(target, key, probe, attached)
-
-        await asyncio.gather(*map(finish, probes))
-        unwatched = [one for one in pending if one.id not in watched]
-        if unwatched:
-            self._note(key, unwatched, DENIED, "No session had been given here that could be watched.", attached_at=attached)
+        unwatched = [one.id for one in pending if one.id not in watched]
+        self._note(key, unwatched, DENIED, "No session had been given here that could be watched.", attached_at=attached)
+        self._watch(target, key, probes, attached)
         for person in sorted({one.person for one in pending}):
-            await self._end_shells(target, key, person, pending)
+            self._end_shells(target, key, person, pending)
 
-    async def _write(self, target: ScanTarget, key: str) -> None:
-        """The policy as it has to be at this moment: probes have begun, so the instant lies behind them."""
+    def _write(self, target: ScanTarget, key: str) -> bool:
+        """Make the policy what it has to be at this moment; whether it names everybody whom it denies."""
         now = self.engine.now()
         with self.engine.store.read() as connection:
             denied = revocations.denied_now(connection, key, now)
-        ahead = now // 1000 + _SKEW
-        denied = replace(
-            denied,
-            before=max(denied.before, ahead) if denied.people else 0,
-            ended_before=max(denied.ended_before, ahead) if denied.grants else 0,
-        )
-        await self.cloud.deny(target, revocation_policy(denied, protection_of(target, self.issuer.url)))
+        protection = protection_of(target, self.issuer.url)
+        # Who is named gets no new session, so the instant may lie ahead of the probes; where nobody is named it would shut everybody out.
+        ahead = replace(denied, before=max(denied.before, now // 1000 + _AHEAD) if denied.people else 0)
+        text = revocation_policy(ahead, protection)
+        is_exact = names_everybody(text)
+        if not is_exact:
+            text = revocation_policy(replace(denied, before=max(denied.before, now // 1000 + 1)), protection)
+        self.run(self.cloud.deny(target, text))
+        return is_exact
 
-    async def _probe(self, target: ScanTarget, key: str, revocation: Revocation) -> Probe | None:
-        """A session of the role that the person last had here; None when there is none, or when the account gives none any more."""
-        held = self._last(key, revocation)
-        if held is None:
-            return None
-        mapping, grant = held
+    def _begin(self, target: ScanTarget, key: str, pending: Sequence[Revocation]) -> list[Probe]:
+        """Sessions of the roles that these people last had here, where they had one and the account still gives it."""
         now = self.engine.now()
         until = now + STS_SECONDS * 1000
+        held = [(one, *found) for one in pending if (found := self._last(key, one)) is not None]
+        if not held:
+            return []
+        detail = {"revocations": [one.id for one, _, _ in held], "use": "probe", "action": PROBE}
+        self.engine.apply(Change(detail=detail), BROKER, "Isthmus.Access/revocations/probe", key)
+        policy = lease_policy(until / 1000, actions=(PROBE,))
+        tokens = [self._token(one, mapping, grant, now, until) for one, mapping, grant in held]
+
+        async def exchange() -> list[PersonCredentials | None]:
+            places = asyncio.Semaphore(AT_ONCE)
+
+            async def one(revocation: Revocation, mapping: RoleMapping, token: str) -> PersonCredentials | None:
+                name = names.person_session_name("probe", revocation.person)
+                async with places:
+                    try:
+                        return await self.cloud.exchange(
+                            target, mapping.role, token=token, session_name=name, policy=policy, seconds=STS_SECONDS
+                        )
+                    except PermissionError as error:
+                        _log.warning("no probe of a revocation", revocation=revocation.id, reason=str(error))
+                        return None
+
+            return await asyncio.gather(*(one(found, mapping, token) for (found, mapping, _), token in zip(held, tokens, strict=True)))
+
+        begun = [(one, made) for one, made in zip(held, self.run(exchange()), strict=True) if made is not None]
+        with self.engine.store.begin() as connection:
+            for (revocation, mapping, grant), made in begun:
+                row = session_row(mapping, revocation.person, made.access_key, grant=grant, sign_in=_probe_id(revocation), use="probe")
+                grants.note_session(connection, {**row, "issued_at": now, "lease_until": until, "revoked_at": now})
+        return [Probe(revocation=revocation, credentials=made) for (revocation, _, _), made in begun]
+
+    def _token(self, revocation: Revocation, mapping: RoleMapping, grant: str, now: int, until: int) -> str:
         person = SignedIn(
-            id=f"probe:{revocation.id}",
+            id=_probe_id(revocation),
             object_id=revocation.person,
             issuer="",
             subject="",
@@ -155,25 +178,7 @@ class Enforcement:
             at=now,
             ends_at=until,
         )
-        detail = {"revocation": revocation.id, "grant": grant, "use": "probe", "action": PROBE}
-        self.engine.apply(Change(detail=detail), BROKER, "Isthmus.Access/revocations/probe", mapping.id)
-        token = self.issuer.mint(person_claims(mapping, person, Stamp(grant=grant, sign_in=person.id)), AWS_SECONDS)
-        try:
-            made = await self.cloud.exchange(
-                target,
-                mapping.role,
-                token=token,
-                session_name=names.person_session_name("probe", revocation.person),
-                policy=lease_policy(until / 1000, actions=(PROBE,)),
-                seconds=STS_SECONDS,
-            )
-        except PermissionError as error:
-            _log.warning("no probe of a revocation", revocation=revocation.id, reason=str(error))
-            return None
-        row = session_row(mapping, revocation.person, made.access_key, grant=grant, sign_in=person.id, use="probe")
-        with self.engine.store.begin() as connection:
-            grants.note_session(connection, {**row, "issued_at": now, "lease_until": until, "revoked_at": now})
-        return Probe(revocation=revocation, credentials=made)
+        return self.issuer.mint(person_claims(mapping, person, Stamp(grant=grant, sign_in=person.id)), AWS_SECONDS)
 
     def _last(self, key: str, revocation: Revocation) -> tuple[RoleMapping, str] | None:
         wanted = [access_sessions.c.person == revocation.person, access_sessions.c.mapping.startswith(f"{key}/", autoescape=True)]
@@ -185,41 +190,54 @@ class Enforcement:
         mapping, connector = (self.lookup.find(row.mapping), self.lookup.find(key)) if row else (None, None)
         return (mapping_of(mapping, connector), row.grant) if row and mapping and connector else None
 
-    async def _watch(self, target: ScanTarget, key: str, probe: Probe, attached: int) -> None:
-        """Call until the first denial; what is still allowed after a minute is told as such and tried again."""
+    def _watch(self, target: ScanTarget, key: str, probes: Sequence[Probe], attached: int) -> None:
+        """Call until the first denial of each; what is still allowed after a minute is told as such and tried again."""
+        left = list(probes)
         pause = 0.05
-        while await self.cloud.probe(target, probe.credentials):
-            if self.engine.now() - attached > WATCH_SECONDS * 1000:
+        while left:
+            allowed = self.run(self._ask(target, left))
+            denied = [probe.revocation.id for probe, is_allowed in zip(left, allowed, strict=True) if not is_allowed]
+            self._note(key, denied, DENIED, "", attached_at=attached, denied_at=self.engine.now())
+            left = [probe for probe, is_allowed in zip(left, allowed, strict=True) if is_allowed]
+            if left and self.engine.now() - attached > WATCH_SECONDS * 1000:
                 told = f"The account still allowed a call {WATCH_SECONDS:.0f} seconds after its policy was changed."
-                self._note(key, [probe.revocation], UNREACHABLE, told, attached_at=attached)
+                self._note(key, [probe.revocation.id for probe in left], UNREACHABLE, told, attached_at=attached)
                 return
-            await self.sleep(pause)
-            pause = min(pause * 1.5, 1.0)
-        self._note(key, [probe.revocation], DENIED, "", attached_at=attached, denied_at=self.engine.now())
+            if left:
+                self.sleep(pause)
+                pause = min(pause * 1.5, 1.0)
 
-    async def _end_shells(self, target: ScanTarget, key: str, person: str, pending: Sequence[Revocation]) -> None:
+    async def _ask(self, target: ScanTarget, probes: Sequence[Probe]) -> list[bool]:
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(probe: Probe) -> bool:
+            async with places:
+                return await self.cloud.probe(target, probe.credentials)
+
+        return list(await asyncio.gather(*map(one, probes)))
+
+    def _end_shells(self, target: ScanTarget, key: str, person: str, pending: Sequence[Revocation]) -> None:
         """In every region in which the person opened one under us, as long as it may still be open."""
         wanted = (access_sessions.c.person == person, access_sessions.c.use.like("shell:%"))
         with self.engine.store.read() as connection:
             uses = connection.execute(select(access_sessions.c.use).where(*wanted).distinct()).scalars().all()
-        for region in sorted(use.removeprefix("shell:") for use in uses):
-            ended = await self.cloud.end_shells(target, region, person)
-            mine = [one for one in pending if one.person == person]
+        ended = sum(self.run(self.cloud.end_shells(target, use.removeprefix("shell:"), person)) for use in sorted(uses))
+        if ended:
+            first = next(one for one in pending if one.person == person)
             with self.engine.store.begin() as connection:
-                for one in mine[:1]:
-                    revocations.note(connection, one.id, key, shells=ended)
+                revocations.note(connection, first.id, key, shells=ended)
 
     def _note(
-        self,
-        key: str,
-        found: Sequence[Revocation],
-        state: str,
-        detail: str,
-        *,
-        attached_at: int | None = None,
-        denied_at: int | None = None,
+        self, key: str, ids: Sequence[str], state: str, detail: str, *, attached_at: int | None = None, denied_at: int | None = None
     ) -> None:
+        if not ids:
+            return
         with self.engine.store.begin() as connection:
-            for one in found:
+            for id in ids:
                 values = {"state": state, "detail": detail, "attached_at": attached_at, "denied_at": denied_at}
-                revocations.note(connection, one.id, key, **values)
+                revocations.note(connection, id, key, **values)
+
+
+def _probe_id(revocation: Revocation) -> str:
+    """The sign-in that a probe's session carries: there was none, and audit sees at once what it was."""
+    return f"probe:{revocation.id}"

@@ -155,9 +155,11 @@ def note(connection: Connection, revocation: str, connector: str, **values: Any)
     connection.execute(update(access_denials).where(*chosen).values(**values))
 
 
-def deny_order(connector: str, id: str) -> JobOrder:
+def deny_order(connector: str, id: str, *, settle: bool = False) -> JobOrder:
     """The job that brings an account's policy in line; those of one account take turns."""
-    return JobOrder(job=DENY, id=f"{DENY}:{id}", arguments={"connector": connector}, partition=connector)
+    return JobOrder(
+        job=DENY, id=f"{DENY}:{id}", arguments={"connector": connector, **({"settle": True} if settle else {})}, partition=connector
+    )
 
 
 def _order(connection: Connection, engine: Engine, person: str, grant: str, actor: Actor, reason: str, connectors: Collection[str]) -> str:

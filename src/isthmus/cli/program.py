@@ -9,7 +9,22 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from isthmus.cli import audit, aws, client, connector, container, database, inventory, issuer, machine, operation, role, solution
+from isthmus.cli import (
+    audit,
+    aws,
+    client,
+    connector,
+    container,
+    database,
+    inventory,
+    issuer,
+    machine,
+    mapping,
+    offboard,
+    operation,
+    role,
+    solution,
+)
 from isthmus.cli.backup import backup, restore
 from isthmus.cli.completion import completion
 from isthmus.cli.doctor import doctor
@@ -124,6 +139,8 @@ for noun, commands in (
     ("issuer", issuer.app),
     ("subscription", container.subscriptions),
     ("group", container.groups),
+    ("access", offboard.app),
+    ("mapping", mapping.app),
     ("aws", aws.app),
     ("audit", audit.app),
     ("db", database.app),

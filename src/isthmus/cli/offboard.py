@@ -1,0 +1,130 @@
+"""`isthmus access offboard`: a person's access ends everywhere, and the seconds that it took are measured."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.arm.errors import ArmError
+from isthmus.cli.access import app
+from isthmus.cli.formats import Column
+from isthmus.cli.output import print_item, print_list
+from isthmus.cli.session import Session, verb
+
+__all__ = ["app"]
+
+PEOPLE, DIRECTORY = "/providers/Isthmus.Access/people", "/providers/Isthmus.Identity/people"
+REVOCATIONS = "/providers/Isthmus.Access/revocations"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+COLUMNS: dict[str, Column] = {
+    "ID": "name",
+    "PERSON": "properties.person",
+    "STATE": "properties.state",
+    "SECONDS": "properties.seconds",
+    "AT": "properties.at",
+    "REASON": "properties.reason",
+}
+ACCOUNTS: dict[str, Column] = {
+    "CONNECTOR": lambda item: str(item["connector"]).rpartition("/")[2],
+    "STATE": "state",
+    "SECONDS": "seconds",
+    "SHELLS": "shells",
+    "DETAILS": "details",
+}
+
+Person = Annotated[str, typer.Argument(help="Object id, mail address or name of somebody who has signed in here.")]
+
+
+@verb(
+    app,
+    "offboard",
+    examples={
+        "access offboard alice@example.com": "End everything she has, and see how long it took",
+        "access offboard 6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38 --reason 'left the company' --yes": "In a script",
+    },
+    codes={0: "Every account denies.", 1: "An account does not deny yet; it is tried again each minute."},
+)
+def offboard(
+    session: Session,
+    person: Person,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit.")] = "Offboarded.",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait_seconds: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for accounts to deny.")] = 120.0,
+) -> None:
+    """End a person's access: sign-ins, grants, sessions and shells. Nothing is minted any more from the first moment on."""
+    id, name = find_person(session, person)
+    if not yes and not typer.confirm(f"End all access of {name} ({id})?", err=True):
+        raise typer.Exit(1)
+    began = time.monotonic()
+    found = session.client.post(f"{PEOPLE}/{id}/offboard", {"reason": reason}).body
+    with session.progress(f"No new credentials for {name} since {found['properties']['at']}; accounts are made to deny") as progress:
+        while found["properties"]["state"] != "Denied" and time.monotonic() - began < wait_seconds:
+            session.sleep(0.2)
+            found = session.client.get(f"{REVOCATIONS}/{found['name']}")
+            denied = sum(one["state"] == "Denied" for one in found["properties"]["accounts"])
+            progress.say(f"{denied} of {len(found['properties']['accounts'])} accounts deny")
+    _tell(session, name, found)
+    if found["properties"]["state"] != "Denied":
+        raise typer.Exit(1)
+
+
+@verb(app, "readmit", examples={"access readmit alice@example.com": "Let her in again, as far as her groups reach"})
+def readmit(session: Session, person: Person) -> None:
+    """Let a person in again. Sessions from before stay denied."""
+    id, name = find_person(session, person)
+    lifted = session.client.post(f"{PEOPLE}/{id}/readmit").body["lifted"]
+    session.say(f"{name} may come in again." if lifted else f"{name} was not shut out.")
+
+
+@verb(
+    app,
+    "revocations",
+    examples={
+        "access revocations": "See what was taken away, and how soon it was denied",
+        "access revocations --output csv": "For an auditor",
+    },
+)
+def listing(session: Session) -> None:
+    """List what was taken away."""
+    print_list(session.client.list(REVOCATIONS), COLUMNS, session.output)
+
+
+def find_person(session: Session, given: str) -> tuple[str, str]:
+    """Object id and name of whom is meant. ArmError 409 `PersonNotUnique` where a name or mail address is that of several people."""
+    if _UUID.fullmatch(given):
+        return given.lower(), given
+    people: list[Mapping[str, Any]] = list(session.client.list(DIRECTORY))
+    wanted = given.lower()
+    found = [one["properties"] for one in people if wanted in (one["properties"]["mail"].lower(), one["properties"]["name"].lower())]
+    if len(found) == 1:
+        return str(found[0]["objectId"]), str(found[0]["name"])
+    if found:
+        ids = ", ".join(f"{one['objectId']} (by {one['issuer']})" for one in found)
+        raise ArmError("PersonNotUnique", f"'{given}' is {len(found)} people: {ids}. Name one by object id.", status=409, target=given)
+    raise ArmError(
+        "PersonNotFound",
+        f"Nobody called '{given}' has signed in here. Name them by their object id in the directory.",
+        status=404,
+        target=given,
+    )
+
+
+def _tell(session: Session, name: str, found: Mapping[str, Any]) -> None:
+    properties = found["properties"]
+    if not session.output.is_for_people:
+        print_item(found, session.output)
+        return
+    print_list(properties["accounts"], ACCOUNTS, session.output)
+    if properties["state"] == "Denied" and properties["seconds"] is not None:
+        session.say(f"{name}: {properties['seconds']:.1f} s from the command to the first AccessDenied of the slowest account.")
+    elif properties["state"] == "Denied":
+        session.say(f"{name} holds nothing in any account; no session had to be ended.")
+    else:
+        session.say(
+            f"{name} gets no new credentials, and leases end within five minutes; some accounts do not deny yet and are tried again."
+        )
