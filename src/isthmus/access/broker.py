@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from isthmus.access import grants
-from isthmus.access.deciding import Decision, Known, Step, decide
+from isthmus.access.deciding import SIGN_IN, Decision, Known, Step, decide
 from isthmus.access.groups import GroupSource, GroupsUnknown, Membership
 from isthmus.access.leases import lease_policy
 from isthmus.access.mappings import RoleMapping, mapping_of
@@ -74,6 +74,13 @@ class Broker:
         if found is None or connector is None:
             raise ArmError("RoleNotFound", f"There is no role '{id[:200]}'. List yours: isthmus aws roles.", status=404, target=id[:200])
         return mapping_of(found, connector)
+
+    def require_sign_in(self, actor: Actor) -> None:
+        """ArmError 401 `SignInNeeded` unless the actor comes by a living sign-in of a directory."""
+        with self.engine.store.read() as connection:
+            person = evidence.find(connection, actor.sign_in)
+        if person is None or person.ends_at <= self.engine.now() or person.object_id.lower() != actor.id.lower():
+            raise ArmError("SignInNeeded", SIGN_IN, status=401)
 
     def know(self, mapping: RoleMapping, actor: Actor) -> Known:
         """Everything that a decision about the actor looks at; groups are asked for outside of any transaction."""

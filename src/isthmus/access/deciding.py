@@ -9,6 +9,8 @@ from isthmus.access.groups import Membership
 from isthmus.access.mappings import REQUEST, RoleMapping
 from isthmus.identity.evidence import SignedIn
 
+SIGN_IN = "Sign in with your directory first: 'isthmus login'."
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Approved:
@@ -64,7 +66,7 @@ def decide(known: Known) -> Decision:
     steps = [_revoked(known)]
     person = known.person
     if person is None or person.ends_at <= known.now:
-        steps.append(Step(name="sign-in", holds=False, told="Sign in with your directory first: 'isthmus login'.", code="SignInNeeded"))
+        steps.append(Step(name="sign-in", holds=False, told=SIGN_IN, code="SignInNeeded"))
         return Decision(steps=tuple(steps))
     steps.append(Step(name="sign-in", holds=True, told=f"{person.name} signed in by {person.issuer}.", code=""))
     steps += [_second_factor(known.mapping, person), _contexts(known.mapping, person)]

@@ -60,7 +60,9 @@ class AccessTypes:
         return ResourceType(name=ROLES, scopes=_TENANT, versions=VERSIONS, enumerate=self._my_roles, is_open=True, actions=(credentials,))
 
     def _my_roles(self, ask: Ask) -> Iterable[Mapping[str, Any]]:
-        """What the caller may take, or could after one more step; roles of others' groups stay unnamed."""
+        """What the caller may take, or could after one more step; roles of others' groups stay unnamed. ArmError 401 `SignInNeeded` for
+        who has not signed in with the directory, since nobody can know what concerns them."""
+        self.broker.require_sign_in(ask.actor)
         found = [(mapping, decide(self.broker.know(mapping, ask.actor))) for mapping in self._mappings()]
         shown = [_role(mapping, decision) for mapping, decision in found if _concerns(decision)]
         return sorted(shown, key=lambda body: str(body["id"]).lower())
@@ -69,7 +71,7 @@ class AccessTypes:
         return (self.broker.mapping(str(one.id)) for one in self.lookup.all(types=[ROLE_MAPPINGS]))
 
     def _named(self, name: str) -> RoleMapping:
-        """The role of a label; what does not concern the caller is refused like any other."""
+        """The role of a label."""
         for mapping in self._mappings():
             if mapping.label.lower() == name.lower():
                 return mapping

@@ -20,6 +20,10 @@ _TRUST = (
     "Only tokens that this server signs for this account, this connector and this solution are exchanged; the session's name carries the "
     "connector's GUID, so that no other connector can be made to act here (confused deputy)."
 )
+_PEOPLE_TRUST = (
+    "Tokens that this server makes for one person, one role and one exchange; every session names its person and its grant, or it is not "
+    "given."
+)
 _SERVICE_TRUST = "An AWS service runs under this role; nobody outside the account can take it."
 
 
@@ -64,13 +68,18 @@ def _roles(template: Mapping[str, Any], granted: Sequence[Statement]) -> list[di
                     "principal": "the OIDC provider of this server" if federated else trust["Principal"]["Service"],
                     "action": trust["Action"],
                     "conditions": trust.get("Condition", {}),
-                    "reason": _TRUST if federated else _SERVICE_TRUST,
+                    "reason": _PEOPLE_TRUST if logical_id.startswith("Person") else _TRUST if federated else _SERVICE_TRUST,
                 },
-                "managedPolicies": list(role.get("ManagedPolicyArns", ())),
+                "managedPolicies": [_managed(template, one) for one in role.get("ManagedPolicyArns", ())],
                 "statements": [_statement(statement) for statement in granted if statement.role == logical_id],
             }
         )
     return found
+
+
+def _managed(template: Mapping[str, Any], policy: Any) -> str:
+    """ARN of a managed policy, or the name of one that the template makes."""
+    return policy if isinstance(policy, str) else str(template["Resources"][policy["Ref"]]["Properties"]["ManagedPolicyName"])
 
 
 def _statement(statement: Statement) -> dict[str, Any]:

@@ -1,0 +1,145 @@
+"""Role mappings, roles, grants and revocations over HTTP: who may do what, and what is refused."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api
+
+VERSION = "2026-11-01"
+PERSON = "6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38"
+READ = {"groups": ["g-dev"], "managedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}
+ALLOW = {"Effect": "Allow", "Action": ["ec2:Describe*"], "Resource": ["*"]}
+
+
+def connector(api: Api) -> str:
+    id = api.connector()
+    path = f"{id}/providers/Microsoft.HybridConnectivity/solutionConfigurations/access"
+    assert api.call("PUT", path, {"properties": {"solutionType": "Isthmus.Access"}}).status_code == 200
+    return id
+
+
+def put(api: Api, host: str, properties: Any, name: str = "Reader", **more: Any) -> Any:
+    return api.call("PUT", f"{host}/providers/Isthmus.Access/roleMappings/{name}", {"properties": properties}, version=VERSION, **more)
+
+
+def code(answer: Any) -> str:
+    return str(answer.json()["error"]["code"])
+
+
+def test_a_mapping_becomes_a_role_of_the_template(api: Api) -> None:
+    host = connector(api)
+    made = put(api, host, READ)
+    assert made.status_code == 201, made.text
+    properties = made.json()["properties"]
+    assert properties["accountId"] == "123456789012"
+    assert properties["roleArn"] == f"arn:aws:iam::123456789012:role/{properties['roleName']}"
+    assert (properties["requiresMfa"], properties["leaseSeconds"], properties["activation"]["mode"]) == (True, 300, "Standing")
+    told = api.call("POST", f"{host}/explainTemplate", None, version="2024-12-01").json()
+    role = next(one for one in told["roles"] if one["role"] == properties["roleName"])
+    assert role["managedPolicies"][1:] == READ["managedPolicyArns"]
+    assert role["managedPolicies"][0].startswith("IsthmusRevocations-")
+    assert "one person" in role["trust"]["reason"]
+    assert put(api, host, {**READ, "leaseSeconds": 60}).status_code == 200
+    assert api.call("DELETE", f"{host}/providers/Isthmus.Access/roleMappings/Reader", version=VERSION).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "target"),
+    [
+        ({"groups": []}, "properties"),
+        ({"groups": ["two words"]}, "properties.groups.0"),
+        ({"groups": ["g"] * 51}, "properties.groups"),
+        ({"managedPolicyArns": []}, "properties"),
+        ({"managedPolicyArns": ["ReadOnlyAccess"]}, "properties.managedPolicyArns.0"),
+        ({"leaseSeconds": 59}, "properties.leaseSeconds"),
+        ({"leaseSeconds": 301}, "properties.leaseSeconds"),
+        ({"leaseSeconds": "300"}, "properties.leaseSeconds"),
+        ({"requiresMfa": "no"}, "properties.requiresMfa"),
+        ({"allowedAddresses": ["everywhere"]}, "properties.allowedAddresses.0"),
+        ({"machineTag": "no colon"}, "properties.machineTag"),
+        ({"statements": [{**ALLOW, "Principal": "*"}]}, "properties.statements.0.Principal"),
+        ({"statements": [{**ALLOW, "NotAction": ["iam:*"]}]}, "properties.statements.0.NotAction"),
+        ({"statements": [{**ALLOW, "Effect": "Maybe"}]}, "properties.statements.0.Effect"),
+        ({"statements": [{**ALLOW, "Action": ["no colon"]}]}, "properties.statements.0.Action.0"),
+        ({"statements": [{**ALLOW, "Action": "ec2:*"}]}, "properties.statements.0.Action"),
+        ({"statements": [{**ALLOW, "Resource": ["r" * 2000] * 5}]}, "properties"),
+        ({"activation": {"mode": "Request"}}, "properties"),
+        ({"activation": {"mode": "Request", "approverGroups": ["g"], "longestSeconds": 100_000}}, "properties.activation.longestSeconds"),
+    ],
+)
+def test_bad_mappings_are_refused_by_field(api: Api, change: dict[str, Any], target: str) -> None:
+    host = connector(api)
+    answer = put(api, host, {**READ, **change})
+    assert (answer.status_code, code(answer)) == (400, "InvalidRequestContent")
+    assert answer.json()["error"]["target"] == target
+    listed = api.call("GET", f"{host}/providers/Isthmus.Access/roleMappings", version=VERSION).json()["value"]
+    assert listed == []
+
+
+@pytest.mark.parametrize("name", ["R", "Read-Only", "1Reader", "R" * 33, "Réader"])
+def test_names_that_could_not_stand_in_a_template_are_refused(api: Api, name: str) -> None:
+    assert put(api, connector(api), READ, name).status_code == 400
+
+
+def test_a_mapping_needs_the_access_solution(api: Api) -> None:
+    answer = put(api, api.connector(), READ)
+    assert (answer.status_code, code(answer)) == (409, "AccessNotConfigured")
+
+
+def test_only_owners_give_people_roles(api: Api) -> None:
+    host = connector(api)
+    answer = put(api, host, READ, token=api.client("Contributor"))
+    assert (answer.status_code, code(answer)) == (403, "AuthorizationFailed")
+    assert put(api, host, READ, token=api.client("Owner")).status_code == 201
+    gone = api.call("DELETE", f"{host}/providers/Isthmus.Access/roleMappings/Reader", version=VERSION, token=api.client("Contributor"))
+    assert gone.status_code == 403
+
+
+def test_who_has_not_signed_in_with_a_directory_gets_nothing(api: Api) -> None:
+    """An owner of everything here owns no role in an account by that."""
+    put(api, connector(api), READ)
+    listed = api.call("GET", "/providers/Isthmus.Access/roles", version=VERSION)
+    assert (listed.status_code, code(listed)) == (401, "SignInNeeded")
+    assert "Reader" not in listed.text
+    answer = api.call("POST", "/providers/Isthmus.Access/roles/123456789012.Reader/credentials", version=VERSION)
+    assert (answer.status_code, code(answer)) == (401, "SignInNeeded")
+    records = api.call("GET", "/providers/Isthmus.Audit/records?$top=1000", version=VERSION).json()["value"]
+    assert any(one["properties"]["detail"].get("code") == "SignInNeeded" for one in records), "refusals are in the chain"
+
+
+def test_unknown_roles_grants_and_people_are_not_found(api: Api) -> None:
+    for path, expected in (
+        ("/providers/Isthmus.Access/roles/123456789012.Nobody/credentials", (404, "RoleNotFound")),
+        ("/providers/Isthmus.Access/grants/G-NONE/end", (404, "GrantNotFound")),
+        ("/providers/Isthmus.Access/people/alice@example.com/offboard", (400, "InvalidPerson")),
+    ):
+        answer = api.call("POST", path, version=VERSION)
+        assert (answer.status_code, code(answer)) == expected, path
+
+
+def test_offboarding_blocks_until_an_owner_lets_in_again(api: Api) -> None:
+    path = f"/providers/Isthmus.Access/people/{PERSON}"
+    assert api.call("POST", f"{path}/offboard", {"reason": "left"}, version=VERSION, token=api.client("Reader")).status_code == 403
+    made = api.call("POST", f"{path}/offboard", {"reason": "left"}, version=VERSION)
+    assert made.status_code == 200
+    properties = made.json()["properties"]
+    assert (properties["state"], properties["accounts"], properties["reason"]) == ("Denied", [], "left")
+    shown = api.call("GET", f"/providers/Isthmus.Access/revocations/{made.json()['name']}", version=VERSION).json()
+    assert shown["properties"]["person"] == PERSON
+    contributor = api.client("Contributor")
+    assert api.call("POST", f"{path}/readmit", version=VERSION, token=contributor).status_code == 403
+    assert api.call("POST", f"{path}/readmit", version=VERSION).json() == {"lifted": 1}
+    assert api.call("POST", f"{path}/readmit", version=VERSION).json() == {"lifted": 0}
+
+
+def test_readers_see_grants_sessions_and_revocations_and_others_do_not(api: Api) -> None:
+    reader, nobody = api.client("Reader"), api.client(None)
+    for kind in ("grants", "sessions", "revocations"):
+        assert api.call("GET", f"/providers/Isthmus.Access/{kind}", version=VERSION, token=reader).json()["value"] == []
+        assert api.call("GET", f"/providers/Isthmus.Access/{kind}", version=VERSION, token=nobody).status_code == 403
+    missing = api.call("GET", f"/providers/Isthmus.Access/revocations/{uuid.uuid4()}", version=VERSION)
+    assert missing.status_code == 404
