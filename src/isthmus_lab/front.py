@@ -10,7 +10,9 @@ from urllib.parse import parse_qs
 
 from pydantic import ValidationError
 
-from isthmus_lab.adapter import Adapter, Receive, Scope, Send, access_key_of_call, action_of_call
+from isthmus_lab.adapter.adapter import Adapter
+from isthmus_lab.adapter.requests import Receive, Scope, Send
+from isthmus_lab.call import Call, begin
 from isthmus_lab.faults import FaultRule, Faults
 from isthmus_lab.hooks import Headers, Query
 from isthmus_lab.pack.fixtures import Fixture, Fixtures
@@ -47,7 +49,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._adapter.serve(scope, receive, send)
+            await self._adapter.requests.serve(scope, receive, send)
             return
         request = await _read(scope, receive)
         if request.path.startswith("/_lab/"):
@@ -55,14 +57,18 @@ class Front:
         elif request.path.startswith(_GUARDED) and not _may_administer(request):
             await _answer(send, _forbidden())
         elif request.path.startswith(_UNCOUNTED):
-            await self._adapter.serve(scope, _replay(request.body, receive), send)
+            await self._adapter.requests.serve(scope, _replay(request.body, receive), send)
         else:
             await self._aws(scope, request, receive, send)
 
     async def _aws(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
-        service, action, region, key = self._adapter.identify(request.method, request.path, request.headers, request.body, request.query)
+        service, action, region, key = self._adapter.requests.identify(
+            request.method, request.path, request.headers, request.body, request.query
+        )
         self.calls[service, action, region] += 1
-        rule = self._faults.match(service=service, action=action, account=self._adapter.account_of_key(key) if key else "", region=region)
+        rule = self._faults.match(
+            service=service, action=action, account=self._adapter.requests.account_of_key(key) if key else "", region=region
+        )
         if rule is not None:
             await asyncio.sleep(rule.delay)
             if rule.drop:
@@ -75,9 +81,8 @@ class Front:
             message = "The security token included in the request is invalid."
             await _answer(send, self._adapter.error(service, "UnrecognizedClientException", message, 403, request.headers))
             return
-        access_key_of_call.set(key)
-        action_of_call.set(action)
-        await self._adapter.serve(scope, _replay(request.body, receive), send)
+        begin(Call(service=service, action=action, region=region, key=key))
+        await self._adapter.requests.serve(scope, _replay(request.body, receive), send)
 
     async def _admin(self, request: Request) -> Response:
         if not _may_administer(request):
@@ -121,7 +126,7 @@ class Front:
         return {"total": 0, "calls": []}
 
     async def _list_sessions(self, body: bytes) -> object:
-        return {"sessions": self._adapter.open_secrets()}
+        return {"sessions": self._adapter.sessions.open_secrets()}
 
     async def _reset_all(self, body: bytes) -> object:
         await self._reset()

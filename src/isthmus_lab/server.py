@@ -11,7 +11,7 @@ import time
 import hypercorn.asyncio
 import hypercorn.config
 
-from isthmus_lab.adapter import Adapter
+from isthmus_lab.adapter.adapter import Adapter
 from isthmus_lab.environment import is_scrubbed, state_dir
 from isthmus_lab.faults import Faults
 from isthmus_lab.front import Front
@@ -30,7 +30,7 @@ async def run(port: int) -> None:
     pack.install()
 
     async def reset() -> None:
-        await adapter.reset()
+        await adapter.requests.reset()
         await pack.reset()
         await ssm.reset()
 

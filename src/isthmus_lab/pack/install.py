@@ -1,8 +1,10 @@
 """Puts the pack in front of ministack."""
 
-from isthmus_lab.adapter import Adapter
+from isthmus_lab.adapter.adapter import Adapter
 from isthmus_lab.hooks import Handler, Headers, Query
+from isthmus_lab.pack.assuming import Assuming
 from isthmus_lab.pack.bridge import Bridge
+from isthmus_lab.pack.chaining import RoleChaining
 from isthmus_lab.pack.cloudformation import OidcProviderType, SsmDocumentType, refuse_taken_role_name
 from isthmus_lab.pack.ec2 import Ec2, instance_fields
 from isthmus_lab.pack.fixtures import Fixtures
@@ -11,6 +13,7 @@ from isthmus_lab.pack.images import Images
 from isthmus_lab.pack.issuers import Issuers
 from isthmus_lab.pack.providers import Providers
 from isthmus_lab.pack.resources import resource_namer
+from isthmus_lab.pack.sts import Operation, Sts
 from isthmus_lab.pack.webidentity import WebIdentity
 from isthmus_lab.world import Response, Ssm
 
@@ -31,14 +34,19 @@ class Pack:
         """Wrap services and add resource types; once per process."""
         adapter = self._adapter
         providers = Providers(adapter)
-        adapter.wrap("iam", Iam(adapter, providers))
-        adapter.wrap("sts", WebIdentity(adapter, self._issuers, providers))
-        adapter.wrap("ec2", Ec2(adapter, self._images))
-        adapter.enrich_instances(instance_fields)
-        adapter.name_resources(resource_namer(adapter))
-        adapter.set_region_status(CLOSED_REGION, "not-opted-in")
-        adapter.resource_type("AWS::IAM::OIDCProvider", OidcProviderType(adapter, providers).handlers())
-        adapter.guard_creation("AWS::IAM::Role", refuse_taken_role_name(adapter))
+        adapter.requests.wrap("iam", Iam(adapter, providers))
+        assuming = Assuming(adapter)
+        operations: dict[str, Operation] = {
+            "AssumeRole": RoleChaining(assuming),
+            "AssumeRoleWithWebIdentity": WebIdentity(assuming, self._issuers, providers),
+        }
+        adapter.requests.wrap("sts", Sts(operations))
+        adapter.requests.wrap("ec2", Ec2(adapter, self._images))
+        adapter.ec2.enrich_instances(instance_fields)
+        adapter.requests.name_resources(resource_namer(adapter))
+        adapter.ec2.set_region_status(CLOSED_REGION, "not-opted-in")
+        adapter.stacks.resource_type("AWS::IAM::OIDCProvider", OidcProviderType(adapter, providers).handlers())
+        adapter.stacks.guard_creation("AWS::IAM::Role", refuse_taken_role_name(adapter))
         self._bridge.install()
         self.fixtures.install()
         self._install_ssm(self._ssm)
@@ -48,9 +56,9 @@ class Pack:
             own = await ssm(method, path, headers, body, query)
             return own if own is not None else await inner(method, path, headers, body, query)
 
-        self._adapter.wrap("ssm", answer)
-        self._adapter.authorise_later(frozenset(f"ssm:{operation}" for operation in ssm.operations))
-        self._adapter.resource_type("AWS::SSM::Document", SsmDocumentType(self._adapter, ssm.documents).handlers())
+        self._adapter.requests.wrap("ssm", answer)
+        self._adapter.requests.authorise_later(frozenset(f"ssm:{operation}" for operation in ssm.operations))
+        self._adapter.stacks.resource_type("AWS::SSM::Document", SsmDocumentType(self._adapter, ssm.documents).handlers())
 
     async def reset(self) -> None:
         """Forget what the pack itself and moto hold. What the lab was told of issuers stays: it is setup, not AWS state."""
