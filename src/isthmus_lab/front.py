@@ -19,6 +19,8 @@ from isthmus_lab.pack.fixtures import Fixture, Fixtures
 from isthmus_lab.pack.install import CLOSED_REGION
 from isthmus_lab.pack.issuers import Issuer, Issuers
 from isthmus_lab.process import ADMIN_HEADER
+from isthmus_lab.trail.delivery import Delivery
+from isthmus_lab.trail.recorder import Recorder
 from isthmus_lab.world import Response, Ssm
 
 _UNCOUNTED = ("/_ministack/", "/_localstack/", "/health")
@@ -41,10 +43,18 @@ class Front:
     """The lab's ASGI application."""
 
     def __init__(
-        self, adapter: Adapter, faults: Faults, issuers: Issuers, fixtures: Fixtures, ssm: Ssm, reset: Callable[[], Awaitable[None]]
+        self,
+        adapter: Adapter,
+        faults: Faults,
+        issuers: Issuers,
+        fixtures: Fixtures,
+        ssm: Ssm,
+        recorder: Recorder,
+        delivery: Delivery,
+        reset: Callable[[], Awaitable[None]],
     ) -> None:
         self._adapter, self._faults, self._issuers, self._ssm, self._reset = adapter, faults, issuers, ssm, reset
-        self._fixtures = fixtures
+        self._fixtures, self._recorder, self._delivery = fixtures, recorder, delivery
         self.calls: Counter[tuple[str, str, str]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,6 +76,9 @@ class Front:
             request.method, request.path, request.headers, request.body, request.query
         )
         self.calls[service, action, region] += 1
+        call = Call(service=service, action=action, region=region, key=key)
+        source = (scope.get("client") or ("127.0.0.1",))[0]
+        send = self._recorder.listen(call, source, request.path, request.headers, request.query, request.body, send)
         rule = self._faults.match(
             service=service, action=action, account=self._adapter.requests.account_of_key(key) if key else "", region=region
         )
@@ -81,7 +94,7 @@ class Front:
             message = "The security token included in the request is invalid."
             await _answer(send, self._adapter.error(service, "UnrecognizedClientException", message, 403, request.headers))
             return
-        begin(Call(service=service, action=action, region=region, key=key))
+        begin(call)
         await self._adapter.requests.serve(scope, _replay(request.body, receive), send)
 
     async def _admin(self, request: Request) -> Response:
@@ -128,6 +141,9 @@ class Front:
     async def _list_sessions(self, body: bytes) -> object:
         return {"sessions": self._adapter.sessions.open_secrets()}
 
+    async def _deliver_trails(self, body: bytes) -> object:
+        return {"files": await self._delivery.deliver()}
+
     async def _reset_all(self, body: bytes) -> object:
         await self._reset()
         self._faults.clear()
@@ -144,6 +160,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Front, bytes], Awaitable[object]]] = {
     ("GET", "/_lab/calls"): Front._list_calls,
     ("DELETE", "/_lab/calls"): Front._clear_calls,
     ("GET", "/_lab/sessions"): Front._list_sessions,
+    ("POST", "/_lab/trails/deliver"): Front._deliver_trails,
     ("POST", "/_lab/reset"): Front._reset_all,
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import ministack.app as engine
 from ministack.core import iam_actions, iam_evaluator, responses, router
-from ministack.services import ec2, iam, ssm, sts
+from ministack.services import cloudtrail, ec2, iam, s3, ssm, sts
 from ministack.services.cloudformation import provisioners
 
 from isthmus_lab.adapter import adapter as hooks
@@ -302,6 +302,25 @@ def point_new_services() -> None:
     assert iam_actions._QUERY_XML_NS["iam"].startswith("https://")
     assert iam_actions._BOTOCORE_SERVICE_MAP["appsync"] == ["appsync"]
     assert iam_actions.SERVICE_TO_IAM_NAMESPACE["ssm"] == "ssm"
+
+
+def point_trails() -> None:
+    assert subject.trails.logging() == []
+    with subject.within(ACCOUNT, REGION):
+        cloudtrail._create_trail({"Name": "t", "S3BucketName": "logs", "S3KeyPrefix": "p", "IsMultiRegionTrail": True})
+        assert subject.trails.logging() == []
+        cloudtrail._start_logging({"Name": "t"})
+    [found] = subject.trails.logging()
+    assert (found.account, found.region, found.name, found.bucket, found.prefix) == (ACCOUNT, REGION, "t", "logs", "p")
+    assert (found.is_multi_region, found.has_global_events) == (True, True)
+    assert abs(found.started_at - time.time()) < 60
+    assert asyncio.run(subject.trails.put_object("logs", "k", b"x", REGION)) == "NoSuchBucket"
+    with subject.within("999999999999", REGION):
+        asyncio.run(s3.handle_request("PUT", "/logs", {}, b"", {}, internal=True))
+    assert asyncio.run(subject.trails.put_object("logs", "k/l", b"x", REGION)) == ""
+    with subject.within("999999999999", REGION):
+        assert asyncio.run(s3.handle_request("GET", "/logs/k/l", {}, b"", {}, internal=True))[2] == b"x"
+    cloudtrail.reset()
 
 
 def point_reset() -> None:

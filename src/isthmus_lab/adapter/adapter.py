@@ -17,6 +17,7 @@ from isthmus_lab.adapter.iam import IamState
 from isthmus_lab.adapter.requests import AdapterError, Requests
 from isthmus_lab.adapter.sessions import Sessions
 from isthmus_lab.adapter.stacks import Stacks
+from isthmus_lab.adapter.trails import Trails
 from isthmus_lab.call import current
 from isthmus_lab.world import Denial, Instance, Response, RoleCredentials
 
@@ -42,6 +43,7 @@ class Adapter:
         self.iam = IamState()
         self.sessions = Sessions(clock)
         self.stacks = Stacks()
+        self.trails = Trails()
 
     @property
     def endpoint(self) -> str:
