@@ -19,6 +19,7 @@ from isthmus_lab.pack.forms import (
     xml_of,
 )
 from isthmus_lab.pack.providers import ProviderError, Providers
+from isthmus_lab.pack.saml_metadata import MOST_PROVIDERS, SamlMetadataError, read_metadata
 from isthmus_lab.world import Response
 
 _PAGING = ("Marker", "MaxItems")
@@ -43,6 +44,8 @@ class Iam:
             return refusal
         if action in ("CreatePolicy", "CreatePolicyVersion") and _size(form.get("PolicyDocument", "")) > _MANAGED_POLICY_LIMIT:
             return self._error(409, "LimitExceeded", f"Cannot exceed quota for PolicySize: {_MANAGED_POLICY_LIMIT}")
+        if action in ("CreateSAMLProvider", "UpdateSAMLProvider") and (refusal := self._saml_provider_problem(action, form)):
+            return refusal
         if action == "SetDefaultPolicyVersion":
             return self._set_default_version(form)
         if action == "ListVirtualMFADevices" and "AssignmentStatus" not in form:
@@ -86,6 +89,17 @@ class Iam:
         if size <= _ROLE_POLICY_LIMIT:
             return None
         return self._error(409, "LimitExceeded", f"Maximum policy size of {_ROLE_POLICY_LIMIT} bytes exceeded for role {form['RoleName']}")
+
+    def _saml_provider_problem(self, action: str, form: Form) -> Response | None:
+        if action == "CreateSAMLProvider" and self._adapter.iam.saml_provider_count(self._adapter.account()) >= MOST_PROVIDERS:
+            return self._error(409, "LimitExceeded", f"Cannot exceed quota for SAMLProvidersPerAccount: {MOST_PROVIDERS}")
+        if action == "UpdateSAMLProvider" and "SAMLMetadataDocument" not in form:
+            return None
+        try:
+            read_metadata(form.get("SAMLMetadataDocument", ""))
+        except SamlMetadataError as error:
+            return self._error(400, "InvalidInput", f"Could not parse metadata: {error}")
+        return None
 
     def _set_default_version(self, form: Form) -> Response:
         """SetDefaultPolicyVersion, which ministack lacks."""

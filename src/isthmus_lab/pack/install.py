@@ -13,6 +13,7 @@ from isthmus_lab.pack.images import Images
 from isthmus_lab.pack.issuers import Issuers
 from isthmus_lab.pack.providers import Providers
 from isthmus_lab.pack.resources import resource_namer
+from isthmus_lab.pack.saml import Saml
 from isthmus_lab.pack.sts import Operation, Sts
 from isthmus_lab.pack.webidentity import WebIdentity
 from isthmus_lab.world import Response, Ssm
@@ -38,6 +39,7 @@ class Pack:
         assuming = Assuming(adapter)
         operations: dict[str, Operation] = {
             "AssumeRole": RoleChaining(assuming),
+            "AssumeRoleWithSAML": Saml(assuming),
             "AssumeRoleWithWebIdentity": WebIdentity(assuming, self._issuers, providers),
         }
         adapter.requests.wrap("sts", Sts(operations))
