@@ -37,6 +37,7 @@ async def run(port: int) -> None:
     ssm = SsmService(adapter)
     pack = Pack(adapter, issuers, ssm)
     pack.install()
+    ssm.machines.tell(pack.instance_connect.keys.facts)
     store = Store()
     recorder = Recorder(adapter, store, series=secrets.randbits(64), clock=time.time)
     delivery = Delivery(adapter.trails, store, clock=time.time, word=_word)

@@ -10,6 +10,7 @@ from isthmus_lab.pack.ec2 import Ec2, instance_fields
 from isthmus_lab.pack.fixtures import Fixtures
 from isthmus_lab.pack.iam import Iam
 from isthmus_lab.pack.images import Images
+from isthmus_lab.pack.instance_connect import InstanceConnect
 from isthmus_lab.pack.issuers import Issuers
 from isthmus_lab.pack.providers import Providers
 from isthmus_lab.pack.resources import resource_namer
@@ -30,6 +31,7 @@ class Pack:
         self._images = Images(adapter.clock)
         self._bridge = Bridge(adapter)
         self.fixtures = Fixtures(adapter)
+        self.instance_connect = InstanceConnect(adapter)
 
     def install(self) -> None:
         """Wrap services and add resource types; once per process."""
@@ -51,6 +53,7 @@ class Pack:
         adapter.stacks.guard_creation("AWS::IAM::Role", refuse_taken_role_name(adapter))
         self._bridge.install()
         self.fixtures.install()
+        self.instance_connect.install()
         self._install_ssm(self._ssm)
 
     def _install_ssm(self, ssm: Ssm) -> None:
@@ -66,4 +69,5 @@ class Pack:
         """Forget what the pack itself and moto hold. What the lab was told of issuers stays: it is setup, not AWS state."""
         self._images.clear()
         self.fixtures.clear()
+        self.instance_connect.keys.clear()
         await self._bridge.reset()
