@@ -14,6 +14,7 @@ import hypercorn.asyncio
 import hypercorn.config
 
 from isthmus_lab.adapter.adapter import Adapter
+from isthmus_lab.console import Console
 from isthmus_lab.environment import is_scrubbed, state_dir
 from isthmus_lab.faults import Faults
 from isthmus_lab.front import Front
@@ -41,6 +42,7 @@ async def run(port: int) -> None:
     store = Store()
     recorder = Recorder(adapter, store, series=secrets.randbits(64), clock=time.time)
     delivery = Delivery(adapter.trails, store, clock=time.time, word=_word)
+    console = Console(adapter.sessions, time.time)
     adapter.requests.wrap("cloudtrail", Lookup(adapter, store))
 
     async def reset() -> None:
@@ -49,8 +51,9 @@ async def run(port: int) -> None:
         await ssm.reset()
         recorder.clear()
         delivery.clear()
+        console.clear()
 
-    front = Front(adapter, Faults(random.Random()), issuers, pack.fixtures, ssm, recorder, delivery, reset)  # noqa: S311 — chance of an injected fault, no secret
+    front = Front(adapter, Faults(random.Random()), issuers, pack.fixtures, ssm, recorder, delivery, console, reset)  # noqa: S311 — chance of an injected fault, no secret
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

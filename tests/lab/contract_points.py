@@ -232,6 +232,13 @@ def point_principals() -> None:
     assert subject.sessions.principal("AKIANOBODY", ACCOUNT) is None
     assert subject.sessions.secrets_of(key) is not None
     assert subject.sessions.secrets_of("AKIANOBODY") is None
+    assert (subject.sessions.expiry("AKIANOBODY"), subject.sessions.copy("AKIANOBODY", 0)) == (None, None)
+    twin = subject.sessions.copy(key, time.time() + 60)
+    assert twin is not None
+    same = subject.sessions.principal(twin.access_key, ACCOUNT)
+    assert same is not None
+    assert (same.issued_at, same.source_identity, same.key != key) == (found.issued_at, "alice", True)
+    assert subject.sessions.expiry(twin.access_key) == twin.expires_at
 
 
 def point_saml_providers() -> None:

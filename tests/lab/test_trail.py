@@ -152,6 +152,7 @@ def test_a_refused_sign_in_names_who_tried(people: People, client: Callable[...,
     [refused] = [one for one in events(client, "EventName", "AssumeRoleWithWebIdentity") if one["requestParameters"]["roleArn"] == closed]
     assert (refused["errorCode"], refused["userIdentity"]["userName"]) == ("AccessDenied", PERSON)
     assert refused["responseElements"] is None
+    assert [one["eventID"] for one in events(client, "ResourceName", "nothing")] == []
 
 
 def test_users_and_root_are_told_apart(people: People, client: Callable[..., Any], account: str) -> None:

@@ -16,12 +16,14 @@ ORIGIN = "IsthmusOrigin"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
     """Where a session came from. `keys` are lower-case condition keys that every later call of the session carries; `transitive` are the
-    tags that sessions chained from it inherit; `provider` is the ARN of the identity provider that vouched for it."""
+    tags that sessions chained from it inherit; `provider` is the ARN of the identity provider that vouched for it; `is_chained` says that
+    a session of a role opened it."""
 
     keys: Mapping[str, Any] = field(default_factory=dict)
     source_identity: str = ""
     transitive: Mapping[str, str] = field(default_factory=dict)
     provider: str = ""
+    is_chained: bool = False
 
 
 _PLAIN = Origin()
@@ -87,6 +89,23 @@ class Sessions:
         """Secret key and token of a session that is open, None for any other key."""
         session = sts._sessions.get(access_key)
         return None if session is None or sts._session_expired(session) else (session["SecretAccessKey"], session["SessionToken"])
+
+    def expiry(self, access_key: str) -> float | None:
+        """When a session ends (epoch seconds), None for a key that is no session's."""
+        session = sts._sessions.get(access_key)
+        return None if session is None else float(session["Expiration"])
+
+    def copy(self, access_key: str, until: float) -> RoleCredentials | None:
+        """Another key for what a session is, its issue time included; None when the session is over."""
+        session = sts._sessions.get(access_key)
+        if session is None or sts._session_expired(session):
+            return None
+        made = RoleCredentials(
+            access_key=iam._gen_session_access_key(), secret_key=iam._gen_secret(), token=iam._gen_session_token(), expires_at=until
+        )
+        own = {"SecretAccessKey": made.secret_key, "SessionToken": made.token, "Expiration": until}
+        sts.register_session(made.access_key, {**session, **own})
+        return made
 
     def principal(self, access_key: str, account: str) -> Principal | None:
         """Who stands behind an access key in an account, None for a key that nobody has; a session that is over still has one."""

@@ -33,7 +33,8 @@ class RoleChaining:
         self._check_trust(form, target, caller, stamps)
         assert target.role is not None
         seconds = self._assuming.duration(form, target.role)
-        if seconds > _HOUR and ":assumed-role/" in self._adapter.caller_arn():
+        is_chained = ":assumed-role/" in self._adapter.caller_arn()
+        if seconds > _HOUR and is_chained:
             raise StsError(
                 "ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
             )
@@ -42,6 +43,7 @@ class RoleChaining:
             keys=stamps.session_keys(),
             source_identity=identity,
             transitive={**caller.transitive, **stamps.inherited()},
+            is_chained=is_chained,
         )
         name = form["RoleSessionName"]
         credentials = self._assuming.open(form, target.role, name, seconds, origin, {**caller.transitive, **stamps.tags})

@@ -116,7 +116,7 @@ class Entry:
 
     def is_about(self, *, kind: str = "", name: str = "") -> bool:
         """Whether a resource of the type or of the name is among `resources`; most records are told apart without reading parameters."""
-        if not self.notes.resources:
+        if not self.notes.resources and self.notes.parameters is None:
             body, bare = self.request.body or b"", f"{self.request.path}?{self.request.query}"
             words = [name, quote_plus(name)] if name else [word[1:] for word, one in _RESOURCES.items() if one == kind]
             is_bucket = kind == "AWS::S3::Bucket" and self.service == "s3"
@@ -133,7 +133,7 @@ class Entry:
     def event(self) -> dict[str, Any]:
         """The whole event, as a log file holds it."""
         error = {"errorCode": self.error_code, "errorMessage": self.error_message} if self.error_code else {}
-        extra = {"additionalEventData": dict(self.notes.extra)} if self.notes.extra is not None else {}
+        extra = {"additionalEventData": dict(self.notes.extra)} if self.notes.extra else {}
         shared = {"sharedEventID": str(uuid.UUID(int=(self.series << 64) | min(self.twin, self.number), version=5))} if self.twin else {}
         found = [{"type": kind, "ARN": name, "accountId": self.account} for kind, name in self.notes.resources if name.startswith("arn:")]
         return {
@@ -153,7 +153,7 @@ class Entry:
             "eventID": self.event_id,
             "readOnly": self.is_read_only,
             **({"resources": found} if found else {}),
-            "eventType": "AwsApiCall",
+            "eventType": "AwsConsoleSignIn" if self.service == "signin" else "AwsApiCall",
             "managementEvent": True,
             "recipientAccountId": self.account,
             **shared,

@@ -93,9 +93,7 @@ class Recorder:
             action=call.action,
             principal=principal,
             notes=notes,
-            request=RawRequest(
-                path=heard.path, query=urlencode(heard.query, doseq=True), body=heard.body if len(heard.body) <= LONGEST else None
-            ),
+            request=RawRequest(path=heard.path, query=urlencode(heard.query, doseq=True), body=_kept(heard)),
             source=heard.source,
             agent=sys.intern(names.get("user-agent", "")),
             host=sys.intern(names.get("host", "")),
@@ -137,6 +135,13 @@ class _Listener:
                 self.recorder.record(self)
                 self.status = 0
         await self.send(message)
+
+
+def _kept(heard: _Listener) -> bytes | None:
+    """Of a body that its handler told of nothing is kept: it may hold a token."""
+    if heard.call.notes.parameters is not None:
+        return b""
+    return heard.body if len(heard.body) <= LONGEST else None
 
 
 def _twin(entry: Entry, number: int, account: str) -> Entry:
