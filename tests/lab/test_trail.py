@@ -127,6 +127,10 @@ def test_a_call_into_another_account_is_recorded_in_both(people: People, client:
     }
     assert ours["sharedEventID"] == foreign_event["sharedEventID"]
     assert ours["eventID"] != foreign_event["eventID"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        people.chain(people.enter("alice"), role, SourceIdentity="bob")
+    assert len(events(theirs, "EventName", "AssumeRole")) == 1
+    assert len(events(client, "EventName", "AssumeRole")) == 2
 
 
 def test_denials_are_recorded_in_every_protocol(people: People, client: Callable[..., Any]) -> None:

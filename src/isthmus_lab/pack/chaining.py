@@ -47,6 +47,8 @@ class RoleChaining:
         )
         name = form["RoleSessionName"]
         credentials = self._assuming.open(form, target.role, name, seconds, origin, {**caller.transitive, **stamps.tags})
+        # A role's account learns of those who came in, not of those who were turned away.
+        current().notes.shared_with = target.account if target.account != self._adapter.account() else ""
         return answer(credentials, target.role, name) | ({"SourceIdentity": identity} if identity else {})
 
     def _check_trust(self, form: Form, target: Target, caller: Origin, stamps: Stamps) -> None:
@@ -67,8 +69,6 @@ class RoleChaining:
 
     def _note(self, form: Form, target: Target, stamps: Stamps) -> None:
         notes = current().notes
-        own = self._adapter.account()
-        notes.shared_with = target.account if target.account != own and target.role is not None else ""
         wanted: dict[str, Any] = {"roleArn": target.arn, "roleSessionName": form["RoleSessionName"]}
         for name in ("ExternalId", "Policy"):
             if name in form:
