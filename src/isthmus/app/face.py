@@ -48,7 +48,9 @@ def entries(settings: Settings, footing: Footing, core: Core, tokens: TokenEndpo
     sessions = Sessions(footing.store, tokens, time.time, idle_minutes=settings.session_idle_minutes, hours=settings.session_hours)
     link = LinkEntry(engine=core.engine, refusals=core.refusals, sessions=sessions, admin=footing.installation.admin)
     openid = configured_openid(settings, own=footing.api, public_url=footing.public_url, clock=time.time)
-    provider = ProviderEntry(engine=core.engine, refusals=core.refusals, openid=openid) if openid else None
+    provider: ProviderEntry | None = None
+    if openid is not None:
+        provider = ProviderEntry(engine=core.engine, refusals=core.refusals, openid=openid, seconds=settings.session_hours * 3600)
     return SignIn(sessions=sessions, link=link, provider=provider)
 
 

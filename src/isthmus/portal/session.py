@@ -51,8 +51,8 @@ class Sessions(Protocol):
         """What forms of this session must send back: hexadecimal, derived from the secret."""
         ...
 
-    def open(self, person: Any, *, provider: str) -> str:
-        """A new session: its secret."""
+    def open(self, person: Any, *, provider: str, sign_in: Any = None) -> str:
+        """A new session: its secret. `sign_in` is what the provider vouched for."""
         ...
 
     def close(self, secret: str) -> None:
@@ -86,7 +86,7 @@ class Provider(Protocol):
         ...
 
     def finish(self, cookie: str, query: Mapping[str, str], *, correlation: str = "") -> Any:
-        """End: `person`, and `return_to`, the path to go on at. ArmError 401 with the reason otherwise."""
+        """End: `person`, `sign_in`, and `return_to`, the path to go on at. ArmError 401 with the reason otherwise."""
         ...
 
 

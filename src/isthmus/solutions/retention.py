@@ -1,4 +1,4 @@
-"""What happened long ago is forgotten: ended operations, changes of resources, and scans beyond the newest of each solution."""
+"""What happened long ago is forgotten: ended operations, changes of resources, and scans beyond the newest of each solution, sign-ins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import ColumnElement, Table, delete, func, select
 
 from isthmus.engine import Engine
-from isthmus.store.tables import operations, resource_changes, scans
+from isthmus.store.tables import operations, resource_changes, scans, sign_ins
 from isthmus.work import Timetable
 
 NEWEST_SCANS = 50
@@ -36,6 +36,7 @@ class Retention:
             "operations": self._delete(operations, operations.c.ended_at < before),
             "scans": self._delete_scans(before),
             "changes": self._delete(resource_changes, resource_changes.c.at < before),
+            "sign_ins": self._delete(sign_ins, sign_ins.c.ends_at < before),
         }
         if any(counted.values()):
             structlog.get_logger().info("old_history_deleted", **counted)
