@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from isthmus.api.consents import Consents
+from isthmus.api.exchange import Exchange
 from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
@@ -118,10 +120,12 @@ class ProviderEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """Everything a face needs to let people in and out; `provider` is None where none is configured."""
+    """Everything a face needs to let people and their command lines in and out; `provider` is None where none is configured."""
 
     sessions: Sessions
     link: LinkEntry
+    consents: Consents
+    exchange: Exchange
     provider: ProviderEntry | None = None
 
 

@@ -168,6 +168,12 @@ def end_all(connection: Connection, object_id: str) -> int:
     return connection.execute(delete(sessions).where(sessions.c.object_id == object_id.lower())).rowcount
 
 
+def lives(connection: Connection, digest: str, now: int) -> bool:
+    """Whether the session that is stored under a digest is still there."""
+    found = (sessions.c.hash == digest) & (sessions.c.expires_at > now)
+    return connection.execute(select(sessions.c.hash).where(found)).first() is not None
+
+
 def _session(row: Any) -> Session:
     names = ("object_id", "name", "provider", "created_at", "expires_at", "sign_in")
     return Session(**{name: getattr(row, name) for name in names})

@@ -72,16 +72,20 @@ class TokenEndpoint:
 
         `form` holds each parameter once: the caller refuses repeated ones (RFC 6749 3.2). `asked` is the tenant segment of the URL.
         """
+        self.require_tenant(asked)
+        grant = _wanted(form, "grant_type")
+        if grant != "client_credentials":
+            message = "Clients use the grant type client_credentials. People sign in to the portal, or with 'isthmus login'."
+            raise OAuthError("unsupported_grant_type", message, code=oauth.UNSUPPORTED_GRANT)
+        self.require_resource(form)
+        return self._answered(self._prove(form, _wanted(form, "client_id")))
+
+    def require_tenant(self, asked: str) -> None:
+        """OAuthError unless the tenant segment of a URL is empty, ours, or stands for whatever tenant this is."""
         if asked and asked.lower() not in ALIASES | {self._tenant.lower()}:
             raise bad_request(
                 f"This installation has one tenant, '{self._tenant}', and it is not the one that was asked for.", oauth.UNKNOWN_TENANT
             )
-        grant = _wanted(form, "grant_type")
-        if grant != "client_credentials":
-            message = "The only grant type here is client_credentials. People sign in to the portal."
-            raise OAuthError("unsupported_grant_type", message, code=oauth.UNSUPPORTED_GRANT)
-        self._check_resource(form)
-        return self._answered(self._prove(form, _wanted(form, "client_id")))
 
     def _answered(self, proven: _Proven, lifetime: int = LIFETIME) -> dict[str, Any]:
         claims = {
@@ -107,8 +111,11 @@ class TokenEndpoint:
         lifetime = LIFETIME if until is None else max(0, min(LIFETIME, int(until / 1000 - self._clock())))
         return self._answered(_Proven(object_id=object_id, client_id=client_id, kind="user", more=more), lifetime)
 
-    def _check_resource(self, form: Mapping[str, str]) -> None:
-        """`scope` is `<audience>/.default` (an audience ending in a slash gives two), `resource` the older spelling; neither is ours."""
+    def require_resource(self, form: Mapping[str, str]) -> None:
+        """OAuthError unless a token for this API is wanted, or nothing is said of it.
+
+        `scope` is `<audience>/.default` (an audience ending in a slash gives two), `resource` the older spelling; neither is ours.
+        """
         scopes = [scope for scope in form.get("scope", "").split() if scope not in _IDLE_SCOPES]
         if len(scopes) > 1 or any(not scope.endswith("/.default") for scope in scopes):
             message = f"The scope must be one audience followed by '/.default', for example '{self._public_url}/.default'."

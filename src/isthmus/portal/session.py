@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from isthmus.arm.errors import ArmError
+
 SESSION_COOKIE = "__Host-isthmus"
 SIGN_IN_COOKIE = "__Host-isthmus-signin"
 SUBSCRIPTION_COOKIE = "__Host-isthmus-subscription"
@@ -90,8 +92,37 @@ class Provider(Protocol):
         ...
 
 
+class Consents(Protocol):
+    """Requests of the command line to act as somebody. Refusals of `find_device` are ArmError 404 and 429, of an ended session 401."""
+
+    def read(self, query: Mapping[str, str]) -> Any:
+        """A request for a code: `redirect_uri`, and `query`, which reads back to the same. ArmError 400 for anything else."""
+        ...
+
+    def decide(self, secret: str, query: Mapping[str, str], *, is_allowed: bool, address: str, correlation: str = "") -> str:
+        """What the person says to it: where the browser goes with the answer, on the loopback of its own computer."""
+        ...
+
+    def find_device(self, secret: str, user_code: str, *, correlation: str = "") -> Any:
+        """What waits under a user code: `address` and `created_at`."""
+        ...
+
+    def decide_device(self, secret: str, user_code: str, *, is_allowed: bool, correlation: str = "") -> None:
+        """What the person says to it."""
+        ...
+
+    def refuse(self, session: Any, error: ArmError, target: str, correlation: str) -> None:
+        """Note a form that was not taken."""
+        ...
+
+
 class SignIn(Protocol):
     """Everything that lets people in and out; `provider` is None where none is set up."""
+
+    @property
+    def consents(self) -> Consents:
+        """What they decide about the command line."""
+        ...
 
     @property
     def sessions(self) -> Sessions:

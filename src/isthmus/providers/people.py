@@ -13,7 +13,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
 from isthmus.engine import Engine
 from isthmus.engine.rows import from_row
-from isthmus.identity import people, sessions
+from isthmus.identity import evidence, people, refresh, sessions
 from isthmus.identity.people import Visitor
 from isthmus.identity.roles import role_named
 from isthmus.providers.authorization import ASSIGNMENTS
@@ -42,6 +42,8 @@ def rows(engine: Engine) -> tuple[ResourceType, ...]:
             raise ArmError("AuthorizationFailed", "Only an owner of the tenant ('/') signs others out.", status=403)
         with engine.store.begin() as connection:
             ended = sessions.end_all(connection, ask.id.name)
+            evidence.end_all(connection, ask.id.name, engine.now())
+            refresh.end_all(connection, ask.id.name)
             change = Change(detail={"sessions": ended})
             engine.apply_within(connection, change, ask.actor, "Isthmus.Identity/endSessions", str(ask.id))
         return Answer(body={"ended": ended})
