@@ -99,7 +99,7 @@ def test_people_sign_in_by_every_proof_of_ours(configured: Configured, openid_pr
     assert session.provider == openid_provider.issuer
     api = Api(app, tmp_path / "data")
     [me] = api.call("GET", "/providers/Isthmus.Identity/me", version=OURS, token=app.sign_in.sessions.token(session)).json()["value"]
-    expected = {"objectId": finished.person.object_id, "name": "Ann B.", "kind": "User", "assignments": []}
+    expected = {"objectId": finished.person.object_id, "name": "Ann B.", "kind": "User", "assignments": [], "signIn": None}
     assert me["properties"] == expected
 
 
