@@ -122,7 +122,9 @@ def test_a_device_waits_ten_minutes(codes: Codes, consent: Consent, within: Call
     device = within(codes.begin_device, address="192.0.2.7")
     began = int(clock() * 1000)
     clock.advance(599)
-    assert within(codes.find_device, device.user_code, ANN.object_id) == Pending(address="192.0.2.7", created_at=began)
+    assert within(codes.find_device, device.user_code, ANN.object_id) == Pending(
+        user_code=shown(device.user_code), address="192.0.2.7", created_at=began
+    )
     assert error_of(within(codes.poll, device.device_code, **DEVICE)) == "authorization_pending"
     clock.advance(1)
     assert isinstance(within(codes.find_device, device.user_code, ANN.object_id), ArmError)

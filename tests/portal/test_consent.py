@@ -73,7 +73,7 @@ def test_a_code_is_compared_and_allowed(site: Site, window: Window) -> None:
         page.get_by_label("Code").fill(begun["user_code"].lower())
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="A command line elsewhere wants to act as you").wait_for()
-        assert page.get_by_text(begun["user_code"]).is_visible()
+        assert page.get_by_text(begun["user_code"], exact=True).is_visible()
         assert page.get_by_text("127.0.0.1", exact=True).is_visible()
         look.check("device-decide")
         page.get_by_role("button", name="Allow", exact=True).click()

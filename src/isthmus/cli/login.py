@@ -37,10 +37,10 @@ def login(
     device_code: Annotated[bool, typer.Option("--device-code", help="Show a code to enter in a browser elsewhere.")] = False,
     make_link: Annotated[bool, typer.Option("--link", help="Make a sign-in link instead, as the owner of the data folder.")] = False,
 ) -> None:
-    """Sign in with the browser of this computer, a browser elsewhere (--device-code) or a link; or make a link with --link.
+    """Sign in with the browser of this computer, a browser elsewhere (--device-code) or a link.
 
-    A sign-in lasts as long as the server lets one (12 hours unless set otherwise), by link an hour; 'isthmus logout' ends it. The owner of
-    the server's data folder needs none.
+    With --link, make a link instead. A sign-in lasts as long as the server lets one (12 hours unless set otherwise), by link an hour;
+    'isthmus logout' ends it. The owner of the server's data folder needs none.
     """
     if sum((bool(link), device_code, make_link)) > 1:
         raise ArmError("InvalidUsage", "A link, --device-code and --link exclude each other. Choose one.")

@@ -52,8 +52,9 @@ class DeviceBegun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pending:
-    """A device that waits for a person: the address from which it was begun, and when (ms)."""
+    """A device that waits for a person: the code as it shows it, the address from which it was begun, and when (ms)."""
 
+    user_code: str
     address: str
     created_at: int
 
@@ -133,7 +134,7 @@ class Codes:
             return ArmError("TooManyGuesses", message, status=429, retry_after=DEVICE_SECONDS)
         row = connection.execute(select(codes).where(self._waiting(user_code, now))).first()
         if row is not None:
-            return Pending(address=row.address, created_at=row.created_at)
+            return Pending(user_code=shown(typed(user_code)), address=row.address, created_at=row.created_at)
         guess = self._row(self._random_bytes(32).hex(), "guess", now + DEVICE_SECONDS * 1000, "")
         connection.execute(codes.insert().values({**guess, "state": "used", "object_id": object_id}))
         message = "No sign-in waits under this code. It may have expired: the program that showed it has ten minutes."

@@ -122,7 +122,7 @@ class ConsentPages:
                 raise
             return self._show_device(request, session, "code", code, problem=error)
         since = f"{datetime.fromtimestamp(found.created_at / 1000, UTC):%H:%M:%S} UTC"
-        return self._show_device(request, session, "decide", code, address=found.address, since=since)
+        return self._show_device(request, session, "decide", found.user_code, address=found.address, since=since)
 
     def _form(self, request: Request, body: bytes, correlation: str) -> Form:
         """The form of a page of this session; ArmError 401 `SessionEnded`, 403 `FormNotYours`. Nothing is kept to be sent again."""

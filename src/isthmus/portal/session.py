@@ -104,7 +104,7 @@ class Consents(Protocol):
         ...
 
     def find_device(self, secret: str, user_code: str, *, correlation: str = "") -> Any:
-        """What waits under a user code: `address` and `created_at`."""
+        """What waits under a user code: `user_code` as the program shows it, `address` and `created_at`."""
         ...
 
     def decide_device(self, secret: str, user_code: str, *, is_allowed: bool, correlation: str = "") -> None:
