@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -30,10 +31,12 @@ class Tokens:
         self.is_down = self.is_refusing = False
         self.asked: list[tuple[str, Mapping[str, str]]] = []
         self.answers: list[httpx.Response] = []
+        self.look: Callable[[], None] = lambda: None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         form = {name: value for name, [value] in parse_qs(request.content.decode()).items()}
         self.asked.append((request.url.path, form))
+        self.look()
         if self.is_down:
             raise httpx.ConnectError("down")
         if self.answers:
@@ -80,8 +83,16 @@ def test_a_token_is_renewed_five_minutes_before_its_end(kept: Kept, env: dict[st
     assert kept_until(PLACE, env, clock) == clock() + 40_000
 
 
-def test_of_many_at_once_one_renews(kept: Kept, env: dict[str, str], clock: Clock) -> None:
+def test_of_many_at_once_one_renews(kept: Kept, env: dict[str, str], clock: Clock, tmp_path: Path) -> None:
+    (lock,) = (tmp_path / "isthmus" / file.with_suffix(".lock").name for file in (tmp_path / "isthmus").glob("*.json"))
+
+    def require_locked() -> None:
+        """While one renews, others would have to wait."""
+        with lock.open() as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     server = Tokens()
+    server.look = require_locked
     clock.advance(3500)
     sources = [choose_token(PLACE, env, clock, transport=httpx.MockTransport(server)) for _ in range(6)]
     found: list[str] = []
