@@ -13,7 +13,7 @@ import pytest
 
 from isthmus.arm.errors import ArmError
 from isthmus.cli.reference import table
-from isthmus.client import Client, Note, Place, TokenExchange, choose_token, find_server, forget_token, link_parts, remove_note, sign_in
+from isthmus.client import Client, Note, Place, TokenExchange, choose_token, find_server, link_parts, remove_note, sign_in, sign_out
 from isthmus.client.calls import OURS, VERSIONS, version_for
 from isthmus.keys import operator_signer
 from tests.support.clock import Clock
@@ -195,7 +195,7 @@ def test_a_kept_sign_in_ends_and_must_be_private(tmp_path: Path, clock: Clock) -
     fake = Fake(ok({"access_token": "t", "expires_in": 7200}))
     assert sign_in(place, "code", env, clock, transport=httpx.MockTransport(fake)) == clock() + 3600
     assert choose_token(place, env, clock)() == "t"
-    (file,) = (tmp_path / "isthmus").iterdir()
+    (file,) = (tmp_path / "isthmus").glob("*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     file.chmod(0o640)
     with pytest.raises(ArmError):
@@ -204,7 +204,7 @@ def test_a_kept_sign_in_ends_and_must_be_private(tmp_path: Path, clock: Clock) -
     clock.advance(3600)
     with pytest.raises(ArmError):
         choose_token(place, env, clock)
-    assert [forget_token(BASE, env), forget_token(BASE, env)] == [True, False]
+    assert [sign_out(place, env), sign_out(place, env)] == [True, False]
 
 
 def test_sign_in_links_are_read_strictly() -> None:

@@ -14,8 +14,10 @@ from sqlalchemy import func, select
 from isthmus.api.entries import Finished, ProviderEntry
 from isthmus.app import Application, build
 from isthmus.arm.errors import ArmError
+from isthmus.identity import evidence
+from isthmus.identity.jws import parse
 from isthmus.settings import Settings
-from isthmus.store.tables import audit_records, people
+from isthmus.store.tables import audit_records, people, sign_ins
 from tests.api.conftest import PORT, Api
 from tests.support.openid import OpenIdProvider
 
@@ -97,7 +99,7 @@ def test_people_sign_in_by_every_proof_of_ours(configured: Configured, openid_pr
     assert session.provider == openid_provider.issuer
     api = Api(app, tmp_path / "data")
     [me] = api.call("GET", "/providers/Isthmus.Identity/me", version=OURS, token=app.sign_in.sessions.token(session)).json()["value"]
-    expected = {"objectId": finished.person.object_id, "name": "Ann B.", "kind": "User", "assignments": []}
+    expected = {"objectId": finished.person.object_id, "name": "Ann B.", "kind": "User", "assignments": [], "signIn": None}
     assert me["properties"] == expected
 
 
@@ -178,6 +180,48 @@ def test_a_sign_in_leaves_one_record_and_refusals_are_counted(configured: Config
     assert (record.actor, record.target) == (person.object_id, "/sign-in/callback")
     assert openid_provider.issuer in record.detail
     assert query["code"] not in str(record)
+
+
+CLAIMS = {"uti": "u-1", "sid": "s-1", "amr": ["pwd", "mfa"], "acrs": ["c1"]}
+
+
+@pytest.mark.parametrize(
+    ("told", "groups"),
+    [
+        ({"groups": ["g-dev", "g-ops"]}, ("g-dev", "g-ops")),
+        ({"groups": []}, ()),
+        ({}, None),
+        ({"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph.test/x"}}}, None),
+    ],
+    ids=["told", "none", "not told", "overage"],
+)
+def test_a_sign_in_leaves_evidence_equal_to_the_claims(
+    configured: Configured, openid_provider: OpenIdProvider, told: dict[str, Any], groups: tuple[str, ...] | None
+) -> None:
+    app = configured()
+    openid_provider.set(users={"ann": {**USERS["ann"], **CLAIMS, **told}})
+    finished = sign_in(app, openid_provider, "ann")
+    session = app.sign_in.sessions.find(app.sign_in.sessions.open(finished.person, provider=entry(app).issuer, sign_in=finished.sign_in))
+    assert session is not None
+    with app.engine.store.read() as connection:
+        found = evidence.find(connection, session.sign_in)
+        record = connection.execute(select(audit_records).where(audit_records.c.action == "Isthmus.Identity/signIn")).one()
+    assert found == finished.sign_in
+    assert (found.object_id, found.issuer, found.subject) == (finished.person.object_id, openid_provider.issuer, "ann")
+    assert (found.token_id, found.session_id, found.methods, found.contexts) == ("u-1", "s-1", ("pwd", "mfa"), ("c1",))
+    assert found.groups == groups
+    assert found.ends_at - found.at == 12 * 3_600_000 == session.expires_at - found.at
+    assert found.id in record.detail
+    assert parse(app.sign_in.sessions.token(session)).claims["sid"] == found.id
+
+
+def test_no_evidence_of_what_was_refused(configured: Configured, openid_provider: OpenIdProvider) -> None:
+    app = configured()
+    begun = entry(app).begin("/")
+    query = openid_provider.sign_in(begun.url, "ann")
+    assert entry(app).finish(begun.cookie, query)
+    refused(lambda: entry(app).finish(begun.cookie, query), "SignInRefused")
+    assert count(app, sign_ins) == 1
 
 
 def test_a_code_is_good_once(configured: Configured, openid_provider: OpenIdProvider) -> None:

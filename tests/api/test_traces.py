@@ -181,6 +181,7 @@ begin_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
         ),
         ("/x/providers/Evil.Words/things/t", "other"),
         ("/t/oauth2/v2.0/token", "token"),
+        ("/t/oauth2/v2.0/devicecode", "devicecode"),
         ("/healthz", "healthz"),
         ("/any/thing", "other"),
         ("/", "other"),

@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import event, select
 
 from isthmus.arm.errors import ArmError
+from isthmus.identity import evidence
 from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.issuer import Issuer
+from isthmus.identity.jws import parse
 from isthmus.identity.people import Person
 from isthmus.identity.sessions import Session, Sessions
 from isthmus.identity.tokens import TokenEndpoint
@@ -31,7 +33,7 @@ class Mint:
     def __init__(self) -> None:
         self.made: list[str] = []
 
-    def for_person(self, object_id: str, name: str, *, client_id: str) -> dict[str, Any]:
+    def for_person(self, object_id: str, name: str, *, client_id: str, sign_in: str = "", until: int | None = None) -> dict[str, Any]:
         self.made.append(f"{name} {len(self.made) + 1}")
         return {"access_token": self.made[-1], "expires_in": 3600}
 
@@ -214,6 +216,24 @@ def test_the_token_is_one_of_the_api_for_that_person(store: Store, endpoint: Tok
     assert session
     caller = BearerVerifier(issuer, tenant=TENANT, audience=BASE, clock=clock).caller(sessions.token(session))
     assert (caller.object_id, caller.kind, caller.name, caller.client_id) == (ANN.object_id, "user", "Ann", "isthmus-portal")
+    assert caller.sign_in == ""
+
+
+def test_a_session_of_a_sign_in_names_it_and_outlives_it_nowhere(
+    store: Store, endpoint: TokenEndpoint, issuer: Issuer, clock: Clock
+) -> None:
+    sessions = Sessions(store, endpoint, clock)
+    with store.begin() as connection:
+        found = evidence.new_sign_in(connection, ANN, {}, clock=clock, identifier=lambda: "one", seconds=1800)
+    secret = sessions.open(ANN, provider=PROVIDER, sign_in=found)
+    session = sessions.find(secret)
+    assert session
+    assert (session.sign_in, session.expires_at) == ("one", found.ends_at)
+    token = sessions.token(session)
+    assert BearerVerifier(issuer, tenant=TENANT, audience=BASE, clock=clock).caller(token).sign_in == "one"
+    assert parse(token).claims["exp"] == found.ends_at // 1000, "the token ends with the sign-in"
+    clock.advance(1800)
+    assert sessions.find(secret) is None
 
 
 def test_forms_are_bound_to_their_session(sessions: Sessions, store: Store) -> None:

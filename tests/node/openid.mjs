@@ -25,7 +25,7 @@ function build() {
     jwks: { keys }, clients, cookies: { keys: ['for tests only'] }, pkce: { required: () => true },
     // Claims of a profile come in the ID token, or (thin) from the UserInfo endpoint only.
     conformIdTokenClaims: isThin,
-    claims: { openid: ['sub', 'oid', 'tid'], profile: ['name', 'preferred_username'], email: ['email'] },
+    claims: { openid: ['sub', 'oid', 'tid', 'uti', 'sid', 'acrs', 'amr', 'groups', '_claim_names', '_claim_sources'], profile: ['name', 'preferred_username'], email: ['email'] },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     features: { devInteractions: { enabled: false }, userinfo: { enabled: true } },
     interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
@@ -50,7 +50,7 @@ const server = https.createServer({ key: readFileSync(pem), cert: readFileSync(p
   if (levers[path]) return say(response, levers[path](JSON.parse((await text(request)) || '{}')));
   if (path.startsWith('/interaction/') && request.method === 'POST') {
     const name = new URLSearchParams(await text(request)).get('username');
-    const result = users[name] ? { login: { accountId: name } } : { error: 'access_denied', error_description: 'no such person' };
+    const result = users[name] ? { login: { accountId: name, amr: users[name].amr } } : { error: 'access_denied', error_description: 'no such person' };
     return provider.interactionFinished(request, response, result);
   }
   if (path.startsWith('/interaction/')) return say(response, (await provider.interactionDetails(request, response)).prompt);

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from sqlalchemy import insert, select
 
 from isthmus.engine import Engine
+from isthmus.identity import evidence
+from isthmus.identity.people import Person
 from isthmus.solutions.retention import Retention
-from isthmus.store.tables import operations, resource_changes, scans
+from isthmus.store.tables import operations, refresh_tokens, resource_changes, scans, sign_ins
 
 DAY = 86_400_000
 
@@ -59,3 +61,18 @@ def test_changes_of_resources_go_after_their_days(engine: Engine) -> None:
     Retention(engine=engine, keep_days=7).delete_old(datetime.now(UTC))
     with engine.store.read() as connection:
         assert list(connection.execute(select(resource_changes.c.id)).scalars()) == ["recent"]
+
+
+def test_sign_ins_go_after_their_days(engine: Engine) -> None:
+    now = engine.now()
+    person = Person(object_id="b0000000-0000-0000-0000-00000000000a", name="Ann", issuer="https://idp.example", subject="ann")
+    with engine.store.begin() as connection:
+        for id, ended in {"old": now - 8 * DAY, "recent": now - 6 * DAY, "living": now + DAY}.items():
+            evidence.record(connection, evidence.evidence_of(person, {}, id=id, now=ended - DAY, seconds=86_400))
+        texts = dict.fromkeys(("family", "client_id", "object_id", "name", "sign_in"), "x")
+        rows = [{**texts, "hash": hash, "created_at": 0, "expires_at": now - days * DAY} for hash, days in {"old": 8, "recent": 6}.items()]
+        connection.execute(insert(refresh_tokens), rows)
+    Retention(engine=engine, keep_days=7).delete_old(datetime.now(UTC))
+    with engine.store.read() as connection:
+        assert set(connection.execute(select(sign_ins.c.id)).scalars()) == {"recent", "living"}
+        assert set(connection.execute(select(refresh_tokens.c.hash)).scalars()) == {"recent"}

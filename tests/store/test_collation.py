@@ -28,6 +28,10 @@ EXACT = {
     *(("projections", name) for name in ("key", "type", "name", "aws_id")),
     ("resource_references", "target"),
     ("resource_changes", "resource"),
+    *(("sign_ins", name) for name in ("issuer", "subject", "token_id", "session_id")),
+    *((table, "mapping") for table in ("access_requests", "access_grants", "access_sessions")),
+    ("access_grants", "connector"),
+    ("access_denials", "connector"),
     *(("scopes", name) for name in ("solution", "account", "region", "type")),
 }
 

@@ -30,7 +30,7 @@ class OpenIdProvider:
         self,
         *,
         clients: Sequence[Mapping[str, Any]] | None = None,
-        users: Mapping[str, Mapping[str, str]] | None = None,
+        users: Mapping[str, Mapping[str, Any]] | None = None,
         thin: bool | None = None,
     ) -> None:
         """Replace its clients or its people (subject to claims); `thin` ID tokens name nobody, the UserInfo endpoint does."""

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from isthmus.access.revocations import is_revoked, revoke_person
 from isthmus.arm.types import Actor
 from isthmus.engine import Engine
-from isthmus.identity import evidence, sessions
+from isthmus.identity import evidence, refresh, sessions
 
 
 def offboard(connection: Connection, engine: Engine, person: str, actor: Actor, reason: str) -> str:
@@ -18,6 +18,7 @@ def offboard(connection: Connection, engine: Engine, person: str, actor: Actor, 
     person = person.lower()
     sessions.end_all(connection, person)
     evidence.end_all(connection, person, engine.now())
+    refresh.end_all(connection, person)
     return revoke_person(connection, engine, person, actor, reason)
 
 

@@ -8,13 +8,17 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from isthmus.api.consents import Consents
+from isthmus.api.exchange import Exchange
 from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
 from isthmus.audit import Refusals
 from isthmus.engine import Engine
-from isthmus.identity import links, people
+from isthmus.identity import evidence, links, people
 from isthmus.identity.assertions import spender
+from isthmus.identity.clients import random_id
+from isthmus.identity.evidence import SignedIn
 from isthmus.identity.openid import Begun, OpenId
 from isthmus.identity.people import Person
 from isthmus.identity.sessions import Sessions
@@ -25,9 +29,10 @@ ACTION = "Isthmus.Identity/signIn"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
-    """Who has signed in, and the page of ours to go on to."""
+    """Who has signed in, what the provider vouched for, and the page of ours to go on to."""
 
     person: Person
+    sign_in: SignedIn
     return_to: str
 
 
@@ -65,11 +70,13 @@ class LinkEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderEntry:
-    """Sign-in with an OpenID provider. Nothing is written before it has vouched for somebody."""
+    """Sign-in with an OpenID provider, good for `seconds`. Nothing is written before it has vouched for somebody."""
 
     engine: Engine
     refusals: Refusals
     openid: OpenId
+    seconds: float
+    identifier: Callable[[], str] = random_id
 
     @property
     def label(self) -> str:
@@ -86,28 +93,39 @@ class ProviderEntry:
         return self.openid.begin(return_to)
 
     def finish(self, cookie: str, query: Mapping[str, str], *, correlation: str = "") -> Finished:
-        """See `isthmus.identity.openid.OpenId.finish`. The person is remembered, and one sign-in counts once."""
+        """See `isthmus.identity.openid.OpenId.finish`. The person and the evidence are kept, and one sign-in counts once."""
         try:
             vouched = self.openid.finish(cookie, query)
             person = vouched.person
-            actor = Actor(id=person.object_id, kind="User", name=person.name, correlation=correlation)
             with self.engine.store.begin() as connection:
                 if not spender(connection, self.engine.clock)(vouched.once, vouched.until):
                     raise ArmError("SignInMismatch", "This sign-in was finished before. Begin again.", status=401)
                 people.remember(connection, person, self.engine.clock)
-                self.engine.apply_within(connection, Change(detail={"issuer": person.issuer}), actor, ACTION, "/sign-in/callback")
+                found = evidence.new_sign_in(
+                    connection, person, vouched.claims, clock=self.engine.clock, identifier=self.identifier, seconds=self.seconds
+                )
+                actor = Actor(id=person.object_id, kind="User", name=person.name, correlation=correlation, sign_in=found.id)
+                self.engine.apply_within(
+                    connection,
+                    Change(detail={"issuer": person.issuer, "signIn": found.id, "tokenId": found.token_id}),
+                    actor,
+                    ACTION,
+                    "/sign-in/callback",
+                )
         except ArmError as error:
             _count(self.refusals, error, "/sign-in/callback", correlation)
             raise
-        return Finished(person=person, return_to=vouched.return_to)
+        return Finished(person=person, sign_in=found, return_to=vouched.return_to)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """Everything a face needs to let people in and out; `provider` is None where none is configured."""
+    """Everything a face needs to let people and their command lines in and out; `provider` is None where none is configured."""
 
     sessions: Sessions
     link: LinkEntry
+    consents: Consents
+    exchange: Exchange
     provider: ProviderEntry | None = None
 
 

@@ -106,6 +106,8 @@ class Frame:
             body=await _read(request),
             base_url=base,
             correlation=correlation,
+            raw_query=request.url.query,
+            address=request.client.host if request.client else "",
         )
 
     def _response(self, request: Request, reply: Reply, correlation: str) -> Response:

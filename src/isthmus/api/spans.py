@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from isthmus.arm.types import ResourceType
 
 _FIXED = frozenset({"healthz", "readyz", "metrics", "sign-in", "metadata", "agent"})
+_LAST = frozenset({"token", "authorize", "devicecode", "revoke", "keys", "openid-configuration"})
 _OTHER = "other"
 
 
@@ -23,7 +24,7 @@ def route_of(path: str, rows: Mapping[str, ResourceType]) -> str:
         return "Microsoft.Resources/resourceGroups"
     if lower[:1] == ["subscriptions"]:
         return "Microsoft.Resources/subscriptions"
-    if lower[-1:] in (["token"], ["keys"], ["openid-configuration"]):
+    if lower and lower[-1] in _LAST:
         return lower[-1]
     return lower[0] if lower and lower[0] in _FIXED else _OTHER
 

@@ -17,7 +17,10 @@ MAX_DEPTH = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Incoming:
-    """One request. `path` is raw (percent-escapes intact), header names are lower case, `base_url` has no trailing slash."""
+    """One request. `path` is raw (percent-escapes intact), header names are lower case, `base_url` has no trailing slash.
+
+    `raw_query` is the query as it came, with what is given twice; `address` is from where, empty when that is this process.
+    """
 
     method: str
     path: str
@@ -26,6 +29,8 @@ class Incoming:
     body: bytes
     base_url: str
     correlation: str
+    raw_query: str = ""
+    address: str = ""
 
     def json(self) -> Any:
         """The body as JSON, None when empty; raises ArmError 400 for what is not JSON or is nested deeper than 64 levels."""

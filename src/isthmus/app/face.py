@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 
@@ -11,8 +12,10 @@ from isthmus.api import site
 from isthmus.api.access import Access
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
+from isthmus.api.consents import Consents
 from isthmus.api.directory import Directory
 from isthmus.api.entries import LinkEntry, ProviderEntry, SignIn
+from isthmus.api.exchange import Exchange
 from isthmus.api.frame import Frame
 from isthmus.api.health import Health
 from isthmus.api.local import LocalTransport
@@ -20,9 +23,11 @@ from isthmus.app.core import Core
 from isthmus.app.footing import Footing, new_guid
 from isthmus.client import Client
 from isthmus.identity.bearer import BearerVerifier
+from isthmus.identity.codes import Codes
 from isthmus.identity.configured import configured_openid
 from isthmus.identity.federation import IssuerKeys
 from isthmus.identity.foreign import fetch
+from isthmus.identity.refresh import RefreshTokens
 from isthmus.identity.sessions import Sessions
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.portal import Portal
@@ -48,8 +53,14 @@ def entries(settings: Settings, footing: Footing, core: Core, tokens: TokenEndpo
     sessions = Sessions(footing.store, tokens, time.time, idle_minutes=settings.session_idle_minutes, hours=settings.session_hours)
     link = LinkEntry(engine=core.engine, refusals=core.refusals, sessions=sessions, admin=footing.installation.admin)
     openid = configured_openid(settings, own=footing.api, public_url=footing.public_url, clock=time.time)
-    provider = ProviderEntry(engine=core.engine, refusals=core.refusals, openid=openid) if openid else None
-    return SignIn(sessions=sessions, link=link, provider=provider)
+    provider: ProviderEntry | None = None
+    if openid is not None:
+        provider = ProviderEntry(engine=core.engine, refusals=core.refusals, openid=openid, seconds=settings.session_hours * 3600)
+    codes = Codes(time.time, random_bytes=secrets.token_bytes, identifier=new_guid)
+    refreshes = RefreshTokens(time.time, seconds=settings.session_hours * 3600, random_bytes=secrets.token_bytes)
+    consents = Consents(engine=core.engine, refusals=core.refusals, sessions=sessions, tokens=tokens, codes=codes, issuer=footing.api.url)
+    exchange = Exchange(engine=core.engine, tokens=tokens, codes=codes, refreshes=refreshes, public_url=footing.public_url)
+    return SignIn(sessions=sessions, link=link, consents=consents, exchange=exchange, provider=provider)
 
 
 def face(
@@ -117,6 +128,6 @@ def _directory(footing: Footing, core: Core, tokens: TokenEndpoint, sign_in: Sig
         aws=footing.aws,
         public_url=footing.public_url,
         tenant=footing.installation.tenant,
-        links=sign_in.link,
+        sign_in=sign_in,
         new_guid=new_guid,
     )

@@ -1,39 +1,123 @@
-"""`isthmus login` and `isthmus logout`: sign in with a single-use link."""
+"""`isthmus login`, `isthmus logout` and `isthmus whoami`: people sign in, by browser, device code or link."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
+import webbrowser
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli.output import clean
+from isthmus.arm.errors import ArmError
+from isthmus.cli.formats import Column, pick
+from isthmus.cli.output import clean, print_item
 from isthmus.cli.session import Session
-from isthmus.client import find_server, forget_token, link_parts, sign_in
+from isthmus.client import PersonSignIn, find_server, kept_until, link_parts, sign_in, sign_out
+
+ME = "/providers/Isthmus.Identity/me"
+COLUMNS: dict[str, Column] = {
+    "NAME": "name",
+    "OBJECT ID": "objectId",
+    "SIGNED IN BY": "signedInBy",
+    "PROVIDER": "signIn.provider",
+    "METHODS": lambda item: " ".join((item["signIn"] or {}).get("methods", [])),
+    "GROUPS": lambda item: _groups(item["signIn"]),
+    "UNTIL": "until",
+}
 
 
 def login(
     session: Session,
-    link: Annotated[str, typer.Argument(help="Sign-in link. Empty: it is asked for, which keeps it out of the shell's history.")] = "",
+    link: Annotated[str, typer.Argument(help="Sign-in link; - asks for it, which keeps it out of the shell's history.")] = "",
     *,
+    device_code: Annotated[bool, typer.Option("--device-code", help="Show a code to enter in a browser elsewhere.")] = False,
     make_link: Annotated[bool, typer.Option("--link", help="Make a sign-in link instead, as the owner of the data folder.")] = False,
 ) -> None:
-    """Sign in with a link, for at most an hour; or make one with --link.
+    """Sign in with the browser of this computer, a browser elsewhere (--device-code) or a link.
 
-    The owner of the server's data folder needs no sign-in.
+    With --link, make a link instead. A sign-in lasts as long as the server lets one (12 hours unless set otherwise), by link an hour;
+    'isthmus logout' ends it. The owner of the server's data folder needs none.
     """
+    if sum((bool(link), device_code, make_link)) > 1:
+        raise ArmError("InvalidUsage", "A link, --device-code and --link exclude each other. Choose one.")
     if make_link:
         made = session.client.post("/providers/Isthmus.Identity/signInLinks").body
         session.say(f"Valid for {made['validSeconds'] // 60} minutes, for one sign-in. Whoever has it becomes administrator:")
         typer.echo(clean(made["url"]))
         return
-    url, code = link_parts(link or typer.prompt("Sign-in link", hide_input=True, err=True))
-    until = sign_in(find_server(session.data, url, os.environ), code, os.environ, time.time)
-    session.say(f"Signed in to {url} until {datetime.fromtimestamp(until, UTC):%H:%M} UTC. Elsewhere than on its computer, add --url {url}")
+    if link:
+        url, code = link_parts(typer.prompt("Sign-in link", hide_input=True, err=True) if link == "-" else link)
+        until = sign_in(find_server(session.data, url, os.environ), code, os.environ, time.time)
+    else:
+        url, person = session.place.url, PersonSignIn(place=session.place, environ=os.environ, clock=time.time)
+        until = (
+            person.with_device_code(lambda begun: _show_code(session, begun), session.sleep)
+            if device_code
+            else person.with_browser(lambda address: _open(session, address))
+        )
+    session.say(f"Signed in to {url} until {_moment(until)}. Elsewhere than on its computer, add --url {url}")
 
 
 def logout(session: Session) -> None:
-    """Forget the sign-in."""
-    session.say("Signed out." if forget_token(session.place.url, os.environ) else "There was no sign-in to forget.")
+    """End the sign-in and forget it."""
+    try:
+        was_there = sign_out(session.place, os.environ)
+    except ArmError as error:
+        session.say(f"Signed out here. The server could not be told, so there the sign-in ends by itself: {error.message}")
+        return
+    session.say("Signed out." if was_there else "There was no sign-in to forget.")
+
+
+def whoami(session: Session) -> None:
+    """Show who you are to the server: name, object id, how you signed in, and until when.
+
+    Groups are those of the provider's token. 'Not told' means that it named none or not all of them, not that there are none.
+    """
+    (me,) = (dict(one["properties"]) for one in session.client.list(ME))
+    until = kept_until(session.place, os.environ, time.time) if not os.environ.get("ISTHMUS_CLIENT_ID") else 0.0
+    by = "client of the environment" if os.environ.get("ISTHMUS_CLIENT_ID") else "the data folder's key"
+    item = {
+        "name": me["name"],
+        "objectId": me["objectId"],
+        "kind": me["kind"],
+        "signedInBy": ("provider" if me["signIn"] else "link") if until else by,
+        "signIn": me["signIn"],
+        "until": datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if until else None,
+    }
+    if session.output.is_for_people:
+        shown = {title: pick(item, column) for title, column in COLUMNS.items()}
+        print_item({title.capitalize(): value for title, value in shown.items() if value not in (None, "")}, session.output)
+    else:
+        print_item(item, session.output, COLUMNS)
+
+
+def _show_code(session: Session, begun: Mapping[str, Any]) -> None:
+    session.say(f"Open {clean(begun['verification_uri'])} in a browser and enter the code {clean(begun['user_code'])}")
+    session.say("Allow it only where it shows the same code. Nobody else may ask you to enter one.")
+
+
+def _open(session: Session, address: str) -> None:
+    """Show the address, and open it where there is a browser with a window: one in the terminal would take it over."""
+    session.say(f"Sign in with your browser: {clean(address)}")
+    has_window = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    try:
+        if has_window and webbrowser.open(address):
+            return
+    except webbrowser.Error as error:
+        session.say(f"No browser could be opened: {error}")
+    session.say("No browser on this computer? Run: isthmus login --device-code")
+
+
+def _moment(until: float) -> str:
+    return f"{datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _groups(signed_in: Mapping[str, Any] | None) -> str:
+    if signed_in is None:
+        return ""
+    groups = signed_in["groups"]
+    return "not told" if groups is None else " ".join(groups) or "none"

@@ -28,7 +28,7 @@ from isthmus.cli import (
 from isthmus.cli.backup import backup, restore
 from isthmus.cli.completion import completion
 from isthmus.cli.doctor import doctor
-from isthmus.cli.login import login, logout
+from isthmus.cli.login import login, logout, whoami
 from isthmus.cli.nouns import connectors_known
 from isthmus.cli.scan import scan
 from isthmus.cli.serve import serve
@@ -83,8 +83,19 @@ verb(
     codes={0: "Told to end, by Ctrl-C or SIGTERM.", 130: "Not used: Ctrl-C ends the server in order."},
     environment={"AWS_ENDPOINT_URL, AWS_CA_BUNDLE": "Where AWS is and whom to trust for it; all settings: isthmus settings."},
 )(serve)
-verb(app, "login", examples={"login": "Paste a link", "login --link": "Make one, as the owner of the data folder"})(login)
-verb(app, "logout", examples={"logout": "Forget it"})(logout)
+verb(
+    app,
+    "login",
+    examples={
+        "login": "With the browser of this computer",
+        "login --device-code": "With a browser elsewhere",
+        "login -": "Paste a link",
+        "login --link": "Make one, as the owner of the data folder",
+    },
+    environment={"BROWSER, DISPLAY, WAYLAND_DISPLAY": "Without any of them (and elsewhere than on macOS) no browser is opened."},
+)(login)
+verb(app, "logout", examples={"logout": "End it"})(logout)
+verb(app, "whoami", examples={"whoami": "See who you are", "whoami --output json": "With everything the provider vouched for"})(whoami)
 verb(
     app,
     "scan",

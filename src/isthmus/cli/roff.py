@@ -46,7 +46,7 @@ def _program(found: list[Page]) -> str:
     lines += _paragraphs(
         "Isthmus joins AWS estates to an Azure-style control plane. One server (isthmus serve) keeps the state; every other command "
         "talks to it over HTTPS: to the one that runs on the data folder, or to the one that --url names.",
-        "The owner of the data folder needs no sign-in. Others sign in with a link (isthmus login) or as a client of the environment.",
+        "The owner of the data folder needs no sign-in. Others sign in (isthmus login) or come as a client of the environment.",
         "Every command tells with --help what it takes, and shows examples. isthmus doctor tells what is wrong with an installation.",
     )
     lines += [".SH COMMANDS"]

@@ -2,21 +2,24 @@
 
 from isthmus.arm.errors import ArmError
 from isthmus.client.calls import Answer, Client
+from isthmus.client.people import PersonSignIn
 from isthmus.client.place import Note, Place, find_server, read_note, remove_note
-from isthmus.client.tokens import TokenExchange, choose_token, forget_token, link_parts, sign_in
+from isthmus.client.tokens import TokenExchange, choose_token, kept_until, link_parts, sign_in, sign_out
 
 __all__ = [
     "Answer",
     "ArmError",
     "Client",
     "Note",
+    "PersonSignIn",
     "Place",
     "TokenExchange",
     "choose_token",
     "find_server",
-    "forget_token",
+    "kept_until",
     "link_parts",
     "read_note",
     "remove_note",
     "sign_in",
+    "sign_out",
 ]

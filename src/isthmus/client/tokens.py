@@ -1,30 +1,30 @@
-"""How a client gets its token: by the key of the data folder, by a client's secret or federated token, or by a sign-in link.
+"""How a client gets its token: by the key of the data folder, by a client's secret or federated token, or by a sign-in of a person.
 
-Tokens of the first two stay in memory. The one of a sign-in link is kept for its hour in a file that only its owner can read.
+Tokens of the first two stay in memory. Those of a sign-in are kept in a file that only its owner can read.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from isthmus.arm.errors import ArmError
 from isthmus.client.calls import error_of, http_client, unreachable
+from isthmus.client.kept import Kept, KeptTokens
 from isthmus.client.place import Place
 from isthmus.keys import OPERATOR, operator_assertion
 
-_PATH = "/common/oauth2/v2.0/token"
+CLIENT = "isthmus-cli"
+_PATH, _REVOKE = "/common/oauth2/v2.0/token", "/common/oauth2/v2.0/revoke"
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _AHEAD = 300.0
 _HOUR = 3600.0
+_SLACK = 30.0
 
 
 @dataclass(kw_only=True)
@@ -42,10 +42,66 @@ class TokenExchange:
         """A token that is valid for some minutes at least."""
         if self.clock() >= self._until - _AHEAD:
             form = {"grant_type": "client_credentials", "scope": f"{self.place.url}/.default", **self.proof()}
-            answer = _sent(self.place, _PATH, transport=self.transport, data=form)
+            answer = sent(self.place, _PATH, transport=self.transport, data=form)
             self._token = str(answer["access_token"])
             self._until = self.clock() + float(answer["expires_in"])
         return self._token
+
+
+@dataclass(kw_only=True)
+class KeptSignIn:
+    """A token source over a kept sign-in: it is refreshed when its token is near its end, by one process at a time.
+
+    ArmError `SignInEnded` when the sign-in is over or was ended at the server.
+    """
+
+    place: Place
+    kept: Kept
+    clock: Callable[[], float]
+    transport: httpx.BaseTransport | None = field(default=None, repr=False)
+    _found: KeptTokens | None = field(default=None, repr=False)
+
+    def __call__(self) -> str:
+        """A token that is valid for some time at least."""
+        if self._found is None or self.clock() >= self._found.until - _AHEAD:
+            self._found = self._renewed()
+        return self._found.token
+
+    def _renewed(self) -> KeptTokens:
+        with self.kept.locked():
+            # Another process may have been here in the meantime.
+            found, now = self.kept.read(), self.clock()
+            if found is not None and found.refresh and now >= found.until - _AHEAD:
+                found = self._refreshed(found, now)
+            if found is None or found.until - _SLACK <= now:
+                raise ArmError("SignInEnded", f"Your sign-in to {self.place.url} has ended. Run 'isthmus login'.", status=401)
+            return found
+
+    def _refreshed(self, found: KeptTokens, now: float) -> KeptTokens:
+        form = {"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": found.refresh}
+        try:
+            answer = sent(self.place, _PATH, transport=self.transport, data=form)
+        except ArmError as error:
+            if error.code == "InvalidGrant":
+                found = replace(found, refresh="", refresh_until=0.0)
+                self.kept.write(found)
+            elif found.until - _SLACK <= now:
+                raise
+            return found
+        return keep(self.kept, answer, self.clock)
+
+
+def keep(kept: Kept, answer: Mapping[str, Any], clock: Callable[[], float]) -> KeptTokens:
+    """Keep what the token endpoint answered a person."""
+    now = clock()
+    tokens = KeptTokens(
+        token=str(answer["access_token"]),
+        until=now + min(float(answer["expires_in"]), _HOUR),
+        refresh=str(answer.get("refresh_token") or ""),
+        refresh_until=now + float(answer.get("refresh_token_expires_in") or 0),
+    )
+    kept.write(tokens)
+    return tokens
 
 
 def choose_token(
@@ -59,15 +115,13 @@ def choose_token(
     client = environ.get("ISTHMUS_CLIENT_ID", "")
     if client:
         return TokenExchange(place=place, proof=_environment_proof(client, environ), clock=clock, transport=transport)
-    kept = _Kept(environ, place.url)
-    token = kept.read(clock)
-    if token:
-        return lambda: token
+    if kept_until(place, environ, clock):
+        return KeptSignIn(place=place, kept=Kept(environ, place.url), clock=clock, transport=transport)
     if place.keys is not None and place.keys.is_dir():
         return TokenExchange(place=place, proof=_operator_proof(place, place.keys, clock), clock=clock, transport=transport)
     raise ArmError(
         "NotSignedIn",
-        f"You are not signed in to {place.url}. Ask its operator for a link ('isthmus login --link' there) and run 'isthmus login', "
+        f"You are not signed in to {place.url}. Run 'isthmus login', or 'isthmus login --device-code' where there is no browser, "
         "or set ISTHMUS_CLIENT_ID with ISTHMUS_CLIENT_SECRET or ISTHMUS_FEDERATED_TOKEN_FILE.",
         status=401,
         target=place.url,
@@ -78,15 +132,26 @@ def sign_in(
     place: Place, code: str, environ: Mapping[str, str], clock: Callable[[], float], *, transport: httpx.BaseTransport | None = None
 ) -> float:
     """Use up a sign-in link and keep its token for at most an hour; answers until when (epoch seconds)."""
-    answer = _sent(place, "/sign-in", transport=transport, json={"code": code})
-    until = clock() + min(float(answer["expires_in"]), _HOUR)
-    _Kept(environ, place.url).write(str(answer["access_token"]), until)
-    return until
+    answer, kept = sent(place, "/sign-in", transport=transport, json={"code": code}), Kept(environ, place.url)
+    with kept.locked():
+        return keep(kept, answer, clock).until
 
 
-def forget_token(place_url: str, environ: Mapping[str, str]) -> bool:
-    """Remove the token of a sign-in; False when there was none."""
-    return _Kept(environ, place_url).remove()
+def sign_out(place: Place, environ: Mapping[str, str], *, transport: httpx.BaseTransport | None = None) -> bool:
+    """Forget a sign-in and end it at the server; False when there was none. ArmError when the server cannot be told: it is forgotten."""
+    kept = Kept(environ, place.url)
+    with kept.locked():
+        found, was_there = kept.read(), kept.remove()
+    if found is not None and found.refresh:
+        sent(place, _REVOKE, transport=transport, data={"client_id": CLIENT, "token": found.refresh})
+    return was_there
+
+
+def kept_until(place: Place, environ: Mapping[str, str], clock: Callable[[], float]) -> float:
+    """Until when a kept sign-in holds (epoch seconds), 0 when there is none or it is over."""
+    found = Kept(environ, place.url).read()
+    until = max(found.until, found.refresh_until) if found else 0.0
+    return until if until - _SLACK > clock() else 0.0
 
 
 def link_parts(link: str) -> tuple[str, str]:
@@ -130,14 +195,15 @@ def _environment_proof(client: str, environ: Mapping[str, str]) -> Callable[[], 
     return proof
 
 
-def _sent(
+def sent(
     place: Place,
     path: str,
     *,
     transport: httpx.BaseTransport | None = None,
     data: Mapping[str, str] | None = None,
     json: Mapping[str, str] | None = None,
-) -> dict[str, str]:
+) -> dict[str, Any]:
+    """What an endpoint of sign-in answers to a form or a document; ArmError with its reason otherwise."""
     with http_client(place.url, transport=transport, verify=place.ca) as http:
         try:
             response = http.post(path, data=data, json=json)
@@ -145,42 +211,5 @@ def _sent(
             raise unreachable(place.url, error) from error
     if response.status_code != 200:
         raise error_of(response)
-    found: dict[str, str] = response.json()
+    found: dict[str, Any] = response.json()
     return found
-
-
-class _Kept:
-    """The token file of one server, `$XDG_CACHE_HOME/isthmus/<hash of its URL>.json`, mode 0600."""
-
-    def __init__(self, environ: Mapping[str, str], url: str) -> None:
-        home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".cache")
-        self._path = Path(home) / "isthmus" / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.json"
-
-    def read(self, clock: Callable[[], float]) -> str:
-        try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return ""
-        with os.fdopen(descriptor) as file:
-            seen = os.fstat(descriptor)
-            if stat.S_IMODE(seen.st_mode) & 0o077 or seen.st_uid != os.geteuid():
-                return ""
-            try:
-                found = json.load(file)
-                return str(found["token"]) if float(found["until"]) - 30 > clock() else ""
-            except (ValueError, KeyError, TypeError):
-                return ""
-
-    def write(self, token: str, until: float) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = self._path.with_suffix(f".{os.getpid()}.partial")
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({"token": token, "until": until}, file)
-        partial.replace(self._path)
-
-    def remove(self) -> bool:
-        present = self._path.exists()
-        self._path.unlink(missing_ok=True)
-        return present

@@ -101,6 +101,12 @@ def find(connection: Connection, id: str) -> SignedIn | None:
     return None if row is None else _signed_in(row)
 
 
+def lives(connection: Connection, id: str, now: int) -> bool:
+    """Whether a sign-in was not ended and is not over."""
+    found = find(connection, id)
+    return found is not None and found.ends_at > now
+
+
 def end_all(connection: Connection, object_id: str, now: int) -> int:
     """End every sign-in of a person; how many lived."""
     living = (sign_ins.c.object_id == object_id.lower()) & sign_ins.c.ended_at.is_(None) & (sign_ins.c.ends_at > now)

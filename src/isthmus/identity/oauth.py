@@ -17,6 +17,13 @@ BAD_SCOPE = 1002012
 UNKNOWN_TENANT = 90002
 BAD_REQUEST = 9002313
 UNAVAILABLE = 90033
+BAD_GRANT = 70000
+UNKNOWN_REDIRECT = 50011
+UNKNOWN_CLIENT = 700016
+PENDING = 70016
+TOO_FAST = 70036
+DENIED = 70044
+OVER = 70008
 
 
 class OAuthError(Exception):
@@ -44,6 +51,11 @@ class OAuthError(Exception):
 def bad_request(description: str, code: int = BAD_REQUEST) -> OAuthError:
     """400 invalid_request."""
     return OAuthError("invalid_request", description, code=code)
+
+
+def bad_grant(description: str, code: int = BAD_GRANT) -> OAuthError:
+    """400 invalid_grant."""
+    return OAuthError("invalid_grant", description, code=code)
 
 
 def unknown_client(description: str, code: int) -> OAuthError:

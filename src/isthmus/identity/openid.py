@@ -43,9 +43,13 @@ class Begun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vouched:
-    """Whom the provider vouched for, and where that person wanted to go. `once` names this sign-in: it counts once, until `until` (ms)."""
+    """Whom the provider vouched for by which claims, and where that person wanted to go.
+
+    `once` names this sign-in: it counts once, until `until` (ms).
+    """
 
     person: Person
+    claims: Mapping[str, Any]
     return_to: str
     once: str
     until: int
@@ -123,7 +127,7 @@ class OpenId:
         once = hashlib.sha256(f"{PENDING_SIGN_IN}\0{pending['jti']}".encode()).hexdigest()
         # Two minutes cover what clocks may differ by.
         until = int((pending["exp"] + 120) * 1000)
-        return Vouched(person=person_of(claims), return_to=local_path(str(pending["return_to"])), once=once, until=until)
+        return Vouched(person=person_of(claims), claims=claims, return_to=local_path(str(pending["return_to"])), once=once, until=until)
 
     def _pending(self, cookie: str) -> Mapping[str, Any]:
         if not cookie:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from isthmus.arm.errors import ArmError
+from isthmus.identity.evidence import SignedIn
 from isthmus.identity.people import Person
 from isthmus.store import Store
 from isthmus.store.tables import sessions
@@ -32,9 +33,9 @@ _MOST_TOKENS = 4096
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """A signed-in browser. `provider` is the issuer that vouched, empty for sign-in links; times in milliseconds since 1970.
+    """A signed-in browser. `provider` is the issuer that vouched and `sign_in` its evidence's id, both empty for sign-in links.
 
-    `expires_at` is the last moment whatever happens; a session that nobody uses ends before.
+    Times in milliseconds since 1970. `expires_at` is the last moment whatever happens; a session that nobody uses ends before.
     """
 
     object_id: str
@@ -42,13 +43,14 @@ class Session:
     provider: str
     created_at: int
     expires_at: int
+    sign_in: str = ""
 
 
 class PersonTokens(Protocol):
     """Who mints access tokens of people (`isthmus.identity.tokens.TokenEndpoint`)."""
 
-    def for_person(self, object_id: str, name: str, *, client_id: str) -> dict[str, Any]:
-        """`access_token` and `expires_in` in seconds."""
+    def for_person(self, object_id: str, name: str, *, client_id: str, sign_in: str = "", until: int | None = None) -> dict[str, Any]:
+        """`access_token` and `expires_in` in seconds; not longer than `until` (ms)."""
         ...
 
 
@@ -74,12 +76,12 @@ class Sessions:
         self._tokens: OrderedDict[Session, tuple[str, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open(self, person: Person, *, provider: str) -> str:
-        """Begin a session; its secret, which exists nowhere else and is new at every sign-in."""
+    def open(self, person: Person, *, provider: str, sign_in: SignedIn | None = None) -> str:
+        """Begin a session; its secret, which exists nowhere else and is new at every sign-in. It ends with the sign-in at the latest."""
         with self._store.begin() as connection:
-            return self.open_within(connection, person, provider=provider)
+            return self.open_within(connection, person, provider=provider, sign_in=sign_in)
 
-    def open_within(self, connection: Connection, person: Person, *, provider: str) -> str:
+    def open_within(self, connection: Connection, person: Person, *, provider: str, sign_in: SignedIn | None = None) -> str:
         """As `open`, in the transaction of the sign-in."""
         now = self._now()
         connection.execute(delete(sessions).where((sessions.c.expires_at <= now) | (sessions.c.seen_at <= now - self._idle)))
@@ -89,16 +91,17 @@ class Sessions:
             "name": person.name,
             "provider": provider,
             "created_at": now,
-            "expires_at": now + self._life,
+            "sign_in": sign_in.id if sign_in else "",
+            "expires_at": min(now + self._life, sign_in.ends_at) if sign_in else now + self._life,
         }
-        connection.execute(sessions.insert().values(hash=_digest(secret), seen_at=now, **row))
+        connection.execute(sessions.insert().values(hash=digest_of(secret), seen_at=now, **row))
         return secret
 
     def find(self, secret: str) -> Session | None:
         """The living session of a secret. Texts that are none cost at most one read; using a session is noted at most once a minute."""
         if not _SECRET.fullmatch(secret):
             return None
-        digest, now = _digest(secret), self._now()
+        digest, now = digest_of(secret), self._now()
         with self._store.read() as connection:
             row = connection.execute(select(sessions).where(sessions.c.hash == digest)).first()
         if row is None or not hmac.compare_digest(row.hash, digest):
@@ -114,7 +117,7 @@ class Sessions:
         """Sign out: the session is gone. A text that is no secret of a session changes nothing."""
         found = self.find(secret)
         if found is not None:
-            self._delete(sessions.c.hash == _digest(secret))
+            self._delete(sessions.c.hash == digest_of(secret))
             with self._lock:
                 self._tokens.pop(found, None)
 
@@ -129,7 +132,7 @@ class Sessions:
             token, until = self._tokens.get(session, ("", 0.0))
             if token and self._clock() < until - _AHEAD:
                 return token
-        answer = self._mint.for_person(session.object_id, session.name, client_id=CLIENT)
+        answer = self._mint.for_person(session.object_id, session.name, client_id=CLIENT, sign_in=session.sign_in, until=session.expires_at)
         made = (str(answer["access_token"]), self._clock() + float(answer["expires_in"]))
         with self._lock:
             self._tokens[session] = made
@@ -165,9 +168,17 @@ def end_all(connection: Connection, object_id: str) -> int:
     return connection.execute(delete(sessions).where(sessions.c.object_id == object_id.lower())).rowcount
 
 
+def lives(connection: Connection, digest: str, now: int) -> bool:
+    """Whether the session that is stored under a digest is still there."""
+    found = (sessions.c.hash == digest) & (sessions.c.expires_at > now)
+    return connection.execute(select(sessions.c.hash).where(found)).first() is not None
+
+
 def _session(row: Any) -> Session:
-    return Session(object_id=row.object_id, name=row.name, provider=row.provider, created_at=row.created_at, expires_at=row.expires_at)
+    names = ("object_id", "name", "provider", "created_at", "expires_at", "sign_in")
+    return Session(**{name: getattr(row, name) for name in names})
 
 
-def _digest(secret: str) -> str:
+def digest_of(secret: str) -> str:
+    """Under what a session is stored."""
     return hashlib.sha256(secret.encode()).hexdigest()

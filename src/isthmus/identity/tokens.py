@@ -72,18 +72,22 @@ class TokenEndpoint:
 
         `form` holds each parameter once: the caller refuses repeated ones (RFC 6749 3.2). `asked` is the tenant segment of the URL.
         """
+        self.require_tenant(asked)
+        grant = _wanted(form, "grant_type")
+        if grant != "client_credentials":
+            message = "Clients use the grant type client_credentials. People sign in to the portal, or with 'isthmus login'."
+            raise OAuthError("unsupported_grant_type", message, code=oauth.UNSUPPORTED_GRANT)
+        self.require_resource(form)
+        return self._answered(self._prove(form, _wanted(form, "client_id")))
+
+    def require_tenant(self, asked: str) -> None:
+        """OAuthError unless the tenant segment of a URL is empty, ours, or stands for whatever tenant this is."""
         if asked and asked.lower() not in ALIASES | {self._tenant.lower()}:
             raise bad_request(
                 f"This installation has one tenant, '{self._tenant}', and it is not the one that was asked for.", oauth.UNKNOWN_TENANT
             )
-        grant = _wanted(form, "grant_type")
-        if grant != "client_credentials":
-            message = "The only grant type here is client_credentials. People sign in to the portal."
-            raise OAuthError("unsupported_grant_type", message, code=oauth.UNSUPPORTED_GRANT)
-        self._check_resource(form)
-        return self._answered(self._prove(form, _wanted(form, "client_id")))
 
-    def _answered(self, proven: _Proven) -> dict[str, Any]:
+    def _answered(self, proven: _Proven, lifetime: int = LIFETIME) -> dict[str, Any]:
         claims = {
             "aud": self._public_url,
             "sub": proven.object_id,
@@ -95,17 +99,23 @@ class TokenEndpoint:
             "ver": "2.0",
             **proven.more,
         }
-        token = self._issuer.mint(claims, LIFETIME, typ="at+jwt")
-        return {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}
+        token = self._issuer.mint(claims, lifetime, typ="at+jwt")
+        return {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
 
-    def for_person(self, object_id: str, name: str, *, client_id: str = "isthmus-link", sign_in: str = "") -> dict[str, Any]:
+    def for_person(
+        self, object_id: str, name: str, *, client_id: str = "isthmus-link", sign_in: str = "", until: int | None = None
+    ) -> dict[str, Any]:
         """The same answer for a person who has signed in by other means (a single-use link, a session); `client_id` says through what,
-        `sign_in` by which sign-in of a provider."""
+        `sign_in` by which sign-in of a provider, `until` (ms) when that is over: the token is not good for longer."""
         more = {"preferred_username": name, **({"sid": sign_in} if sign_in else {})}
-        return self._answered(_Proven(object_id=object_id, client_id=client_id, kind="user", more=more))
+        lifetime = LIFETIME if until is None else max(0, min(LIFETIME, int(until / 1000 - self._clock())))
+        return self._answered(_Proven(object_id=object_id, client_id=client_id, kind="user", more=more), lifetime)
 
-    def _check_resource(self, form: Mapping[str, str]) -> None:
-        """`scope` is `<audience>/.default` (an audience ending in a slash gives two), `resource` the older spelling; neither is ours."""
+    def require_resource(self, form: Mapping[str, str]) -> None:
+        """OAuthError unless a token for this API is wanted, or nothing is said of it.
+
+        `scope` is `<audience>/.default` (an audience ending in a slash gives two), `resource` the older spelling; neither is ours.
+        """
         scopes = [scope for scope in form.get("scope", "").split() if scope not in _IDLE_SCOPES]
         if len(scopes) > 1 or any(not scope.endswith("/.default") for scope in scopes):
             message = f"The scope must be one audience followed by '/.default', for example '{self._public_url}/.default'."

@@ -111,7 +111,7 @@ class Doors:
                 raise
             response = self._show(request, HOME, problem=error.message)
         else:
-            secret = self.sign_in.sessions.open(finished.person, provider=provider.issuer)
+            secret = self.sign_in.sessions.open(finished.person, provider=provider.issuer, sign_in=finished.sign_in)
             response = self._enter(request, secret, _back(finished.return_to))
         drop_cookie(response, SIGN_IN_COOKIE)
         return response

@@ -38,18 +38,22 @@ HEADERS: Mapping[str, str] = {
 """On every answer of the portal."""
 
 
-def policy(nonce: str) -> str:
-    """The Content-Security-Policy of one answer: our own files and this nonce, no frames, no inline handlers, Trusted Types."""
+def policy(nonce: str, forms: str = "") -> str:
+    """The Content-Security-Policy of one answer: our own files and this nonce, no frames, no inline handlers, Trusted Types.
+
+    `forms` is one more origin to which the answer to a form may lead.
+    """
+    actions = f"'self' {forms}".strip()
     return (
         f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+        f"connect-src 'self'; form-action {actions}; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
         f"trusted-types {_POLICIES}"
     )
 
 
-def secured(nonce: str = "") -> dict[str, str]:
+def secured(nonce: str = "", forms: str = "") -> dict[str, str]:
     """The headers of an answer; without a nonce no script and no htmx attribute in it counts."""
-    return {**HEADERS, "Content-Security-Policy": policy(nonce or secrets.token_urlsafe(18))}
+    return {**HEADERS, "Content-Security-Policy": policy(nonce or secrets.token_urlsafe(18), forms)}
 
 
 class Renderer:
@@ -68,12 +72,20 @@ class Renderer:
         self._templates.filters |= words.FILTERS
 
     def html(
-        self, request: Request, template: str, values: Mapping[str, Any], *, block: str = "", status: int = 200, total: int | None = None
+        self,
+        request: Request,
+        template: str,
+        values: Mapping[str, Any],
+        *,
+        block: str = "",
+        status: int = 200,
+        total: int | None = None,
+        forms: str = "",
     ) -> Response:
-        """A page, or one block of it, under a nonce of its own. `total` tells a list how many rows it has."""
+        """A page, or one block of it, under a nonce of its own. `total` tells a list how many rows it has; `forms` as in `policy`."""
         nonce = secrets.token_urlsafe(18)
         text = self._text(template, {**values, "nonce": nonce}, block)
-        headers = secured(nonce) | ({"X-Total": str(total)} if total is not None else {})
+        headers = secured(nonce, forms) | ({"X-Total": str(total)} if total is not None else {})
         return _packed(request, text.encode(), "text/html; charset=utf-8", status, headers)
 
     def piece(self, template: str, values: Mapping[str, Any]) -> Piece:

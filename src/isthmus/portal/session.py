@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from isthmus.arm.errors import ArmError
+
 SESSION_COOKIE = "__Host-isthmus"
 SIGN_IN_COOKIE = "__Host-isthmus-signin"
 SUBSCRIPTION_COOKIE = "__Host-isthmus-subscription"
@@ -51,8 +53,8 @@ class Sessions(Protocol):
         """What forms of this session must send back: hexadecimal, derived from the secret."""
         ...
 
-    def open(self, person: Any, *, provider: str) -> str:
-        """A new session: its secret."""
+    def open(self, person: Any, *, provider: str, sign_in: Any = None) -> str:
+        """A new session: its secret. `sign_in` is what the provider vouched for."""
         ...
 
     def close(self, secret: str) -> None:
@@ -86,12 +88,41 @@ class Provider(Protocol):
         ...
 
     def finish(self, cookie: str, query: Mapping[str, str], *, correlation: str = "") -> Any:
-        """End: `person`, and `return_to`, the path to go on at. ArmError 401 with the reason otherwise."""
+        """End: `person`, `sign_in`, and `return_to`, the path to go on at. ArmError 401 with the reason otherwise."""
+        ...
+
+
+class Consents(Protocol):
+    """Requests of the command line to act as somebody. Refusals of `find_device` are ArmError 404 and 429, of an ended session 401."""
+
+    def read(self, query: Mapping[str, str]) -> Any:
+        """A request for a code: `redirect_uri`, and `query`, which reads back to the same. ArmError 400 for anything else."""
+        ...
+
+    def decide(self, secret: str, query: Mapping[str, str], *, is_allowed: bool, address: str, correlation: str = "") -> str:
+        """What the person says to it: where the browser goes with the answer, on the loopback of its own computer."""
+        ...
+
+    def find_device(self, secret: str, user_code: str, *, correlation: str = "") -> Any:
+        """What waits under a user code: `user_code` as the program shows it, `address` and `created_at`."""
+        ...
+
+    def decide_device(self, secret: str, user_code: str, *, is_allowed: bool, correlation: str = "") -> None:
+        """What the person says to it."""
+        ...
+
+    def refuse(self, session: Any, error: ArmError, target: str, correlation: str) -> None:
+        """Note a form that was not taken."""
         ...
 
 
 class SignIn(Protocol):
     """Everything that lets people in and out; `provider` is None where none is set up."""
+
+    @property
+    def consents(self) -> Consents:
+        """What they decide about the command line."""
+        ...
 
     @property
     def sessions(self) -> Sessions:

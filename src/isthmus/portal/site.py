@@ -18,6 +18,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.client import Client
 from isthmus.portal import render
 from isthmus.portal.assets import PREFIX, Assets
+from isthmus.portal.consent import ConsentPages
 from isthmus.portal.doors import Doors
 from isthmus.portal.forms import TOKEN, Form
 from isthmus.portal.live import Hub
@@ -67,7 +68,11 @@ class Portal:
     def routes(self) -> list[BaseRoute]:
         """Every page, the streams of those that are live, and the files they load."""
         doors = Doors(sign_in=self._sign_in, renderer=self._renderer, frame=self._frame, hosts=self._hosts)
-        found: list[BaseRoute] = [Route(f"{PREFIX}/{{digest}}/{{name:path}}", self._assets.answer, methods=["GET"]), *doors.routes()]
+        consents = ConsentPages(
+            sign_in=self._sign_in, renderer=self._renderer, frame=self._frame, hosts=self._hosts, to_sign_in=self._to_sign_in
+        )
+        files = Route(f"{PREFIX}/{{digest}}/{{name:path}}", self._assets.answer, methods=["GET"])
+        found: list[BaseRoute] = [files, *doors.routes(), *consents.routes()]
         for page in self._pages:
             methods = ["GET", "POST"] if page.act else ["GET"]
             found.append(Route(page.path, self._endpoint(page), methods=methods))

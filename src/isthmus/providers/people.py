@@ -10,10 +10,10 @@ from sqlalchemy import select
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError
-from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
+from isthmus.arm.types import Action, Actor, Answer, Ask, ResourceType, Scope
 from isthmus.engine import Engine
 from isthmus.engine.rows import from_row
-from isthmus.identity import people, sessions
+from isthmus.identity import evidence, people, refresh, sessions
 from isthmus.identity.people import Visitor
 from isthmus.identity.roles import role_named
 from isthmus.providers.authorization import ASSIGNMENTS
@@ -42,6 +42,8 @@ def rows(engine: Engine) -> tuple[ResourceType, ...]:
             raise ArmError("AuthorizationFailed", "Only an owner of the tenant ('/') signs others out.", status=403)
         with engine.store.begin() as connection:
             ended = sessions.end_all(connection, ask.id.name)
+            evidence.end_all(connection, ask.id.name, engine.now())
+            refresh.end_all(connection, ask.id.name)
             change = Change(detail={"sessions": ended})
             engine.apply_within(connection, change, ask.actor, "Isthmus.Identity/endSessions", str(ask.id))
         return Answer(body={"ended": ended})
@@ -56,6 +58,7 @@ def rows(engine: Engine) -> tuple[ResourceType, ...]:
                 "name": ask.actor.name,
                 "kind": ask.actor.kind,
                 "assignments": _assignments(engine, ask.actor.id),
+                "signIn": _sign_in(engine, ask.actor),
             },
         }
 
@@ -76,6 +79,26 @@ def _assignments(engine: Engine, principal: str) -> list[dict[str, str]]:
         role = role_named(str(properties["roleDefinitionId"]))
         shown.append({"role": role.name if role else "", "roleDefinitionId": properties["roleDefinitionId"], "scope": properties["scope"]})
     return sorted(shown, key=lambda one: (one["scope"].lower(), one["role"]))
+
+
+def _sign_in(engine: Engine, actor: Actor) -> Mapping[str, Any] | None:
+    """What a provider vouched for at the sign-in that the caller came by; None without one. `groups` is null where they are not told."""
+    with engine.store.read() as connection:
+        found = evidence.find(connection, actor.sign_in)
+    if found is None or found.object_id != actor.id.lower():
+        return None
+    return {
+        "id": found.id,
+        "provider": found.issuer,
+        "subject": found.subject,
+        "tokenId": found.token_id,
+        "sessionId": found.session_id,
+        "methods": list(found.methods),
+        "contexts": list(found.contexts),
+        "groups": None if found.groups is None else list(found.groups),
+        "signInTime": instant(found.at),
+        "endTime": instant(found.ends_at),
+    }
 
 
 def _show(visitor: Visitor) -> Mapping[str, Any]:

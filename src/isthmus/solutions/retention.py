@@ -1,4 +1,4 @@
-"""What happened long ago is forgotten: ended operations, changes of resources, and scans beyond the newest of each solution."""
+"""What happened long ago is forgotten: ended operations, changes of resources, and scans beyond the newest of each solution, sign-ins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import ColumnElement, Table, delete, func, select
 
 from isthmus.engine import Engine
-from isthmus.store.tables import operations, resource_changes, scans
+from isthmus.store.tables import operations, refresh_tokens, resource_changes, scans, sign_in_codes, sign_ins
 from isthmus.work import Timetable
 
 NEWEST_SCANS = 50
@@ -36,6 +36,9 @@ class Retention:
             "operations": self._delete(operations, operations.c.ended_at < before),
             "scans": self._delete_scans(before),
             "changes": self._delete(resource_changes, resource_changes.c.at < before),
+            "sign_ins": self._delete(sign_ins, sign_ins.c.ends_at < before),
+            "codes": self._delete(sign_in_codes, sign_in_codes.c.expires_at < before),
+            "refresh_tokens": self._delete(refresh_tokens, refresh_tokens.c.expires_at < before),
         }
         if any(counted.values()):
             structlog.get_logger().info("old_history_deleted", **counted)
@@ -47,12 +50,12 @@ class Retention:
         return self._delete(scans, scans.c.ended_at < before, scans.c.id.in_(beyond))
 
     def _delete(self, table: Table, *wanted: ColumnElement[bool]) -> int:
-        count = 0
+        count, key = 0, next(iter(table.primary_key.columns))
         while True:
             with self.engine.store.begin() as connection:
-                old = list(connection.execute(select(table.c.id).where(*wanted).order_by(table.c.id).limit(_BATCH)).scalars())
+                old = list(connection.execute(select(key).where(*wanted).order_by(key).limit(_BATCH)).scalars())
                 if old:
-                    connection.execute(delete(table).where(table.c.id.in_(old)))
+                    connection.execute(delete(table).where(key.in_(old)))
             count += len(old)
             if len(old) < _BATCH:
                 return count

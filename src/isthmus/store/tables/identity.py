@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
 from isthmus.store.tables.grammar import exact, metadata
 
@@ -115,4 +115,43 @@ sign_ins = Table(
     Index("sign_ins_by_token", "token_id"),
     Index("sign_ins_by_end", "ends_at"),
     comment="What a provider vouched for, each time a person signed in.",
+)
+
+sign_in_codes = Table(
+    "sign_in_codes",
+    metadata,
+    Column("hash", String(64), primary_key=True, comment="SHA-256 of the code; of a guess, random"),
+    Column("kind", String(16), nullable=False, comment="code, device, guess (a wrong user code)"),
+    Column("state", String(16), nullable=False, comment="pending, allowed, denied, used"),
+    Column("client_id", String(128), nullable=False),
+    Column("user_code", String(64), unique=True, comment="SHA-256 of what a person types in; of device codes"),
+    Column("redirect_uri", String(256), nullable=False),
+    Column("challenge", String(64), nullable=False, comment="PKCE, S256"),
+    Column("address", String(64), nullable=False, comment="from where it was begun"),
+    Column("object_id", String(64), nullable=False, comment="who allowed it, or guessed"),
+    Column("name", String(256), nullable=False),
+    Column("sign_in", String(64), nullable=False, comment="the sign-in of who allowed it; empty for sign-in links"),
+    Column("session", String(64), nullable=False, comment="the session in which it was allowed, which has to live on"),
+    Column("ends_at", BigInteger, nullable=False, comment="until when what comes of it may last"),
+    Column("family", String(64), nullable=False, comment="the refresh tokens that came of it"),
+    Column("pause", Integer, nullable=False, comment="seconds between two polls"),
+    Column("polled_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    comment="Sign-ins of the command line on their way.",
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("hash", String(64), primary_key=True, comment="SHA-256 of the token"),
+    Column("family", String(64), nullable=False, index=True, comment="those that came one of another"),
+    Column("client_id", String(128), nullable=False),
+    Column("object_id", String(64), nullable=False, index=True),
+    Column("name", String(256), nullable=False),
+    Column("sign_in", String(64), nullable=False, comment="the sign-in it dies with; empty for sign-in links"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger, comment="when the next one was given for it"),
+    comment="What keeps the command line signed in.",
 )
