@@ -1,0 +1,203 @@
+"""People of a third party's directory reach AWS, each as far as their groups, and are denied everywhere once they are out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.cli.conftest import Cli, Ran
+from tests.cli.people import Person, Place
+from tests.e2e.stack import Stack, until
+from tests.support.openid import OpenIdProvider
+
+pytestmark = pytest.mark.e2e
+
+MFA = {"amr": ["pwd", "mfa"]}
+USERS: dict[str, dict[str, Any]] = {
+    "alice": {"name": "Alice", "email": "alice@example.test", "uti": "uti-alice", "sid": "sid-alice", "groups": ["g-dev"], **MFA},
+    "bob": {"name": "Bob", "email": "bob@example.test", "groups": ["g-dev"], "amr": ["pwd"]},
+    "carol": {"name": "Carol", "_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph"}}, **MFA},
+    "dave": {"name": "Dave", "groups": ["g-sales"], **MFA},
+    "erin": {"name": "Erin", "email": "erin@example.test", "groups": ["g-dev"], **MFA},
+}
+CALLS = """
+import boto3, json
+from botocore.exceptions import ClientError
+def tell(call):
+    try:
+        call()
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return "allowed"
+ec2 = boto3.client("ec2", region_name="us-east-1")
+print(json.dumps({
+    "arn": boto3.client("sts", region_name="us-east-1").get_caller_identity()["Arn"],
+    "regions": tell(ec2.describe_regions),
+    "instances": tell(ec2.describe_instances),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def estate(tmp_path_factory: pytest.TempPathFactory, openid_provider: OpenIdProvider) -> Iterator[Stack]:
+    """A server whose people come from the provider, and an account with one role for a group."""
+    named = {"OIDC_ISSUER": openid_provider.issuer, "OIDC_CLIENT_ID": "isthmus", "OIDC_CA_FILE": str(openid_provider.ca)}
+    settings = {f"ISTHMUS_{name}": value for name, value in named.items()}
+    with Stack(tmp_path_factory.mktemp("people"), estate=False, settings=settings) as stack:
+        client = {
+            "client_id": "isthmus",
+            "redirect_uris": [f"{stack.url}/sign-in/callback"],
+            "response_types": ["code"],
+            "grant_types": ["authorization_code"],
+            "token_endpoint_auth_method": "none",
+        }
+        openid_provider.set(clients=[client], users=USERS, thin=False)
+        stack.connect()
+        stack.configure("access", "Isthmus.Access")
+        statement = {"Effect": "Allow", "Action": ["ec2:DescribeRegions"], "Resource": ["*"]}
+        properties = {"groups": ["g-dev"], "statements": [statement]}
+        stack.client.put(f"{stack.connector}/providers/Isthmus.Access/roleMappings/Reader", {"properties": properties})
+        template = stack.client.post(f"{stack.connector}/explainTemplate").body["text"]
+        formation = stack.aws("cloudformation")
+        formation.create_stack(StackName="Isthmus", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
+        until(lambda: formation.describe_stacks(StackName="Isthmus")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE")
+        yield stack
+
+
+class Computer:
+    """A person's own computer: signed in, with an agent that ends with the test."""
+
+    def __init__(self, stack: Stack, provider: OpenIdProvider, name: str, folder: Path) -> None:
+        self.role = f"{stack.account}.Reader"
+        cli = Cli(data=folder / "none", home=folder / "cache", runs=[])
+        env = {
+            "ISTHMUS_URL": stack.url,
+            "REQUESTS_CA_BUNDLE": str(stack.ca),
+            "ISTHMUS_DATA": str(folder / "none"),
+            "AWS_ENDPOINT_URL": stack.lab.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "HOME": str(folder),
+        }
+        self.place = Place(cli=cli, url=stack.url, env=env, person=Person(stack.url, stack.ca, provider, name))
+        signed = self.place.login()
+        assert signed.code == 0, signed.err
+
+    def run(self, *arguments: str) -> Ran:
+        return self.place.run(*arguments)
+
+    def calls(self) -> dict[str, str]:
+        """What AWS says to a few calls under the role."""
+        # The command writes to the process's own output, so it needs a process of its own.
+        ran = self.place.begin("aws", "run", "--role", self.role, "--", sys.executable, "-c", CALLS).ended()
+        assert ran.code == 0, ran.err
+        found: dict[str, str] = json.loads(ran.out)
+        return found
+
+    def states(self) -> dict[str, str]:
+        ran = self.run("aws", "roles", "--output", "json")
+        assert ran.code == 0, ran.err
+        return {one["name"]: one["properties"]["state"] for one in ran.json()}
+
+    def close(self) -> None:
+        self.place.person.http.close()
+        for file in (self.place.cli.home / "isthmus").glob("agent-*.json"):
+            with suppress(ProcessLookupError):
+                os.kill(json.loads(file.read_text())["pid"], signal.SIGTERM)
+
+
+@pytest.fixture
+def computers(estate: Stack, openid_provider: OpenIdProvider, tmp_path: Path) -> Iterator[Any]:
+    """Computers of people, by name."""
+    made: list[Computer] = []
+
+    def computer(name: str) -> Computer:
+        folder = tmp_path / f"{name}{len(made)}"
+        folder.mkdir()
+        made.append(Computer(estate, openid_provider, name, folder))
+        return made[-1]
+
+    yield computer
+    for one in made:
+        one.close()
+
+
+def held(estate: Stack, ran: Ran) -> Any:
+    """A client with the credentials that a command printed."""
+    made = ran.json()
+    return boto3.client(
+        "ec2",
+        aws_access_key_id=made["AccessKeyId"],
+        aws_secret_access_key=made["SecretAccessKey"],
+        aws_session_token=made["SessionToken"],
+        endpoint_url=estate.lab.url,
+        region_name="us-east-1",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+def test_a_member_reaches_aws_through_the_agent_and_no_further(computers: Any, estate: Stack) -> None:
+    alice = computers("alice")
+    assert alice.states() == {alice.role: "Available"}
+    found = alice.calls()
+    assert ":assumed-role/IsthmusPerson-Reader-" in found["arn"]
+    assert found["arn"].endswith(alice.place.me()["objectId"])
+    assert (found["regions"], found["instances"]) == ("allowed", "UnauthorizedOperation")
+    profiles = alice.run("aws", "profiles", "--region", "us-east-1")
+    assert profiles.code == 0, profiles.err
+    assert f"[profile isthmus-{alice.role}]" in (Path(alice.place.env["HOME"]) / ".aws" / "config").read_text()
+    sessions = [one["properties"] for one in estate.client.list("/providers/Isthmus.Access/sessions")]
+    assert {one["use"] for one in sessions} == {"credentials"}
+    assert len({one["grant"] for one in sessions if one["person"] == alice.place.me()["objectId"]}) == 1
+
+
+@pytest.mark.parametrize(("name", "state"), [("bob", "SecondFactorNeeded"), ("carol", "GroupsUnknown"), ("dave", "")])
+def test_others_get_nothing_and_are_told_why(computers: Any, name: str, state: str) -> None:
+    """No second factor, groups that the token leaves out, another group."""
+    person = computers(name)
+    assert person.states() == ({person.role: state} if state else {})
+    ran = person.run("aws", "credentials", "--role", person.role, "--no-agent")
+    assert (ran.code, ran.out) == (1, "")
+    assert (state or "NotAMember") in ran.err
+
+
+def test_who_is_offboarded_is_denied_everywhere_and_the_seconds_are_told(computers: Any, estate: Stack, tmp_path: Path) -> None:
+    erin, alice = computers("erin"), computers("alice")
+    assert erin.calls()["regions"] == "allowed"
+    credentials = erin.run("aws", "credentials", "--role", erin.role)
+    ec2 = held(estate, credentials)
+    assert ec2.describe_regions()["Regions"]
+    owner = Cli(data=estate.data, home=tmp_path / "owner", runs=[])
+    told = owner("access", "offboard", "erin@example.test", "--reason", "left", "--yes", env={"AWS_ENDPOINT_URL": estate.lab.url})
+    assert told.code == 0, told.err
+    assert "s from the command to the first AccessDenied" in told.err
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        ec2.describe_regions()
+    refused = erin.run("aws", "credentials", "--role", erin.role, "--no-agent")
+    assert refused.code == 1
+    assert "AccessRevoked" in refused.err or "SignIn" in refused.err
+    assert erin.run("whoami").code in (0, 1)
+    assert alice.calls()["regions"] == "allowed", "a bystander notices nothing"
+    shown = owner("access", "revocations", "--output", "json").json()
+    assert shown[0]["properties"]["state"] == "Denied"
+    assert 0 < shown[0]["properties"]["seconds"] <= 10
+
+
+def test_who_leaves_the_group_loses_the_role_at_the_next_sign_in(computers: Any, openid_provider: OpenIdProvider) -> None:
+    openid_provider.set(users={**USERS, "frank": {"name": "Frank", "groups": ["g-dev"], **MFA}})
+    assert computers("frank").calls()["regions"] == "allowed"
+    openid_provider.set(users={**USERS, "frank": {"name": "Frank", "groups": [], **MFA}})
+    later = computers("frank")
+    assert later.states() == {}
+    ran = later.run("aws", "credentials", "--role", later.role, "--no-agent")
+    assert (ran.code, "NotAMember" in ran.err) == (1, True)
