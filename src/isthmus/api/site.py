@@ -15,6 +15,7 @@ from isthmus.api.arm import Arm
 from isthmus.api.directory import Directory
 from isthmus.api.frame import Frame, Handler
 from isthmus.api.health import Health
+from isthmus.api.provisioning import ROOT, Provisioning, refused
 
 _ALL = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS"]
 
@@ -51,6 +52,7 @@ def build(
     arm: Arm,
     directory: Directory,
     agents: Agents,
+    provisioning: Provisioning,
     portal: Sequence[BaseRoute],
     health: Health,
     frame: Frame,
@@ -63,6 +65,7 @@ def build(
         return Route(path, frame.endpoint(handler), methods=methods)
 
     discovery, keys = directory.issuer_paths
+    scim = frame.endpoint(provisioning.answer, refused)
     app = Starlette(
         lifespan=_lifespan(launch, close),
         exception_handlers={HTTPException: frame.refuse},
@@ -81,6 +84,7 @@ def build(
             route("/{tenant}/.well-known/openid-configuration", directory.discovery, ["GET"]),
             route("/{tenant}/discovery/v2.0/keys", directory.keys, ["GET"]),
             route("/{tenant}/oauth2/v2.0/token", directory.token, ["POST"]),
+            *(Route(path, scim, methods=_ALL) for path in (ROOT, f"{ROOT}/{{path:path}}")),
             *portal,
             route("/{path:path}", arm.answer, _ALL),
         ],

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 
+from isthmus.access.scim import Scim
 from isthmus.api import site
 from isthmus.api.access import Access
 from isthmus.api.agents import Agents
@@ -16,6 +17,7 @@ from isthmus.api.entries import LinkEntry, ProviderEntry, SignIn
 from isthmus.api.frame import Frame
 from isthmus.api.health import Health
 from isthmus.api.local import LocalTransport
+from isthmus.api.provisioning import Provisioning
 from isthmus.app.core import Core
 from isthmus.app.footing import Footing, new_guid
 from isthmus.client import Client
@@ -23,6 +25,7 @@ from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.configured import configured_openid
 from isthmus.identity.federation import IssuerKeys
 from isthmus.identity.foreign import fetch
+from isthmus.identity.presented import PresentedSecrets
 from isthmus.identity.sessions import Sessions
 from isthmus.identity.tokens import TokenEndpoint
 from isthmus.portal import Portal
@@ -83,6 +86,7 @@ def face(
         arm=arm,
         directory=_directory(footing, core, tokens, sign_in),
         agents=Agents(core.machines, access),
+        provisioning=_provisioning(footing, core, access),
         portal=portal.routes(),
         health=health,
         frame=frame,
@@ -104,6 +108,16 @@ def _ground(footing: Footing, core: Core, settings: Settings) -> Ground:
         ledger=lambda solution: inventory_items(footing.store, solution),
         work=core.work,
         certificates=footing.authority.expiries,
+    )
+
+
+def _provisioning(footing: Footing, core: Core, access: Access) -> Provisioning:
+    return Provisioning(
+        scim=Scim(core.engine),
+        access=access,
+        presented=PresentedSecrets(footing.store, tenant=footing.installation.tenant, clock=time.time),
+        engine=core.engine,
+        refusals=core.refusals,
     )
 
 
