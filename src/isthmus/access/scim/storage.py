@@ -8,7 +8,6 @@ from typing import Any
 
 from scim2_models import (
     NotFoundException,
-    NotImplementedException,
     PreconditionFailedException,
     Resource,
     ResourceType,
@@ -36,6 +35,7 @@ from isthmus.store.tables import directory_members
 MOST_COMPARED = 5_000
 """Rows that one search may compare outside the database."""
 _BATCH = 500
+_Found = tuple[int, list[Resource[Any]]]
 
 
 class DirectoryStorage(ScimStorage):
@@ -79,25 +79,30 @@ class DirectoryStorage(ScimStorage):
         return resource_of(kind, self._model(resource_type), row, members)
 
     def search(self, resource_types: list[ResourceType], search_request: SearchRequest[Any], *, position: Any = None) -> SearchPage:
-        """See ScimStorage. One type at a time, by index; a filter that no column answers compares so many rows and no more."""
-        if len(resource_types) != 1:
-            raise NotImplementedException(detail="Search /Users or /Groups.")
-        kind = KINDS[str(resource_types[0].name)]
-        wanted = search_request.filter
-        narrowed = EVERYTHING if wanted is None else narrow(kind.name, wanted.ast)
-        shows = kind.name == GROUP and _shows_members(search_request)
-        total = int(self._connection.execute(select(func.count()).select_from(kind.table).where(narrowed.where)).scalar_one())
+        """See ScimStorage. By index; a filter that no column answers compares so many rows and no more."""
         start, count = (search_request.start_index or 1) - 1, search_request.count
+        total, found = 0, list[Resource[Any]]()
+        for resource_type in resource_types:
+            rest = None if count is None else count - len(found)
+            here, page = self._search(resource_type, search_request, max(0, start - total), rest)
+            total, found = total + here, [*found, *page]
+        return SearchPage(total, found)
+
+    def _search(self, resource_type: ResourceType, asked: SearchRequest[Any], start: int, count: int | None) -> _Found:
+        """How many match, and some of them."""
+        kind, wanted = KINDS[str(resource_type.name)], asked.filter
+        narrowed = EVERYTHING if wanted is None else narrow(kind.name, wanted.ast)
+        total = int(self._connection.execute(select(func.count()).select_from(kind.table).where(narrowed.where)).scalar_one())
         if wanted is None or narrowed.is_exact:
             rows = self._page(kind, narrowed, start, count)
-            return SearchPage(total, self._resources(resource_types[0], rows, shows=shows))
+            return total, self._resources(resource_type, rows, shows=kind.name == GROUP and _shows_members(asked))
         if total > MOST_COMPARED:
             raise TooManyException(detail=f"The filter would compare {total} resources. Ask for an equal id, externalId or name.")
         found: list[Resource[Any]] = []
         for offset in range(0, total, _BATCH):
-            found += self._resources(resource_types[0], self._page(kind, narrowed, offset, _BATCH), shows=kind.name == GROUP)
-        found = [one for one in found if wanted.match(one)]
-        return SearchPage(len(found), found[start : None if count is None else start + count])
+            resources = self._resources(resource_type, self._page(kind, narrowed, offset, _BATCH), shows=kind.name == GROUP)
+            found += [one for one in resources if wanted.match(one)]
+        return len(found), found[start : None if count is None else start + count]
 
     def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
         """See ScimStorage."""
