@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from scim2_models import InvalidSyntaxException, InvalidValueException
 
 MAX_DEPTH = 16
+_MAX_NUMBER = 2**53
+"""Beyond it JSON readers disagree (RFC 8259 6)."""
 MAX_ITEMS = 10_000
 """Values of one list, and so members that one request names."""
 
@@ -39,7 +40,7 @@ def _no_constant(name: str) -> Any:
 def _check(value: Any, depth: int) -> None:
     if isinstance(value, str):
         _check_text(value)
-    elif isinstance(value, float) and not math.isfinite(value):
+    elif isinstance(value, int | float) and not abs(value) < _MAX_NUMBER:
         raise InvalidValueException(detail="A number is too large.")
     elif isinstance(value, dict | list):
         if depth > MAX_DEPTH:

@@ -13,6 +13,7 @@ from scim2_models import InvalidValueException
 
 _ONE = re.compile(r'members\[value\s+eq\s+"([^"\\]+)"\]', re.IGNORECASE)
 _MAX_ID = 64
+PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
 def member_changes(body: Mapping[str, Any]) -> dict[str, bool] | None:
@@ -20,8 +21,9 @@ def member_changes(body: Mapping[str, Any]) -> dict[str, bool] | None:
 
     Raises InvalidValueException for members without an id.
     """
-    operations = next((value for name, value in body.items() if name.lower() == "operations"), None)
-    if not isinstance(operations, list) or not operations:
+    named = {name.lower(): value for name, value in body.items()}
+    operations, schemas = named.get("operations"), named.get("schemas")
+    if not isinstance(operations, list) or not operations or not isinstance(schemas, list) or PATCH not in schemas:
         return None
     wanted: dict[str, bool] = {}
     for operation in operations:

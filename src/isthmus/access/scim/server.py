@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from scim2_models import SCIMException
+from scim2_models import InvalidFilterException, InvalidValueException, SCIMException
 from scim2_server.handler import ScimHandler
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
@@ -25,6 +25,8 @@ from isthmus.arm.types import Actor
 from isthmus.engine import Engine
 
 _WRITES = frozenset({Operation.create, Operation.replace, Operation.patch, Operation.delete})
+_LONGEST_FILTER = 2048
+_LONGEST_NUMBER = 9
 _VERBS = {"GET": "read", "HEAD": "read", "DELETE": "delete"}
 
 
@@ -87,9 +89,16 @@ def _is_groups(target: Target) -> bool:
 
 
 def _query(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: dialect.expression(value) if name.lower() == "filter" and isinstance(value, str) else value for name, value in given.items()
-    }
+    """The parameters of a search, whose filter is in the words of the RFC and not too long to be one."""
+    asked = dict(given)
+    for name, value in given.items():
+        if name.lower() == "filter" and isinstance(value, str):
+            if len(value) > _LONGEST_FILTER:
+                raise InvalidFilterException(detail=f"A filter has at most {_LONGEST_FILTER} characters.")
+            asked[name] = dialect.expression(value)
+        elif name.lower() in ("startindex", "count") and len(str(value)) > _LONGEST_NUMBER:
+            raise InvalidValueException(detail=f"{name} has at most {_LONGEST_NUMBER} digits.")
+    return asked
 
 
 def _wants_answer(query: Mapping[str, str]) -> bool:

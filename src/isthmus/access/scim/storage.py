@@ -94,7 +94,7 @@ class DirectoryStorage(ScimStorage):
         narrowed = EVERYTHING if wanted is None else narrow(kind.name, wanted.ast)
         total = int(self._connection.execute(select(func.count()).select_from(kind.table).where(narrowed.where)).scalar_one())
         if wanted is None or narrowed.is_exact:
-            rows = self._page(kind, narrowed, start, count)
+            rows = self._page(kind, narrowed, start, count) if start < total else []
             return total, self._resources(resource_type, rows, shows=kind.name == GROUP and _shows_members(asked))
         if total > MOST_COMPARED:
             raise TooManyException(detail=f"The filter would compare {total} resources. Ask for an equal id, externalId or name.")
