@@ -19,6 +19,7 @@ GROUP = ["urn:ietf:params:scim:schemas:core:2.0:Group", "http://schemas.microsof
 PATCH = ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]
 OBJECT_ID = "58342554-38d6-4ec8-948c-50044d0a33fd"
 GROUP_ID = "7c1f4cdd-1f6b-4b83-a4f8-5e7a3f1f0c11"
+USERS = "/Users"
 FLAG = "aadOptscim062020"
 
 
@@ -108,7 +109,7 @@ CASES = (
     ),
     Case(number=6, what="by externalId", method="GET", path=where("Users", f'externalId eq "{OBJECT_ID}"'), status=200, holds=found(1)),
     Case(number=7, what="nobody", method="GET", path=where("Users", 'userName eq "nobody"'), status=200, holds=found(0)),
-    Case(number=8, what="a random id", method="GET", path="/Users/5171a35d82074e068ce2", status=404),
+    Case(number=8, what="a random id", method="GET", path=f"{USERS}/5171a35d82074e068ce2", status=404),
     Case(
         number=9,
         what="disable by text",

@@ -14,6 +14,7 @@ from isthmus.store.tables import audit_records, client_secrets
 from tests.api.conftest import Api
 from tests.api.provisioner import Directory
 
+USERS = "/Users"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 USER = ["urn:ietf:params:scim:schemas:core:2.0:User"]
 GROUP = ["urn:ietf:params:scim:schemas:core:2.0:Group"]
@@ -209,8 +210,8 @@ BAD: dict[str, tuple[str, str, Any, int]] = {
     "a name that is taken": ("POST", "/Groups", {"schemas": GROUP, "displayName": "TEAM"}, 409),
     "an object id that is taken": ("POST", "/Users", {"schemas": USER, "userName": "b", "externalId": "{oid}"}, 409),
     "another's object id": ("PATCH", "/Users/{other}", patched(op="add", path="externalId", value="{oid}"), 409),
-    "somebody who is not there": ("PATCH", "/Users/nobody", REPLACE, 404),
-    "an id with NUL": ("PATCH", "/Users/a%00b", REPLACE, 404),
+    "somebody who is not there": ("PATCH", f"{USERS}/nobody", REPLACE, 404),
+    "an id with NUL": ("PATCH", f"{USERS}/a%00b", REPLACE, 404),
     "another verb": ("PUT", "/Users", ALICE, 405),
     "no such place": ("POST", "/Machines", ALICE, 404),
     "in bulk": ("POST", "/Bulk", {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": []}, 501),
