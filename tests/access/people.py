@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import uuid
 from typing import Any
 
 import orjson
@@ -14,10 +16,19 @@ from isthmus.access.directory import DirectoryGroups
 from isthmus.access.scim import Scim
 from isthmus.arm.types import Actor
 from isthmus.engine import Engine
+from isthmus.store import Store
+from tests.fakes.jobs import RecordedJobs
+from tests.support.clock import Clock
 
 SCHEMA = "urn:ietf:params:scim:schemas:core:2.0"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ACTOR = Actor(id="directory", kind="Application")
+
+
+def provision(store: Store, clock: Clock) -> Provisioned:
+    """A directory with predictable ids."""
+    numbers = itertools.count(1)
+    return Provisioned(Engine(store, RecordedJobs(), clock=clock, new_guid=lambda: str(uuid.UUID(int=next(numbers)))))
 
 
 def filled(value: Any, ids: dict[str, str]) -> Any:

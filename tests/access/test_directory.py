@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
+
 from isthmus.access.directory import MAX_DEPTH, object_id_of
-from tests.access.people import Provisioned
+from isthmus.store import Store
+from tests.access.people import Provisioned, provision
+from tests.support.clock import Clock
 
 ALICE, TEAM = str(uuid.UUID(int=2**100)), str(uuid.UUID(int=2**101))
+
+
+@pytest.fixture
+def provisioned(store: Store, clock: Clock) -> Provisioned:
+    """A directory on a fresh database."""
+    return provision(store, clock)
 
 
 def active(provisioned: Provisioned, object_id: str) -> bool | None:
