@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     oidc_ca_file: Path | None = Field(
         default=None, description="File (PEM) with CA certificates to trust for that provider, besides the system's."
     )
+    group_source: Literal["token", "directory"] = Field(
+        default="token",
+        description="Who tells in which groups people are, when they take roles in accounts: 'token' (their sign-in, as old as that) or "
+        "'directory' (what was provisioned by SCIM).",
+    )
     keep_event_days: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="Days for which the history of instances, and instances that were removed, are kept."
     )

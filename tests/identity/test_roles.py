@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.identity.roles import CONTRIBUTOR, OWNER, READER, ROLES, RoleAssignment, allows, covers, definition, role_named
+from isthmus.identity.roles import CONTRIBUTOR, OWNER, PROVISIONER, READER, ROLES, RoleAssignment, allows, covers, definition, role_named
 
 GROUP = "/subscriptions/s1/resourceGroups/rg"
 MACHINE = f"{GROUP}/providers/Microsoft.HybridCompute/machines/m1"
 READ = "Microsoft.HybridCompute/machines/read"
 WRITE = "Microsoft.HybridCompute/machines/write"
+PROVISION = "Isthmus.Directory/groups/write"
 ASSIGN = "Microsoft.Authorization/roleAssignments/write"
 
 
@@ -38,6 +39,17 @@ def given_to(role: str, scope: str, principal: str = "p") -> list[RoleAssignment
         (READER, WRITE, False),
         (READER, "Microsoft.HybridConnectivity/generateAwsTemplate/action", False),
         (READER, "read", False),
+        (OWNER, PROVISION, True),
+        (CONTRIBUTOR, PROVISION, False),
+        (CONTRIBUTOR, "Isthmus.Directory/groups/delete", False),
+        (CONTRIBUTOR, "Isthmus.Directory/users/read", True),
+        (READER, PROVISION, False),
+        (PROVISIONER, PROVISION, True),
+        (PROVISIONER, "Isthmus.Directory/users/delete", True),
+        (PROVISIONER, "Isthmus.DirectoryX/users/write", False),
+        (PROVISIONER, "Isthmus.Identity/clients/write", False),
+        (PROVISIONER, ASSIGN, False),
+        (PROVISIONER, READ, False),
     ],
 )
 def test_what_a_role_permits(role: object, action: str, allowed: bool) -> None:
@@ -99,7 +111,7 @@ def test_nothing_is_granted_without_an_assignment_above(rows: list[RoleAssignmen
     assert not granted or relevant
     assert granted == allows(relevant, principal, action, scope)
     if action == READ:
-        assert granted == bool(relevant), "every one of the three roles may read"
+        assert granted == any(row.role != PROVISIONER.id for row in relevant), "every one of Azure's three roles may read"
     if action == ASSIGN:
         assert granted == any(row.role == OWNER.id for row in relevant)
 

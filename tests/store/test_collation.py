@@ -25,6 +25,8 @@ EXACT = {
     ("scans", "id"),
     ("ordered_syncs", "solution"),
     *(("people", name) for name in ("issuer", "subject")),
+    *(("directory_users", name) for name in ("user_name", "external_id", "work_mail")),
+    *(("directory_groups", name) for name in ("display_name", "external_id")),
     *(("projections", name) for name in ("key", "type", "name", "aws_id")),
     ("resource_references", "target"),
     ("resource_changes", "resource"),

@@ -6,7 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from isthmus.access.directory import DirectoryGroups
 from isthmus.identity.evidence import SignedIn
+from isthmus.store import Store
 
 
 class GroupsUnknown(Exception):
@@ -40,3 +42,18 @@ class TokenGroups:
                 "only groups that are assigned to the application, or let Isthmus ask the directory itself."
             )
         return Membership(groups=frozenset(person.groups) & frozenset(groups))
+
+
+class ProvisionedGroups:
+    """What a directory has provisioned by SCIM: as fresh as its last push, and independent of when a person signed in."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._directory = DirectoryGroups()
+
+    def ask(self, person: SignedIn, groups: Collection[str]) -> Membership:
+        """See the protocol. Whom the directory does not know (any more) counts as disabled."""
+        with self._store.read() as connection:
+            is_active = self._directory.is_active(connection, person.object_id)
+            found = self._directory.groups_of(connection, person.object_id, groups)
+        return Membership(groups=found, is_active=bool(is_active))

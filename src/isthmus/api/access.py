@@ -32,13 +32,14 @@ class Access:
 
     def caller(self, authorization: str | None) -> Principal:
         """The person or application of an Authorization header; raises ArmError 401 with a challenge."""
-        return self._verified(authorization, self._verifier.caller)
+        return self.verified(authorization, self._verifier.caller)
 
     def machine(self, authorization: str | None) -> Principal:
         """The machine of an Authorization header; raises ArmError 401 with a challenge."""
-        return self._verified(authorization, self._verifier.machine)
+        return self.verified(authorization, self._verifier.machine)
 
-    def _verified(self, authorization: str | None, verify: Callable[[str], Principal]) -> Principal:
+    def verified(self, authorization: str | None, verify: Callable[[str], Principal]) -> Principal:
+        """Whoever `verify` sees in the bearer token of an Authorization header; raises ArmError 401 with a challenge."""
         scheme, _, token = (authorization or "").partition(" ")
         try:
             if scheme.lower() != "bearer" or not token.strip():

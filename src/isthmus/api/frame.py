@@ -21,6 +21,7 @@ from isthmus.tracing import Tracing
 Handler = Callable[[Incoming], Reply]
 Endpoint = Callable[[Request], Awaitable[Response]]
 Observe = Callable[[str, int, float], None]
+Fail = Callable[[ArmError], Reply]
 
 _METHODS = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS"})
 _log = structlog.get_logger("isthmus.api")
@@ -39,17 +40,17 @@ class Frame:
         self._tracing = tracing
         self.types: Mapping[str, ResourceType] = {}
 
-    def endpoint(self, handler: Handler) -> Endpoint:
-        """An endpoint around `handler`; the handler runs in a thread, since it uses the database."""
+    def endpoint(self, handler: Handler, fail: Fail = failure) -> Endpoint:
+        """An endpoint around `handler`; the handler runs in a thread, since it uses the database. `fail` renders its errors."""
 
         async def answer(request: Request) -> Response:
             started = perf_counter()
             correlation = _correlation(request)
             try:
                 incoming = await self._incoming(request, correlation)
-                reply = await run_in_threadpool(self.reply, handler, incoming)
+                reply = await run_in_threadpool(self.reply, handler, incoming, fail)
             except ArmError as error:
-                reply = failure(error)
+                reply = fail(error)
             except ClientDisconnect:
                 reply = Reply(status=499)
             self._observe(request.method, reply.status, perf_counter() - started)
@@ -70,18 +71,18 @@ class Frame:
 
         return answer
 
-    def reply(self, handler: Handler, incoming: Incoming) -> Reply:
+    def reply(self, handler: Handler, incoming: Incoming, fail: Fail = failure) -> Reply:
         """What the handler answers; what it raises as an answer. Everything that goes wrong ends here and is logged once."""
         try:
             return handler(incoming)
         except ArmError as error:
             if error.status >= 500:
                 _log.error("request_failed", code=error.code, status=error.status, correlation=incoming.correlation, path=incoming.path)
-            return failure(error)
+            return fail(error)
         except Exception:  # noqa: BLE001 - the border of a request
             _log.exception("request_broke", method=incoming.method, path=incoming.path, correlation=incoming.correlation)
             said = f"Something broke here. The log has it under correlation id {incoming.correlation}."
-            return failure(ArmError("InternalServerError", said, status=500))
+            return fail(ArmError("InternalServerError", said, status=500))
 
     async def refuse(self, request: Request, error: Exception) -> Response:
         """What no route takes: a method that nobody offers, a path with a line break. Errors have one shape here too."""

@@ -15,6 +15,7 @@ from isthmus.api.arm import Arm
 from isthmus.api.directory import Directory
 from isthmus.api.frame import Frame, Handler
 from isthmus.api.health import Health
+from isthmus.api.provisioning import ROOT, Provisioning, refused
 
 _ALL = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS"]
 
@@ -51,6 +52,7 @@ def build(
     arm: Arm,
     directory: Directory,
     agents: Agents,
+    provisioning: Provisioning,
     portal: Sequence[BaseRoute],
     health: Health,
     frame: Frame,
@@ -63,6 +65,7 @@ def build(
         return Route(path, frame.endpoint(handler), methods=methods)
 
     discovery, keys = directory.issuer_paths
+    scim = frame.endpoint(provisioning.answer, refused)
     app = Starlette(
         lifespan=_lifespan(launch, close),
         exception_handlers={HTTPException: frame.refuse},
@@ -84,6 +87,7 @@ def build(
             route("/{tenant}/oauth2/v2.0/authorize", directory.authorize, ["GET"]),
             route("/{tenant}/oauth2/v2.0/devicecode", directory.device_code, ["POST"]),
             route("/{tenant}/oauth2/v2.0/revoke", directory.revoke, ["POST"]),
+            *(Route(path, scim, methods=_ALL) for path in (ROOT, f"{ROOT}/{{path:path}}")),
             *portal,
             route("/{path:path}", arm.answer, _ALL),
         ],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from isthmus.arm.types import ResourceType
 
-_FIXED = frozenset({"healthz", "readyz", "metrics", "sign-in", "metadata", "agent"})
+_FIXED = frozenset({"healthz", "readyz", "metrics", "sign-in", "metadata", "agent", "scim"})
 _LAST = frozenset({"token", "authorize", "devicecode", "revoke", "keys", "openid-configuration"})
 _OTHER = "other"
 

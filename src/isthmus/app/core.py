@@ -130,7 +130,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         ca=footing.authority.ca_pem.decode(),
         keep_event_days=settings.keep_event_days,
     )
-    people = join_people(engine, lookup, cloud=reach.access, loop=reach.loop, issuer=footing.aws)
+    people = join_people(engine, lookup, cloud=reach.access, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)
     engine.arrivals = {
         **index.arrivals,
         **people.solution.arrivals,

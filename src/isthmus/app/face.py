@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 
+from isthmus.access.leaving import follow_directory
+from isthmus.access.scim import Scim
 from isthmus.api import site
 from isthmus.api.access import Access
 from isthmus.api.agents import Agents
@@ -19,6 +21,7 @@ from isthmus.api.exchange import Exchange
 from isthmus.api.frame import Frame
 from isthmus.api.health import Health
 from isthmus.api.local import LocalTransport
+from isthmus.api.provisioning import Provisioning
 from isthmus.app.core import Core
 from isthmus.app.footing import Footing, new_guid
 from isthmus.client import Client
@@ -27,6 +30,7 @@ from isthmus.identity.codes import Codes
 from isthmus.identity.configured import configured_openid
 from isthmus.identity.federation import IssuerKeys
 from isthmus.identity.foreign import fetch
+from isthmus.identity.presented import PresentedSecrets
 from isthmus.identity.refresh import RefreshTokens
 from isthmus.identity.sessions import Sessions
 from isthmus.identity.tokens import TokenEndpoint
@@ -94,6 +98,7 @@ def face(
         arm=arm,
         directory=_directory(footing, core, tokens, sign_in),
         agents=Agents(core.machines, access),
+        provisioning=_provisioning(footing, core, access),
         portal=portal.routes(),
         health=health,
         frame=frame,
@@ -116,6 +121,16 @@ def _ground(footing: Footing, core: Core, settings: Settings) -> Ground:
         work=core.work,
         broker=core.broker,
         certificates=footing.authority.expiries,
+    )
+
+
+def _provisioning(footing: Footing, core: Core, access: Access) -> Provisioning:
+    return Provisioning(
+        scim=Scim(core.engine, follow_directory(core.engine)),
+        access=access,
+        presented=PresentedSecrets(footing.store, tenant=footing.installation.tenant, clock=time.time),
+        engine=core.engine,
+        refusals=core.refusals,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
-from isthmus.access.groups import TokenGroups
+from isthmus.access.groups import GroupSource, ProvisionedGroups, TokenGroups
 from isthmus.clouds.contract import AccessCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
@@ -31,10 +31,11 @@ class People:
         return self.solution.job(), self.enforcement.job()
 
 
-def join_people(engine: Engine, lookup: Lookup, *, cloud: AccessCloud, loop: Loop, issuer: Issuer) -> People:
-    """The parts over one engine, one cloud and the issuer that accounts trust."""
+def join_people(engine: Engine, lookup: Lookup, *, cloud: AccessCloud, loop: Loop, issuer: Issuer, groups: str) -> People:
+    """The parts over one engine, one cloud and the issuer that accounts trust; `groups` is the setting that says who tells memberships."""
+    source: GroupSource = ProvisionedGroups(engine.store) if groups == "directory" else TokenGroups()
     return People(
-        broker=Broker(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, groups=TokenGroups(), issuer=issuer, new_id=new_grant_id),
+        broker=Broker(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id),
         enforcement=Enforcement(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, issuer=issuer),
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=cloud, loop=loop, issuer_url=issuer.url),
     )

@@ -14,13 +14,14 @@ from isthmus.cli.nouns import new_app
 from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
 
-app = new_app("Roles: Owner, Contributor, Reader, given at a scope and effective below it.")
+app = new_app("Roles: Owner, Contributor, Reader, Directory Provisioner, given at a scope and effective below it.")
 
 ASSIGNMENTS = "providers/Microsoft.Authorization/roleAssignments"
 ROLES = {
     "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
+    "b3a1c5de-2f64-4d0b-9a57-6c0e8d41f7a2": "Directory Provisioner",
 }
 clients_known = offering(members("/providers/Isthmus.Identity/clients"))
 Scope = Annotated[str, typer.Option("--scope", help="Full id of the scope, / for the tenant. Empty: the subscription.")]
@@ -45,7 +46,9 @@ def assign(
     session: Session,
     *,
     principal: Annotated[str, typer.Option("--principal", help="Object id, or the id of a client.", autocompletion=clients_known)],
-    role: Annotated[str, typer.Option("--role", help="Owner, Contributor or Reader.", autocompletion=fixed(*ROLES.values()))],
+    role: Annotated[
+        str, typer.Option("--role", help="Owner, Contributor, Reader or Directory Provisioner.", autocompletion=fixed(*ROLES.values()))
+    ],
     scope: Scope = "",
 ) -> None:
     """Give a role."""

@@ -1,4 +1,7 @@
-"""Who may do what where: Azure's three built-in roles, given at a scope, effective there and below. Nothing is allowed by default."""
+"""Who may do what where: Azure's three built-in roles and one of ours, given at a scope, effective there and below.
+
+Nothing is allowed by default.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,14 @@ CONTRIBUTOR = Role(
     name="Contributor",
     description="May change every resource, but gives nobody a role.",
     actions=("*",),
-    not_actions=("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write", "Microsoft.Authorization/elevateAccess/Action"),
+    not_actions=(
+        "Microsoft.Authorization/*/Delete",
+        "Microsoft.Authorization/*/Write",
+        "Microsoft.Authorization/elevateAccess/Action",
+        # Whoever puts people into groups gives them what the groups may do.
+        "Isthmus.Directory/*/Delete",
+        "Isthmus.Directory/*/Write",
+    ),
 )
 READER = Role(
     id="acdd72a7-3385-48ef-bd42-f606fba81ae7",
@@ -48,7 +58,13 @@ READER = Role(
     description="May read every resource and change none.",
     actions=("*/read",),
 )
-ROLES = MappingProxyType({role.id: role for role in (OWNER, CONTRIBUTOR, READER)})
+PROVISIONER = Role(
+    id="b3a1c5de-2f64-4d0b-9a57-6c0e8d41f7a2",
+    name="Directory Provisioner",
+    description="May keep the users and groups of the directory, and do nothing else.",
+    actions=("Isthmus.Directory/*",),
+)
+ROLES = MappingProxyType({role.id: role for role in (OWNER, CONTRIBUTOR, READER, PROVISIONER)})
 
 
 def allows(assignments: Iterable[RoleAssignment], principal_id: str, action: str, scope: str) -> bool:

@@ -20,6 +20,7 @@ _MEANING = {
     "Owner": "May do everything, and give roles to others.",
     "Contributor": "May change every resource, but gives nobody a role.",
     "Reader": "May read every resource and change none.",
+    "Directory Provisioner": "May keep the users and groups of the directory (SCIM). It counts for the whole tenant (/) only.",
 }
 _TARGETS = {"properties.principalId": "principal", "properties.roleDefinitionId": "role"}
 _OF_SCOPE = ("InvalidResourceId", "InvalidResourceType", "InvalidResourceNamespace")

@@ -21,9 +21,10 @@ ROLES = MappingProxyType(
         "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
         "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
         "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
+        "b3a1c5de-2f64-4d0b-9a57-6c0e8d41f7a2": "Directory Provisioner",
     }
 )
-"""Azure's ids of the three built-in roles."""
+"""The ids of the built-in roles: Azure's, and one of ours."""
 _DONE = MappingProxyType(
     {"assigned": "The role is assigned. It counts from now on.", "removed": "The role is taken away. It counts no more."}
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isthmus.store.tables.access import access_denials, access_grants, access_requests, access_revocations, access_sessions
+from isthmus.store.tables.directory import directory_groups, directory_members, directory_users
 from isthmus.store.tables.grammar import metadata
 from isthmus.store.tables.identity import (
     client_secrets,
@@ -40,6 +41,9 @@ __all__ = [
     "challenges",
     "client_secrets",
     "clients",
+    "directory_groups",
+    "directory_members",
+    "directory_users",
     "federated_credentials",
     "installation",
     "instance_events",
