@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -192,6 +191,13 @@ def estate(store: Store, lab: LabProcess, account: str, issuer: FakeIssuer) -> I
         loop.close()
 
 
-def wait(coroutine: Any) -> Any:
-    """Run a coroutine in a loop of its own."""
-    return asyncio.run(coroutine)
+def claims_of_a_stranger(people: Estate) -> dict[str, Any]:
+    """Claims that an account takes, about nobody that we know."""
+    return {
+        "aud": f"isthmus:people:{people.account}",
+        "sub": "user:mallory",
+        "amr": ["pwd", "mfa"],
+        "https://aws.amazon.com/roles": [f"arn:aws:iam::{people.account}:role/IsthmusPerson-Reader-aa5f1c9e"],
+        "https://aws.amazon.com/source_identity": "mallory",
+        "https://aws.amazon.com/tags": {"principal_tags": {"grant": ["G-1"], "signin": ["s"]}, "transitive_tag_keys": ["grant"]},
+    }

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from isthmus.access import grants, leaving, revocations
 from isthmus.arm.errors import ArmError
-from tests.access.estate import ADMIN, CONNECTOR, Estate, mapping_id
+from tests.access.estate import ADMIN, CONNECTOR, Estate, claims_of_a_stranger, mapping_id
 
 pytestmark = pytest.mark.e2e
 
@@ -58,10 +58,10 @@ def test_aws_itself_refuses_who_had_no_second_factor(people: Estate) -> None:
         people.issue(bob)
     assert (caught.value.code, caught.value.status) == ("SecondFactorNeeded", 403)
     assert people.signer.minted == []
-    token = people.signer.mint({**_claims(people), "amr": ["pwd"]}, 300)
+    token = people.signer.mint({**claims_of_a_stranger(people), "amr": ["pwd"]}, 300)
     with pytest.raises(PermissionError, match="AccessDenied"):
         _exchange(people, token)
-    assert _exchange(people, people.signer.mint(_claims(people), 300)).access_key
+    assert _exchange(people, people.signer.mint(claims_of_a_stranger(people), 300)).access_key
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_account_takes_no_token_but_such_as_the_broker_makes(people: Estate,
     """Confused deputies: another audience, account, subject, role, or a session that nobody could be found by."""
     filled = {name: _filled(value, people.account) for name, value in change.items()}
     with pytest.raises(PermissionError, match=told):
-        _exchange(people, people.signer.mint({**_claims(people), **filled}, 300))
+        _exchange(people, people.signer.mint({**claims_of_a_stranger(people), **filled}, 300))
 
 
 def test_the_lease_ends_the_session_to_the_second_and_nothing_chains_past_it(people: Estate) -> None:
@@ -170,17 +170,6 @@ def test_leaving_the_group_is_noticed_at_the_next_mint(people: Estate) -> None:
     assert caught.value.code == "NotAMember"
     assert people.run_jobs() == 1
     assert denied(held.describe_regions) == "UnauthorizedOperation"
-
-
-def _claims(people: Estate) -> dict[str, Any]:
-    return {
-        "aud": f"isthmus:people:{people.account}",
-        "sub": "user:mallory",
-        "amr": ["pwd", "mfa"],
-        "https://aws.amazon.com/roles": [f"arn:aws:iam::{people.account}:role/IsthmusPerson-Reader-aa5f1c9e"],
-        "https://aws.amazon.com/source_identity": "mallory",
-        "https://aws.amazon.com/tags": {"principal_tags": {"grant": ["G-1"], "signin": ["s"]}, "transitive_tag_keys": ["grant"]},
-    }
 
 
 def _filled(value: Any, account: str) -> Any:
