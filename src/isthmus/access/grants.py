@@ -10,12 +10,24 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
 
 from isthmus.access.deciding import Approved
 from isthmus.access.mappings import RoleMapping
 from isthmus.identity.evidence import SignedIn
 from isthmus.store.tables import access_grants, access_sessions
+
+
+_HELD = (
+    access_grants.c.mapping == bindparam("held_mapping"),
+    access_grants.c.person == bindparam("held_person"),
+    access_grants.c.ended_at.is_(None),
+    access_grants.c.ends_at > bindparam("held_now"),
+)
+# Written once: every session that is given asks them.
+_APPROVED = select(access_grants).where(*_HELD, access_grants.c.because.like("request:%"))
+_STANDING = select(access_grants).where(*_HELD, access_grants.c.because == bindparam("held_because"))
+_CHECKED = update(access_grants).where(access_grants.c.id == bindparam("checked_grant")).values(checked_at=bindparam("checked_now"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,17 +54,16 @@ class Grant:
 
 def approved(connection: Connection, mapping: str, person: str, now: int) -> tuple[Approved, ...]:
     """Living grants of requests for a mapping and a person."""
-    wanted = (access_grants.c.mapping == mapping, access_grants.c.because.like("request:%"))
-    rows = connection.execute(select(access_grants).where(*wanted, *_living(person, now)))
+    rows = connection.execute(_APPROVED, {"held_mapping": mapping, "held_person": person.lower(), "held_now": now})
     return tuple(Approved(grant=row.id, ends_at=row.ends_at, is_break_glass=row.is_break_glass) for row in rows)
 
 
 def standing(connection: Connection, mapping: RoleMapping, person: SignedIn, because: str, now: int, new_id: str) -> Grant:
     """The living grant of a standing mapping for this reason, made under `new_id` where there is none; its reason was just seen to hold."""
-    wanted = (access_grants.c.mapping == mapping.key, access_grants.c.because == because)
-    row = connection.execute(select(access_grants).where(*wanted, *_living(person.object_id, now))).first()
+    held = {"held_mapping": mapping.key, "held_person": person.object_id.lower(), "held_now": now, "held_because": because}
+    row = connection.execute(_STANDING, held).first()
     if row is not None:
-        connection.execute(update(access_grants).where(access_grants.c.id == row.id).values(checked_at=now))
+        connection.execute(_CHECKED, {"checked_grant": row.id, "checked_now": now})
         return _grant(row)
     made = Grant(
         id=new_id,

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, select, update
 
 from isthmus.access import grants
 from isthmus.access.denials import Denied
@@ -27,6 +27,15 @@ LONGEST_SESSION: Final = 3_600_000
 _AHEAD = 2_000
 
 PENDING, DENIED, UNREACHABLE = "Pending", "Denied", "Unreachable"
+
+# Written once: it is asked three times for every session that is given.
+_IS_REVOKED = select(
+    exists().where(
+        access_revocations.c.person == bindparam("revoked_person"),
+        access_revocations.c.grant == "",
+        access_revocations.c.readmitted_at.is_(None),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,12 +68,7 @@ class Revocation:
 
 def is_revoked(connection: Connection, person: str) -> bool:
     """Whether a person was taken everything and not let in again."""
-    blocked = (
-        access_revocations.c.person == person.lower(),
-        access_revocations.c.grant == "",
-        access_revocations.c.readmitted_at.is_(None),
-    )
-    return bool(connection.execute(select(exists().where(*blocked))).scalar())
+    return bool(connection.execute(_IS_REVOKED, {"revoked_person": person.lower()}).scalar())
 
 
 def revoke_person(connection: Connection, engine: Engine, person: str, actor: Actor, reason: str) -> str:

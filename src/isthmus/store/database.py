@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,8 @@ class Store:
     def __init__(self, url: str, *, busy_seconds: float = 30.0) -> None:
         self.url = url
         self.engine = dialect.open_engine(url, busy_seconds=busy_seconds)
+        self._patience = busy_seconds
+        self._turn = threading.Lock() if dialect.is_sqlite(self.engine) else None
 
     @property
     def name(self) -> str:
@@ -72,9 +75,23 @@ class Store:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A write transaction that commits at the end and rolls back on any error. On SQLite it holds the writer lock from its start."""
-        with typed_outage(), self.engine.begin() as connection:
+        with self._in_turn(), typed_outage(), self.engine.begin() as connection:
             dialect.start_write(connection)
             yield connection
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """One writer of this process at a time where the database knows one: SQLite lets those who wait sleep ever longer, so that some of
+        many threads would wait for seconds."""
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=self._patience):
+            raise unavailable("The database is locked or does not answer. Nothing was changed; try again.")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
