@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Row, Subquery, bindparam, case, func, select
+from sqlalchemy import BigInteger, Connection, Row, Select, String, Subquery, bindparam, case, cast, func, null, select, union_all
 
 from isthmus.store.tables import access_grants, access_sessions
 
@@ -72,15 +72,40 @@ def _used() -> Subquery:
     )
 
 
-_HELD, _USED = _held(), _used()
-_FIRST, _MOST = bindparam("first", type_=BigInteger), bindparam("most", type_=BigInteger)
-_REVIEW = (
-    select(_HELD, _USED.c.last_session, _USED.c.sessions_30, _USED.c.sessions_90)
-    .join_from(_HELD, _USED, (_HELD.c.person == _USED.c.person) & (_HELD.c.mapping == _USED.c.mapping), isouter=True)
-    .order_by(_HELD.c.name, _HELD.c.person, _HELD.c.mapping)
-    .offset(_FIRST)
-    .limit(_MOST)
-)
+_TEXTS, _OF_GRANTS = ("name", "connector", "because"), ("first_grant", "living", "living_until")
+_OF_SESSIONS = ("last_session", "sessions_30", "sessions_90")
+
+
+def _both() -> Select[Any]:
+    """One above the other and grouped, not joined: without fresh statistics PostgreSQL would join them by nested loops."""
+    held, used = _held(), _used()
+    numbers, nothing = cast(null(), BigInteger), cast(null(), String)
+    above = select(
+        held.c.person,
+        held.c.mapping,
+        *(held.c[name].label(name) for name in (*_TEXTS, *_OF_GRANTS)),
+        *(numbers.label(name) for name in _OF_SESSIONS),
+    )
+    below = select(
+        used.c.person,
+        used.c.mapping,
+        *(nothing.label(name) for name in _TEXTS),
+        *(numbers.label(name) for name in _OF_GRANTS),
+        *(used.c[name].label(name) for name in _OF_SESSIONS),
+    )
+    rows = union_all(above, below).subquery()
+    columns = {name: func.max(rows.c[name]).label(name) for name in (*_TEXTS, *_OF_GRANTS, *_OF_SESSIONS)}
+    return (
+        select(rows.c.person, rows.c.mapping, *columns.values())
+        .group_by(rows.c.person, rows.c.mapping)
+        .having(func.max(rows.c.name).isnot(None))
+        .order_by(columns["name"], rows.c.person, rows.c.mapping)
+        .offset(bindparam("first", type_=BigInteger))
+        .limit(bindparam("most", type_=BigInteger))
+    )
+
+
+_REVIEW = _both()
 _PAIRS = select(func.count()).select_from(select(access_grants.c.person, access_grants.c.mapping).distinct().subquery())
 
 
