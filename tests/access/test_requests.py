@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from typing import Any
 
@@ -234,6 +234,18 @@ def test_who_was_taken_everything_gets_nothing_and_gives_nothing(here: Desk) -> 
     refused(lambda: here.approve(bob, here.sign_in("lead", "g-lead")), "AccessRevoked", 403)
     with here.engine.store.read() as connection:
         assert grants.living(connection, alice.id, here.engine.now()) == ()
+
+
+def test_who_is_just_being_taken_everything_gets_nothing(here: Desk) -> None:
+    """The approval waits for the offboarding that has begun, and then sees it."""
+    alice, lead = here.sign_in("alice", "g-ops"), here.sign_in("lead", "g-lead")
+    asked = here.ask(alice)
+    with ThreadPoolExecutor(1) as pool:
+        with here.engine.store.begin() as connection:
+            leaving.offboard(connection, here.engine, alice.id, ADMIN, "left")
+            approval = pool.submit(here.approve, asked, lead)
+            assert not wait([approval], timeout=0.3).done
+        refused(approval.result, "RequesterRevoked", 409)
 
 
 def test_extending_is_a_second_grant_and_ending_one_leaves_the_other(here: Desk) -> None:

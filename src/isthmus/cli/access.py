@@ -115,7 +115,10 @@ def withdraw(session: Session, id: Request) -> None:
 
 @verb(app, "acknowledge", examples={f"access acknowledge {_EXAMPLE} --reason 'read the trail, nothing odd'": "Say that you have looked"})
 def acknowledge(session: Session, id: Request, *, reason: Remark = "") -> None:
-    """Say, as an owner, that you have looked at what was done under a broken glass; the notice on the portal's home page ends."""
+    """Say, as an owner, that you have looked at what was done under a broken glass.
+
+    Until then the portal's home page shows it as something that needs a person.
+    """
     _act(session, id, "acknowledge", {"reason": reason} if reason else None)
 
 
@@ -125,7 +128,10 @@ def acknowledge(session: Session, id: Request, *, reason: Remark = "") -> None:
     examples={"access review": "See who holds what, and whether they use it", "access review --output csv": "For a spreadsheet"},
 )
 def review(session: Session) -> None:
-    """List every person with every role they hold or held: why, how often it was used in 30 and 90 days, since when it is not."""
+    """List who holds or held which role, why, and how much it is used.
+
+    Sessions are counted over 30 and 90 days; unused is what was not taken for 30 days.
+    """
     print_list(rows_of(session, f"{ACCESS}/reviews"), REVIEW, session.output)
 
 
