@@ -38,6 +38,7 @@ METRICS: tuple[Declared, ...] = (
     Declared(name="isthmus_http_requests_total", kind="counter", help="Requests answered", labels=("method", "status")),
     Declared(name="isthmus_http_request_seconds", kind="histogram", help="Time to answer", labels=("method",), buckets=_QUICK),
     Declared(name="isthmus_refusals_total", kind="counter", help="Sign-ins and enrolments of strangers refused", labels=("action", "code")),
+    Declared(name="isthmus_break_glass_total", kind="counter", help="Roles given by breaking the glass"),
     Declared(name="isthmus_job_attempts_total", kind="counter", help="Attempts of jobs that ended", labels=("job", "outcome")),
     Declared(name="isthmus_job_seconds", kind="histogram", help="Time of one attempt", labels=("job",), buckets=_LONG),
     Declared(name="isthmus_scan_seconds", kind="histogram", help="Time from start to end of scans", labels=("status",), buckets=_LONG),

@@ -23,6 +23,7 @@ SOLUTION = f"{CONNECTOR}/providers/Microsoft.HybridConnectivity/solutionConfigur
         ("pendingAuthorization", CONNECTOR, "", f"/portal/connector{CONNECTOR}?tab=template"),
         ("failedJob", "/", "", "/portal/jobs?state=failed"),
         ("expiringCertificate", "/", "", ""),
+        ("brokenGlass", CONNECTOR, "r-1", ""),
         ("disconnectedMachines", "/subscriptions/s", "", "/portal/machines?status=disconnected"),
     ],
 )

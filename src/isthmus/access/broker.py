@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from isthmus.access import grants
 from isthmus.access.deciding import SIGN_IN, Decision, Known, Step, decide
-from isthmus.access.groups import GroupSource, GroupsUnknown, Membership
+from isthmus.access.groups import GroupSource, GroupsUnknown, Membership, TokenGroups
 from isthmus.access.leases import lease_policy
 from isthmus.access.mappings import RoleMapping, mapping_of
 from isthmus.access.revocations import end_grants, is_revoked
@@ -82,8 +82,11 @@ class Broker:
         if person is None or person.ends_at <= self.engine.now() or person.object_id.lower() != actor.id.lower():
             raise ArmError("SignInNeeded", SIGN_IN, status=401)
 
-    def know(self, mapping: RoleMapping, actor: Actor) -> Known:
-        """Everything that a decision about the actor looks at; groups are asked for outside of any transaction."""
+    def know(self, mapping: RoleMapping, actor: Actor, *, asks_directory: bool = True) -> Known:
+        """Everything that a decision about the actor looks at; groups are asked for outside of any transaction.
+
+        Without `asks_directory`, for when it may be down, the groups are those of the sign-in.
+        """
         now = self.engine.now()
         with self.engine.store.read() as connection:
             person = evidence.find(connection, actor.sign_in)
@@ -91,7 +94,8 @@ class Broker:
             revoked = is_revoked(connection, actor.id)
         if person is not None and person.object_id.lower() != actor.id.lower():
             person = None
-        membership, unknown = self._ask(person, mapping) if person and mapping.groups and not revoked else (None, "")
+        source = self.groups if asks_directory else TokenGroups()
+        membership, unknown = _ask(source, person, mapping) if person and mapping.groups and not revoked else (None, "")
         return Known(mapping=mapping, person=person, membership=membership, unknown=unknown, approved=approved, is_revoked=revoked, now=now)
 
     def issue(self, mapping: RoleMapping, actor: Actor, *, use: str = "credentials") -> Issued:
@@ -107,12 +111,6 @@ class Broker:
         assert known.person is not None
         grant = self._record(mapping, known.person, decision, actor, use)
         return self._mint(mapping, known.person, grant, decision.until, use)
-
-    def _ask(self, person: SignedIn, mapping: RoleMapping) -> tuple[Membership | None, str]:
-        try:
-            return self.groups.ask(person, mapping.groups), ""
-        except GroupsUnknown as error:
-            return None, str(error)
 
     def _record(self, mapping: RoleMapping, person: SignedIn, decision: Decision, actor: Actor, use: str) -> str:
         """No record, no token: the decision is in the chain before anything is signed."""
@@ -164,6 +162,13 @@ class Broker:
         with self.engine.store.read() as connection:
             visitor = people.find_person(connection, person.object_id)
         return visitor.person.mail if visitor else ""
+
+
+def _ask(source: GroupSource, person: SignedIn, mapping: RoleMapping) -> tuple[Membership | None, str]:
+    try:
+        return source.ask(person, mapping.groups), ""
+    except GroupsUnknown as error:
+        return None, str(error)
 
 
 def session_row(mapping: RoleMapping, person: str, access_key: str, *, grant: str, sign_in: str, use: str) -> dict[str, Any]:

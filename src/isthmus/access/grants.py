@@ -17,7 +17,6 @@ from isthmus.access.mappings import RoleMapping
 from isthmus.identity.evidence import SignedIn
 from isthmus.store.tables import access_grants, access_sessions
 
-
 _HELD = (
     access_grants.c.mapping == bindparam("held_mapping"),
     access_grants.c.person == bindparam("held_person"),

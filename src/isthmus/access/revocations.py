@@ -18,6 +18,7 @@ from isthmus.access.grants import Grant
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.types import Actor
 from isthmus.engine import Engine
+from isthmus.store import dialect
 from isthmus.store.tables import access_denials, access_grants, access_revocations, access_sessions
 
 DENY: Final = "access.deny"
@@ -71,8 +72,14 @@ def is_revoked(connection: Connection, person: str) -> bool:
     return bool(connection.execute(_IS_REVOKED, {"revoked_person": person.lower()}).scalar())
 
 
+def hold_person(connection: Connection, person: str) -> None:
+    """Until the transaction ends nobody else takes a person's access away, nor gives them a grant while it is being taken."""
+    dialect.lock_name(connection, f"person:{person.lower()}")
+
+
 def revoke_person(connection: Connection, engine: Engine, person: str, actor: Actor, reason: str) -> str:
     """Take everything from a person; the id of the revocation. Sign-ins and sessions of ours are the caller's to end."""
+    hold_person(connection, person)
     now, person = engine.now(), person.lower()
     held = grants.living(connection, person, now)
     grants.end(connection, held, now, reason)

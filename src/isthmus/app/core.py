@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
+from isthmus.access.requests import Requests
 from isthmus.api import figures
 from isthmus.app.footing import Footing, new_guid
 from isthmus.app.people import join_people
@@ -96,6 +97,7 @@ class Core:
     solutions: Mapping[str, SolutionType]
     index: Stock
     broker: Broker
+    requests: Requests
     work: Work
 
 
@@ -130,7 +132,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         ca=footing.authority.ca_pem.decode(),
         keep_event_days=settings.keep_event_days,
     )
-    people = join_people(engine, lookup, cloud=reach.access, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)
+    people = join_people(engine, lookup, metrics, cloud=reach.access, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)
     engine.arrivals = {
         **index.arrivals,
         **people.solution.arrivals,
@@ -145,7 +147,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         footing.store,
         jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
-        timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, retention)]
+        timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, people.requests, retention)]
         + [*joining.timetables(), footing.rotation()],
         clock=time.time,
         keep_days=settings.keep_days,
@@ -161,6 +163,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         solutions=solutions,
         index=index,
         broker=people.broker,
+        requests=people.requests,
         work=work,
     )
 

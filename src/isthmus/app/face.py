@@ -120,6 +120,7 @@ def _ground(footing: Footing, core: Core, settings: Settings) -> Ground:
         ledger=lambda solution: inventory_items(footing.store, solution),
         work=core.work,
         broker=core.broker,
+        requests=core.requests,
         certificates=footing.authority.expiries,
     )
 

@@ -10,32 +10,40 @@ from dataclasses import dataclass
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
 from isthmus.access.groups import GroupSource, ProvisionedGroups, TokenGroups
+from isthmus.access.requests import Requests
 from isthmus.clouds.contract import AccessCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
+from isthmus.metrics import Metrics
 from isthmus.solutions.access import AccessSolution
 from isthmus.solutions.loop import Loop
 from isthmus.work import Job
 
+GLASS = "isthmus_break_glass_total"
+
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """Who gives sessions, who makes accounts deny, and the solution that keeps both in line."""
+    """Who gives sessions, who makes accounts deny, the solution that keeps both in line, and who gives roles for a time."""
 
     broker: Broker
     enforcement: Enforcement
     solution: AccessSolution
+    requests: Requests
 
     def jobs(self) -> Sequence[Job]:
         """Their jobs."""
         return self.solution.job(), self.enforcement.job()
 
 
-def join_people(engine: Engine, lookup: Lookup, *, cloud: AccessCloud, loop: Loop, issuer: Issuer, groups: str) -> People:
+def join_people(engine: Engine, lookup: Lookup, metrics: Metrics, *, cloud: AccessCloud, loop: Loop, issuer: Issuer, groups: str) -> People:
     """The parts over one engine, one cloud and the issuer that accounts trust; `groups` is the setting that says who tells memberships."""
     source: GroupSource = ProvisionedGroups(engine.store) if groups == "directory" else TokenGroups()
+    broker = Broker(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id)
+    metrics.count(GLASS, by=0)
     return People(
-        broker=Broker(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id),
+        broker=broker,
+        requests=Requests(engine=engine, broker=broker, count_glass=lambda: metrics.count(GLASS)),
         enforcement=Enforcement(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, issuer=issuer),
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=cloud, loop=loop, issuer_url=issuer.url),
     )

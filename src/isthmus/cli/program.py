@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from isthmus.cli import (
+    access,
     audit,
     aws,
     client,
@@ -20,7 +21,6 @@ from isthmus.cli import (
     issuer,
     machine,
     mapping,
-    offboard,
     operation,
     role,
     solution,
@@ -146,11 +146,11 @@ for noun, commands in (
     ("machine", machine.app),
     ("operation", operation.app),
     ("role", role.app),
+    ("access", access.app),
     ("client", client.app),
     ("issuer", issuer.app),
     ("subscription", container.subscriptions),
     ("group", container.groups),
-    ("access", offboard.app),
     ("mapping", mapping.app),
     ("aws", aws.app),
     ("audit", audit.app),

@@ -171,6 +171,7 @@ def table() -> Registry:
         ledger=lambda _solution: (),
         work=_Nothing(),
         broker=_Nothing(),  # type: ignore[arg-type] # rows are listed, none is asked
+        requests=_Nothing(),  # type: ignore[arg-type] # nor here
         certificates=lambda: (),
     )
     return registry(ground)

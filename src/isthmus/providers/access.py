@@ -14,6 +14,7 @@ from isthmus.access import grants, leaving, revocations
 from isthmus.access.broker import Broker, refused
 from isthmus.access.deciding import Decision, decide
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
+from isthmus.access.requests import Requests
 from isthmus.access.revocations import Revocation
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource, instant
@@ -21,6 +22,7 @@ from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
 from isthmus.engine import Engine, Lookup
 from isthmus.providers import role_mappings
+from isthmus.providers.access_requests import RequestTypes
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.history import VERSIONS
 from isthmus.store.tables import access_grants, access_sessions
@@ -50,14 +52,18 @@ class AccessTypes:
     engine: Engine
     lookup: Lookup
     broker: Broker
+    requests: Requests
 
     def rows(self) -> tuple[ResourceType, ...]:
         """Every type."""
-        return (role_mappings.row(self.lookup), self._roles(), self._grants(), self._sessions(), self._revocations(), self._people())
+        asking = RequestTypes(engine=self.engine, requests=self.requests, named=self._named)
+        own = (self._roles(asking.action()), self._grants(), self._sessions(), self._revocations(), self._people())
+        return (role_mappings.row(self.lookup), *own, *asking.rows())
 
-    def _roles(self) -> ResourceType:
+    def _roles(self, request: Action) -> ResourceType:
         credentials = Action(name="credentials", act=self._credentials, needs_resource=False, is_open=True)
-        return ResourceType(name=ROLES, scopes=_TENANT, versions=VERSIONS, enumerate=self._my_roles, is_open=True, actions=(credentials,))
+        actions = (credentials, request)
+        return ResourceType(name=ROLES, scopes=_TENANT, versions=VERSIONS, enumerate=self._my_roles, is_open=True, actions=actions)
 
     def _my_roles(self, ask: Ask) -> Iterable[Mapping[str, Any]]:
         """What the caller may take, or could after one more step; roles of others' groups stay unnamed. ArmError 401 `SignInNeeded` for

@@ -13,7 +13,7 @@ from isthmus.arm.types import Ask, ResourceType, Scope, Window
 from isthmus.engine import Engine
 from isthmus.keys import Expiry
 from isthmus.providers.history import VERSIONS
-from isthmus.solutions.insights import accounts, fleet, upkeep
+from isthmus.solutions.insights import accounts, fleet, glass, upkeep
 from isthmus.solutions.insights.concern import KINDS, SEVERITIES, Concern, ordered
 from isthmus.solutions.insights.estate import Connected, Figures, connected, figures, summary
 from isthmus.work import FAILED, JobBook
@@ -68,6 +68,7 @@ class Insights:
         with self.engine.store.read() as connection:
             estate = connected(connection, subscription)
             found = [*accounts.standing(estate), *accounts.gaps(connection, subscription, estate)]
+            found += glass.broken(connection, subscription, estate)
             found += accounts.frozen(connection, subscription, estate)
             found += fleet.blocked(connection, subscription)
             found += fleet.silent(connection, subscription, now)

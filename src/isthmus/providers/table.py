@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.access.broker import Broker
+from isthmus.access.requests import Requests
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
 from isthmus.keys import Expiry
@@ -36,7 +37,7 @@ class Ground:
     """What rows stand on.
 
     `ledger` lists the per-instance inventory of a solution configuration, `template_url` is the setting, `work` shows jobs, `certificates`
-    says when ours end, `broker` gives people sessions.
+    says when ours end, `broker` gives people sessions, `requests` decides who gets roles for a time.
     """
 
     engine: Engine
@@ -49,6 +50,7 @@ class Ground:
     template_url: str = ""
     work: JobBook
     broker: Broker
+    requests: Requests
     certificates: Callable[[], Sequence[Expiry]]
 
 
@@ -80,7 +82,7 @@ def registry(ground: Ground) -> Registry:
         *Insights(engine=ground.engine, work=ground.work, certificates=ground.certificates).rows(),
         *inventory.rows(ground.engine.store),
         *scans.rows(ground.engine.store),
-        *AccessTypes(engine=ground.engine, lookup=ground.lookup, broker=ground.broker).rows(),
+        *AccessTypes(engine=ground.engine, lookup=ground.lookup, broker=ground.broker, requests=ground.requests).rows(),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from isthmus.access import grants, revocations
+from isthmus.access import grants, request_rows, revocations
 from isthmus.access.broker import BROKER
 from isthmus.access.denials import revocation_policy
 from isthmus.access.mappings import ROLE_MAPPINGS, access_target
@@ -76,7 +76,7 @@ class AccessSolution:
 
     @property
     def removals(self) -> Mapping[str, Removal]:
-        """What ends with a mapping: every grant of it."""
+        """What ends with a mapping: every grant of it, and every request that waits for it."""
         return {ROLE_MAPPINGS.lower(): self._end}
 
     def sync(self, arguments: Arguments) -> Mapping[str, Any] | None:
@@ -124,6 +124,7 @@ class AccessSolution:
     def _end(self, connection: Connection, keys: Sequence[str]) -> None:
         held = grants.of_mappings(connection, keys, self.engine.now())
         revocations.end_grants(connection, self.engine, held, BROKER, "The role mapping was deleted.")
+        request_rows.lapse(connection, keys)
 
     def _finish(self, arguments: Arguments, *, result: Mapping[str, Any] | None = None, error: ArmError | None = None) -> None:
         if arguments.get("operation"):

@@ -10,6 +10,7 @@ from typing import Literal
 Severity = Literal["error", "warning", "information"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "information")
 KINDS = (
+    "brokenGlass",
     "gap",
     "blockedMachines",
     "disconnectedMachines",

@@ -21,6 +21,8 @@ access_requests = Table(
     Column("asked_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, comment="until when it can be decided"),
     Column("decisions", Text, nullable=False, comment="JSON: who decided what, when, with which words"),
+    Column("acknowledged_at", BigInteger, comment="when an owner had looked at a broken glass"),
+    Index("access_requests_by_glass", "is_break_glass", "acknowledged_at"),
     Index("access_requests_by_state", "state", "expires_at"),
     Index("access_requests_by_person", "person", "asked_at"),
     Index("access_requests_by_mapping", "mapping", "asked_at"),

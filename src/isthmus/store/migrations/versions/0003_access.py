@@ -64,7 +64,9 @@ def _access_requests() -> None:
         sa.Column("asked_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False, comment="until when it can be decided"),
         sa.Column("decisions", sa.Text, nullable=False, comment="JSON: who decided what, when, with which words"),
+        sa.Column("acknowledged_at", sa.BigInteger, comment="when an owner had looked at a broken glass"),
     )
+    op.create_index("access_requests_by_glass", "access_requests", ["is_break_glass", "acknowledged_at"])
     op.create_index("access_requests_by_mapping", "access_requests", ["mapping", "asked_at"])
     op.create_index("access_requests_by_person", "access_requests", ["person", "asked_at"])
     op.create_index("access_requests_by_state", "access_requests", ["state", "expires_at"])

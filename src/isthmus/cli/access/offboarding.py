@@ -10,12 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.arm.errors import ArmError
-from isthmus.cli.access import app
+from isthmus.cli.access.noun import app
 from isthmus.cli.formats import Column
 from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
-
-__all__ = ["app"]
 
 PEOPLE, DIRECTORY = "/providers/Isthmus.Access/people", "/providers/Isthmus.Identity/people"
 REVOCATIONS = "/providers/Isthmus.Access/revocations"

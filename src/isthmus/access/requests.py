@@ -1,0 +1,301 @@
+"""Just in time access: a person asks for a role for a time, others decide, and a grant begins that ends by itself.
+
+`judging` decides, `request_rows` keeps; here both meet what has to be asked elsewhere. Every step is audited in its own transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, select
+
+from isthmus.access import grants, judging, request_rows
+from isthmus.access.broker import BROKER, REVOKED, Broker, refused
+from isthmus.access.groups import GroupsUnknown
+from isthmus.access.judging import APPROVED, DECIDED_WITHIN, REQUESTS, Decider, Request
+from isthmus.access.mappings import RoleMapping, mapping_of
+from isthmus.access.revocations import hold_person, is_revoked
+from isthmus.arm.change import Change
+from isthmus.arm.envelope import Resource
+from isthmus.arm.errors import ArmError, conflict
+from isthmus.arm.types import Actor
+from isthmus.engine import Engine, lookup
+from isthmus.engine.rows import from_row
+from isthmus.identity import evidence
+from isthmus.identity.evidence import SignedIn
+from isthmus.store.tables import resources
+from isthmus.work import Timetable
+
+_log = structlog.get_logger("isthmus.access")
+_BATCH: Final = 200
+_CHUNK: Final = 400
+
+Owns = Callable[[str], bool]
+"""Whether the caller is an owner at a scope."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What somebody asks for."""
+
+    reason: str
+    seconds: int
+    is_break_glass: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """Everything that is done with requests. `count_glass` is called for every glass that was broken."""
+
+    engine: Engine
+    broker: Broker
+    count_glass: Callable[[], None]
+
+    def timetable(self) -> Timetable:
+        """Each minute: what nobody decided in time."""
+        return Timetable(name="requests", cron="20 * * * * *", run=self.expire)
+
+    def ask(self, mapping: RoleMapping, actor: Actor, wanted: Wanted, owns: Owns) -> Request:
+        """Ask for a role. ArmError: 400 `TooLong`; 409 `RequestNotNeeded`, `AlreadyAsked`, `RoleChanged`; else the step that refuses
+        the person the role (`SignInNeeded`, `NotAMember`, …)."""
+        known = self.broker.know(mapping, actor, asks_directory=not wanted.is_break_glass)
+        glass = wanted.is_break_glass
+        refusal = judging.check_glass(known, is_owner=owns(mapping.connector)) if glass else judging.check_wanted(known)
+        if refusal is not None:
+            raise refused(refusal, mapping)
+        assert known.person is not None
+        judging.check_length(mapping, wanted.seconds, is_break_glass=glass)
+        now = self.engine.now()
+        made = Request(
+            id=self.engine.new_guid(),
+            mapping=mapping.key,
+            person=actor.id.lower(),
+            name=known.person.name,
+            sign_in=known.person.id,
+            reason=wanted.reason,
+            seconds=wanted.seconds,
+            is_break_glass=glass,
+            asked_at=now,
+            expires_at=now + DECIDED_WITHIN,
+        )
+        with self.engine.store.begin() as connection:
+            hold_person(connection, made.person)
+            self._hold(connection, mapping)
+            if is_revoked(connection, made.person):
+                raise refused(REVOKED, mapping)
+            if request_rows.is_waiting(connection, mapping.key, made.person, now, is_break_glass=glass):
+                what = f"You have asked for {mapping.label} already, and nobody has decided yet. Withdraw that request to ask anew."
+                raise conflict(what, code="AlreadyAsked", target=mapping.id)
+            request_rows.add(connection, made)
+            self._record(connection, made, actor, "request", {"reason": wanted.reason, "seconds": wanted.seconds})
+        if glass:
+            _log.warning("somebody asks to break the glass", request=made.id, role=mapping.label, person=made.person)
+        return made
+
+    def approve(self, id: str, actor: Actor, owns: Owns, words: str = "") -> Request:
+        """Approve once; the last approval that is needed begins the grant.
+
+        ArmError: 404 `RequestNotFound`, `RoleNotFound`; 403 `CannotDecideOwn`, `NotAnApprover`; 401, 503 about the sign-in of the approver;
+        409 `RequestDecided`, `AlreadyApproved`, `RequesterRevoked`, `RoleChanged`; 400 `TooLong`.
+        """
+        request = self.find(id)
+        mapping = self.broker.mapping(request.mapping)
+        decider = self._decider(request, mapping, actor, owns)
+        now = self.engine.now()
+        with self.engine.store.begin() as connection:
+            hold_person(connection, request.person)
+            self._hold(connection, mapping)
+            made = judging.approve(_held(connection, id), mapping, decider, now, grant=self.broker.new_id(), words=words)
+            if is_revoked(connection, request.person):
+                what = "Everything was taken away from who made this request, so that nothing can be given to them."
+                raise conflict(what, code="RequesterRevoked", target=request.path)
+            if made.state == APPROVED:
+                grants.add(connection, _grant_of(made, mapping, now))
+            request_rows.save(connection, made)
+            counted = {"approvals": len(made.approvers), "needed": judging.needed(made, mapping)}
+            self._record(connection, made, actor, "approve", {**counted, **({"grant": made.grant} if made.grant else {})})
+        if made.is_break_glass and made.grant:
+            self.count_glass()
+            who = {"person": made.person, "approvers": sorted(made.approvers)}
+            _log.critical("the glass is broken", request=made.id, role=mapping.label, grant=made.grant, seconds=made.seconds, **who)
+        return made
+
+    def deny(self, id: str, actor: Actor, owns: Owns, words: str) -> Request:
+        """Deny; one approver is enough. ArmError as for `approve`."""
+        request = self.find(id)
+        mapping = self.broker.mapping(request.mapping)
+        decider = self._decider(request, mapping, actor, owns)
+        return self._change(id, actor, "deny", lambda held, now: judging.deny(held, mapping, decider, now, words), {"reason": words})
+
+    def withdraw(self, id: str, actor: Actor) -> Request:
+        """Take one's own request back. ArmError 404 `RequestNotFound`, 403 `NotYourRequest`, 409 `RequestDecided`."""
+        return self._change(id, actor, "withdraw", lambda held, now: judging.withdraw(held, _named(actor), now))
+
+    def acknowledge(self, id: str, actor: Actor, owns: Owns, words: str = "") -> Request:
+        """Say, as an owner, that a broken glass was looked at. ArmError 404 `RequestNotFound`, else see `judging.acknowledge`."""
+        who = _named(actor, may=owns(self.find(id).connector))
+        more = {"words": words} if words else {}
+        return self._change(id, actor, "acknowledge", lambda held, now: judging.acknowledge(held, who, now, words), more)
+
+    def expire(self, _planned: datetime) -> None:
+        """End what nobody decided in time, each with an audit record; grants end by themselves."""
+        late = _BATCH
+        while late == _BATCH:
+            with self.engine.store.begin() as connection:
+                now = self.engine.now()
+                found = request_rows.overdue(connection, now, _BATCH)
+                for one in found:
+                    request_rows.save(connection, judging.expire(one, now))
+                    self._record(connection, one, BROKER, "expire", {"person": one.person})
+            late = len(found)
+
+    def find(self, id: str) -> Request:
+        """A request. ArmError 404 `RequestNotFound`."""
+        with self.engine.store.read() as connection:
+            found = request_rows.find(connection, id)
+        if found is None:
+            raise _unknown(id)
+        return found
+
+    def visible(self, actor: Actor, owns: Owns, *, state: str, limit: int) -> tuple[Request, ...]:
+        """The newest requests of the actor, and those that they could decide. While nobody can tell their groups, these are only such as
+        owners decide; deciding says why."""
+        now = self.engine.now()
+        with self.engine.store.read() as connection:
+            asked = request_rows.others(connection, actor.id, state, now)
+        found = self.mappings({key for key, _ in asked})
+        ordinary = [found[key] for key, is_break_glass in asked if not is_break_glass and key in found]
+        mine = self._groups(actor, frozenset[str]().union(*(one.approver_groups for one in ordinary)))
+        owners = {found[key].connector for key, is_break_glass in asked if is_break_glass and key in found}
+        owned = {connector for connector in owners if owns(connector)}
+        with self.engine.store.read() as connection:
+            return request_rows.page(
+                connection,
+                actor.id,
+                decidable=[one.key for one in ordinary if one.approver_groups & mine],
+                owned=[key for key, is_break_glass in asked if is_break_glass and key in found and found[key].connector in owned],
+                state=state,
+                now=now,
+                limit=limit,
+            )
+
+    def mappings(self, keys: Collection[str]) -> Mapping[str, RoleMapping]:
+        """Those of the mappings that are still there, by key."""
+        with self.engine.store.read() as connection:
+            found = _resources(connection, keys)
+            above = _resources(connection, {one.id.parent.key for one in found if one.id.parent})
+        connectors = {one.id.key: one for one in above}
+        pairs = ((one, connectors.get(one.id.parent.key if one.id.parent else "")) for one in found)
+        return {one.id.key: mapping_of(one, connector) for one, connector in pairs if connector is not None}
+
+    def _decider(self, request: Request, mapping: RoleMapping, actor: Actor, owns: Owns) -> Decider:
+        """Who wants to decide, with what has to be asked about them; directories outside of any transaction."""
+        with self.engine.store.read() as connection:
+            gone = is_revoked(connection, actor.id)
+        if request.is_break_glass:
+            return _named(actor, may=owns(request.connector), refusal=refused(REVOKED, mapping) if gone else None)
+        person = self._signed_in(actor)
+        refusal = None
+        if gone:
+            refusal = refused(REVOKED, mapping)
+        elif person is None:
+            refusal = ArmError("SignInNeeded", "Sign in with your directory first: 'isthmus login'.", status=401)
+        elif mapping.requires_mfa and "mfa" not in person.methods:
+            what = f"{mapping.label} needs a second factor, of those who decide about it too. Sign in with one."
+            refusal = ArmError("SecondFactorNeeded", what, status=403, target=request.path)
+        if refusal is not None or person is None:
+            return _named(actor, refusal=refusal)
+        try:
+            told = self.broker.groups.ask(person, mapping.approver_groups)
+        except GroupsUnknown as error:
+            return _named(actor, refusal=ArmError("GroupsUnknown", str(error), status=503))
+        return _named(actor, may=told.is_active and bool(told.groups & mapping.approver_groups))
+
+    def _groups(self, actor: Actor, asked: Collection[str]) -> frozenset[str]:
+        person = self._signed_in(actor) if asked else None
+        if person is None:
+            return frozenset()
+        try:
+            told = self.broker.groups.ask(person, asked)
+        except GroupsUnknown:
+            return frozenset()
+        return told.groups if told.is_active else frozenset()
+
+    def _signed_in(self, actor: Actor) -> SignedIn | None:
+        """The sign-in that the actor came by, while it lasts."""
+        with self.engine.store.read() as connection:
+            person = evidence.find(connection, actor.sign_in)
+        is_theirs = person is not None and person.object_id.lower() == actor.id.lower() and person.ends_at > self.engine.now()
+        return person if is_theirs else None
+
+    def _change(
+        self, id: str, actor: Actor, what: str, judge: Callable[[Request, int], Request], detail: Mapping[str, Any] | None = None
+    ) -> Request:
+        with self.engine.store.begin() as connection:
+            made = judge(_held(connection, id), self.engine.now())
+            request_rows.save(connection, made)
+            self._record(connection, made, actor, what, detail or {})
+        return made
+
+    def _hold(self, connection: Connection, mapping: RoleMapping) -> None:
+        """Keep the mapping from changing until the transaction ends, and make sure that it is what was decided upon."""
+        connection.execute(select(resources.c.key).where(resources.c.key == mapping.key).with_for_update(read=True))
+        found = _mapping(connection, mapping.key)
+        if found is None:
+            raise ArmError("RoleNotFound", f"{mapping.label} was deleted in the meantime.", status=404, target=mapping.id)
+        if found != mapping:
+            raise conflict(f"{mapping.label} was changed in the meantime. Try again.", code="RoleChanged", target=mapping.id)
+
+    def _record(self, connection: Connection, request: Request, actor: Actor, what: str, detail: Mapping[str, Any]) -> None:
+        told = {"request": request.id, "mapping": request.mapping, **({"breakGlass": True} if request.is_break_glass else {}), **detail}
+        self.engine.apply_within(connection, Change(detail=told), actor, f"{REQUESTS}/{what}", request.path)
+
+
+def _grant_of(request: Request, mapping: RoleMapping, now: int) -> grants.Grant:
+    return grants.Grant(
+        id=request.grant,
+        mapping=mapping.key,
+        connector=mapping.connector,
+        person=request.person,
+        name=request.name,
+        because=f"request:{request.id}",
+        is_break_glass=request.is_break_glass,
+        began_at=now,
+        ends_at=now + request.seconds * 1000,
+        checked_at=now,
+    )
+
+
+def _resources(connection: Connection, keys: Collection[str]) -> list[Resource]:
+    """Those that are there, by a query per many."""
+    wanted, found = sorted(keys), list[Resource]()
+    for start in range(0, len(wanted), _CHUNK):
+        part = select(resources).where(resources.c.key.in_(wanted[start : start + _CHUNK]))
+        found += [from_row(row) for row in connection.execute(part)]
+    return found
+
+
+def _mapping(connection: Connection, key: str) -> RoleMapping | None:
+    found = lookup.find(connection, key)
+    above = found.id.parent if found else None
+    connector = lookup.find(connection, above.key) if above else None
+    return mapping_of(found, connector) if found and connector else None
+
+
+def _held(connection: Connection, id: str) -> Request:
+    found = request_rows.find(connection, id, holds=True)
+    if found is None:
+        raise _unknown(id)
+    return found
+
+
+def _named(actor: Actor, *, may: bool = False, refusal: ArmError | None = None) -> Decider:
+    return Decider(id=actor.id, name=actor.name, is_person=actor.kind == "User", may=may, refusal=refusal)
+
+
+def _unknown(id: str) -> ArmError:
+    return ArmError("RequestNotFound", f"There is no request '{id[:64]}'. List them: isthmus access requests.", status=404, target=id[:64])

@@ -1,0 +1,183 @@
+"""Isthmus.Access: requests for a role for a time, what is decided about them, and the review of who holds what."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from isthmus.access import judging
+from isthmus.access.judging import REQUESTS, STATES, Request
+from isthmus.access.mappings import RoleMapping
+from isthmus.access.requests import Owns, Requests, Wanted
+from isthmus.access.review import Reviewed, count, review
+from isthmus.arm import paging
+from isthmus.arm.envelope import Resource, instant
+from isthmus.arm.errors import invalid
+from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope, Window
+from isthmus.engine import Engine
+from isthmus.providers.bodies import Body, read
+from isthmus.providers.history import VERSIONS
+
+REVIEWS = "Isthmus.Access/reviews"
+_TENANT = frozenset({Scope.TENANT})
+_MOST = 500
+_OWNING = "Microsoft.Authorization/roleAssignments/write"
+
+Words = Annotated[str, Field(max_length=500)]
+Reason = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Asking(Body):
+    """Body of `request` of a role."""
+
+    reason: Reason
+    seconds: Annotated[int, Field(ge=60)] = 3_600
+    breakGlass: bool = False
+
+
+class Denying(Body):
+    """Body of `deny`."""
+
+    reason: Reason
+
+
+class Remark(Body):
+    """Body of `approve` and `acknowledge`."""
+
+    reason: Words = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestTypes:
+    """The rows about requests. They are open: each looks by itself at who asks."""
+
+    engine: Engine
+    requests: Requests
+    named: Callable[[str], RoleMapping]
+
+    def rows(self) -> tuple[ResourceType, ...]:
+        """Requests and reviews."""
+        made = {"approve": self._approve, "deny": self._deny, "withdraw": self._withdraw, "acknowledge": self._acknowledge}
+        actions = tuple(Action(name=name, act=_acting(act, self._shown), needs_resource=False, is_open=True) for name, act in made.items())
+        return (
+            ResourceType(
+                name=REQUESTS,
+                scopes=_TENANT,
+                versions=VERSIONS,
+                enumerate=self._listed,
+                read=lambda ask: self._shown(self.requests.find(ask.id.name)),
+                is_open=True,
+                actions=actions,
+            ),
+            ResourceType(name=REVIEWS, scopes=_TENANT, versions=VERSIONS, window=self._reviews),
+        )
+
+    def action(self) -> Action:
+        """`request`, an action of a role."""
+        return Action(name="request", act=_acting(self._ask, self._shown), needs_resource=False, is_open=True)
+
+    def _ask(self, ask: Ask) -> Request:
+        asked = read(Asking, ask.body or {})
+        wanted = Wanted(reason=asked.reason, seconds=asked.seconds, is_break_glass=asked.breakGlass)
+        return self.requests.ask(self.named(ask.id.name), ask.actor, wanted, _owns(ask))
+
+    def _approve(self, ask: Ask) -> Request:
+        return self.requests.approve(ask.id.name, ask.actor, _owns(ask), read(Remark, ask.body or {}).reason)
+
+    def _deny(self, ask: Ask) -> Request:
+        return self.requests.deny(ask.id.name, ask.actor, _owns(ask), read(Denying, ask.body or {}).reason)
+
+    def _withdraw(self, ask: Ask) -> Request:
+        return self.requests.withdraw(ask.id.name, ask.actor)
+
+    def _acknowledge(self, ask: Ask) -> Request:
+        return self.requests.acknowledge(ask.id.name, ask.actor, _owns(ask), read(Remark, ask.body or {}).reason)
+
+    def _listed(self, ask: Ask) -> Iterable[Mapping[str, Any]]:
+        found = self.requests.visible(ask.actor, _owns(ask), state=_state(ask.query.get("state", "")), limit=_MOST)
+        mappings = self.requests.mappings({one.mapping for one in found})
+        now = self.engine.now()
+        return sorted((show_request(one, mappings.get(one.mapping), now) for one in found), key=lambda body: str(body["id"]).lower())
+
+    def _shown(self, request: Request) -> Mapping[str, Any]:
+        return show_request(request, self.requests.mappings({request.mapping}).get(request.mapping), self.engine.now())
+
+    def _reviews(self, ask: Ask) -> Window:
+        skip, top = paging.skip_of(ask.query), paging.page_size(ask.query)
+        with self.engine.store.read() as connection:
+            found = review(connection, self.engine.now(), first=skip, most=top + 1)
+            number = count(connection) if paging.wants_count(ask.query) else None
+        mappings = self.requests.mappings({one.mapping for one in found[:top]})
+        return Window(items=[_review(one, mappings.get(one.mapping)) for one in found[:top]], count=number, more=len(found) > top)
+
+
+def _acting(act: Callable[[Ask], Request], show: Callable[[Request], Mapping[str, Any]]) -> Callable[[Resource | None, Ask], Answer]:
+    return lambda _resource, ask: Answer(body=show(act(ask)))
+
+
+def _owns(ask: Ask) -> Owns:
+    return lambda scope: ask.permits(_OWNING, scope)
+
+
+def _state(given: str) -> str:
+    found = next((state for state in STATES if state.lower() == given.lower()), "")
+    if given and not found:
+        raise invalid(f"state must be one of {', '.join(STATES)}, not '{given[:32]}'.", target="state", code="InvalidState")
+    return found
+
+
+def show_request(request: Request, mapping: RoleMapping | None, now: int) -> Mapping[str, Any]:
+    """A request as the API shows it; without its mapping when that is gone."""
+    return {
+        "id": request.path,
+        "name": request.id,
+        "type": REQUESTS,
+        "properties": {
+            "role": mapping.label if mapping else None,
+            "accountId": mapping.target.account if mapping else None,
+            "mapping": request.mapping,
+            "person": request.person,
+            "personName": request.name,
+            "reason": request.reason,
+            "seconds": request.seconds,
+            "breakGlass": request.is_break_glass,
+            "state": request.state_at(now),
+            "askedAt": instant(request.asked_at),
+            "expiresAt": instant(request.expires_at),
+            "approvals": len(request.approvers),
+            "approvalsNeeded": judging.needed(request, mapping) if mapping else None,
+            "grant": request.grant or None,
+            "acknowledgedAt": instant(request.acknowledged_at) if request.acknowledged_at else None,
+            "decisions": [
+                {"by": one.by, "name": one.name, "action": one.what, "at": instant(one.at), "reason": one.words}
+                for one in request.decisions
+            ],
+        },
+    }
+
+
+def _review(one: Reviewed, mapping: RoleMapping | None) -> Mapping[str, Any]:
+    name = hashlib.sha256(f"{one.person}|{one.mapping}".encode()).hexdigest()[:32]
+    times = {"livingUntil": one.living_until, "lastSession": one.last_session, "unusedSince": one.unused_since}
+    return {
+        "id": f"/providers/{REVIEWS}/{name}",
+        "name": name,
+        "type": REVIEWS,
+        "properties": {
+            "person": one.person,
+            "personName": one.name,
+            "role": mapping.label if mapping else None,
+            "accountId": mapping.target.account if mapping else None,
+            "mapping": one.mapping,
+            "because": one.because,
+            "firstGrant": instant(one.first_grant),
+            "livingGrants": one.living,
+            "sessions30Days": one.sessions_30,
+            "sessions90Days": one.sessions_90,
+            **{name: instant(at) if at else None for name, at in times.items()},
+        },
+    }

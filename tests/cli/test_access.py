@@ -1,0 +1,116 @@
+"""`isthmus access` against a real server: requests that lie in its database, decided by whom a link let in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from isthmus.access import request_rows
+from isthmus.access.judging import APPROVE, DECIDED_WITHIN, Decided, Request
+from isthmus.arm.change import Change
+from isthmus.arm.envelope import Resource
+from isthmus.arm.ids import parse_resource
+from isthmus.arm.types import Actor
+from isthmus.engine import Engine
+from isthmus.store import Store
+from tests.cli.conftest import Cli
+from tests.fakes.jobs import RecordedJobs
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass
+class Asked:
+    """A role of a connector, and somebody's requests for it."""
+
+    cli: Cli
+    store: Store
+    label: str
+    mapping: str
+
+    def add(self, *, glass: bool = True, approvers: tuple[str, ...] = ()) -> str:
+        """A request that waits; its id."""
+        now = int(time.time() * 1000)
+        made = Request(
+            id=str(uuid.uuid4()),
+            mapping=self.mapping,
+            person=str(uuid.uuid4()),
+            name="Alice",
+            sign_in="s",
+            reason="the directory is down",
+            seconds=900,
+            is_break_glass=glass,
+            asked_at=now,
+            expires_at=now + DECIDED_WITHIN,
+        )
+        decisions = tuple(Decided(by=name, name=name, what=APPROVE, at=now) for name in approvers)
+        with self.store.begin() as connection:
+            request_rows.add(connection, replace(made, decisions=decisions))
+        return made.id
+
+
+@pytest.fixture
+def asked(cli: Cli) -> Iterator[Asked]:
+    account, name = f"{uuid.uuid4().int % 10**12:012d}", f"c-{uuid.uuid4().hex[:8]}"
+    cli.json("connector", "create", "--account", account, "--name", name, "--group", f"g-{name}")
+    id = parse_resource(cli.json("connector", "show", name)["id"]).extension("Isthmus.Access/roleMappings", "Operator")
+    store = Store(f"sqlite:///{cli.data / 'isthmus.db'}")
+    engine = Engine(store, RecordedJobs(), clock=time.time, new_guid=lambda: str(uuid.uuid4()))
+    activation = {"mode": "Request", "approverGroups": ["g-lead"], "approvals": 1, "longestSeconds": 3_600}
+    made = Resource(id=id, properties={"groups": ["g-ops"], "activation": activation})
+    engine.apply(Change(puts=(made,)), Actor(id="test", kind="User"), "test/write", "/")
+    signed = cli("login", cli("login", "--link").out.strip())
+    assert signed.code == 0, signed.err
+    yield Asked(cli=cli, store=store, label=f"{account}.Operator", mapping=id.key)
+    store.close()
+
+
+def test_owners_list_approve_and_acknowledge(cli: Cli, asked: Asked) -> None:
+    id = asked.add()
+    [row] = [one for one in cli.json("access", "requests", "--state", "Pending") if one["name"] == id]
+    assert (row["properties"]["role"], row["properties"]["breakGlass"]) == (asked.label, True)
+    table = cli("access", "requests").out
+    assert table.split()[:3] == ["ID", "ROLE", "PERSON"]
+    assert "0 of 2" in next(line for line in table.splitlines() if id in line)
+    first = cli("access", "approve", id, "--reason", "agreed")
+    assert (first.code, "1 more must approve" in first.err) == (0, True), first.err
+    again = cli("access", "approve", id)
+    assert (again.code, "AlreadyApproved" in again.err) == (1, True)
+    second = asked.add(approvers=("somebody",))
+    last = cli("access", "approve", f"/providers/Isthmus.Access/requests/{second}")
+    assert (last.code, "begins now" in last.err) == (0, True), last.err
+    assert cli("access", "acknowledge", second, "--reason", "read the trail").code == 0
+    assert cli("access", "acknowledge", second).code == 1
+    review = cli("access", "review", "--output", "csv")
+    found = [one for one in csv.DictReader(io.StringIO(review.out)) if one["ROLE"] == asked.label]
+    assert [(one["PERSON"], one["BECAUSE"], one["LIVING GRANTS"], one["LAST SESSION"]) for one in found] == [
+        ("Alice", f"request:{second}", "1", "")
+    ]
+    assert found[0]["UNUSED SINCE"]
+
+
+def test_requests_are_denied_and_what_is_not_ones_own_is_refused(cli: Cli, asked: Asked) -> None:
+    id = asked.add()
+    assert (lambda ran: (ran.code, "NotYourRequest" in ran.err))(cli("access", "withdraw", id)) == (1, True)
+    assert cli("access", "deny", id).code == 2
+    assert cli("access", "deny", id, "--reason", "no").code == 0
+    assert next(one for one in cli.json("access", "requests") if one["name"] == id)["properties"]["state"] == "Denied"
+    ordinary = asked.add(glass=False)
+    refused = cli("access", "approve", ordinary)
+    assert (refused.code, "SignInNeeded" in refused.err) == (1, True), refused.err
+    assert (lambda ran: (ran.code, "InvalidState" in ran.err))(cli("access", "requests", "--state", "Lost")) == (1, True)
+
+
+def test_who_came_by_no_directory_cannot_ask(cli: Cli, asked: Asked) -> None:
+    for more in ((), ("--break-glass",)):
+        ran = cli("access", "request", asked.label, "--reason", "INC-7", "--seconds", "900", *more)
+        assert (ran.code, "SignInNeeded" in ran.err, "isthmus login" in ran.err) == (1, True, True), ran.err
+    unknown = cli("access", "request", "0.Nobody", "--reason", "INC-7")
+    assert (unknown.code, "RoleNotFound" in unknown.err) == (1, True)
+    assert cli("access", "request", asked.label, "--reason", "x", "--seconds", "59").code == 2
