@@ -56,6 +56,26 @@ def access_statements(arns: Arns, roles: Sequence[PersonRole]) -> list[Statement
             resources=[arns.regional("ssm", "session/*")],
             reason="End those shells: they outlive the credentials that opened them.",
         ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="ReadTrust",
+            actions=[
+                "iam:GenerateCredentialReport",
+                "iam:GetCredentialReport",
+                "iam:ListOpenIDConnectProviders",
+                "iam:ListRoles",
+                "iam:ListSAMLProviders",
+            ],
+            resources=["*"],
+            reason="Lint whom the account trusts: trust policies, identity providers, ages of keys of users; AWS lists them on *.",
+        ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="ReadProviders",
+            actions=["iam:GetOpenIDConnectProvider", "iam:GetSAMLProvider"],
+            resources=[arns.iam("oidc-provider/*"), arns.iam("saml-provider/*")],
+            reason="Lint identity providers: audiences and thumbprints, and when the certificates of SAML providers expire.",
+        ),
         own_role_statement(arns, SERVICE_ROLE, names.access_role(arns.g8)),
     ]
     return own + [statement for one in roles for statement in _person_statements(arns, one)]
