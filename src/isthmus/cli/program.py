@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from isthmus.cli import audit, client, connector, container, database, inventory, issuer, machine, operation, role, solution
+from isthmus.cli import audit, client, connector, container, database, inventory, issuer, machine, operation, role, solution, trust
 from isthmus.cli.backup import backup, restore
 from isthmus.cli.completion import completion
 from isthmus.cli.doctor import doctor
@@ -120,6 +120,7 @@ for noun, commands in (
     ("machine", machine.app),
     ("operation", operation.app),
     ("role", role.app),
+    ("access", trust.app),
     ("client", client.app),
     ("issuer", issuer.app),
     ("subscription", container.subscriptions),

@@ -23,6 +23,7 @@ from isthmus.engine import Engine, Lookup
 from isthmus.providers import role_mappings
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.history import VERSIONS
+from isthmus.providers.why import why
 from isthmus.store.tables import access_grants, access_sessions
 
 ROLES, GRANTS = "Isthmus.Access/roles", "Isthmus.Access/grants"
@@ -57,7 +58,8 @@ class AccessTypes:
 
     def _roles(self) -> ResourceType:
         credentials = Action(name="credentials", act=self._credentials, needs_resource=False, is_open=True)
-        return ResourceType(name=ROLES, scopes=_TENANT, versions=VERSIONS, enumerate=self._my_roles, is_open=True, actions=(credentials,))
+        actions = (credentials, why(self.broker, self._named))
+        return ResourceType(name=ROLES, scopes=_TENANT, versions=VERSIONS, enumerate=self._my_roles, is_open=True, actions=actions)
 
     def _my_roles(self, ask: Ask) -> Iterable[Mapping[str, Any]]:
         """What the caller may take, or could after one more step; roles of others' groups stay unnamed."""

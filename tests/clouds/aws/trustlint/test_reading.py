@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +43,7 @@ def _answers() -> dict[str, Any]:
         "iam:ListSAMLProviders": lambda _p, _r: {"SAMLProviderList": [{"Arn": SAML}]},
         "iam:GetSAMLProvider": lambda p, _r: {"SAMLMetadataDocument": metadata(certificate(3))} if p == {"SAMLProviderArn": SAML} else {},
         "iam:GenerateCredentialReport": lambda _p, _r: {"State": "COMPLETE"},
-        "iam:GetCredentialReport": lambda _p, _r: {"Content": REPORT.encode()},
+        "iam:GetCredentialReport": lambda _p, _r: {"Content": base64.b64encode(REPORT.encode()).decode()},
     }
 
 
@@ -106,7 +107,7 @@ def test_a_report_that_never_comes_is_said() -> None:
 
 
 def test_what_is_no_report_is_said() -> None:
-    found = lint(FakeAws({**_answers(), "iam:GetCredentialReport": lambda _p, _r: {"Content": b"<html>"}}))
+    found = lint(FakeAws({**_answers(), "iam:GetCredentialReport": lambda _p, _r: {"Content": base64.b64encode(b"<html>").decode()}}))
     assert [one.part for one in found.blind] == ["users"]
     assert "columns" in found.blind[0].reason
 

@@ -62,19 +62,14 @@ def access_statements(arns: Arns, roles: Sequence[PersonRole]) -> list[Statement
             actions=[
                 "iam:GenerateCredentialReport",
                 "iam:GetCredentialReport",
+                "iam:GetOpenIDConnectProvider",
+                "iam:GetSAMLProvider",
                 "iam:ListOpenIDConnectProviders",
                 "iam:ListRoles",
                 "iam:ListSAMLProviders",
             ],
             resources=["*"],
-            reason="Lint whom the account trusts: trust policies, identity providers, ages of keys of users; AWS lists them on *.",
-        ),
-        Statement(
-            role=SERVICE_ROLE,
-            sid="ReadProviders",
-            actions=["iam:GetOpenIDConnectProvider", "iam:GetSAMLProvider"],
-            resources=[arns.iam("oidc-provider/*"), arns.iam("saml-provider/*")],
-            reason="Lint identity providers: audiences and thumbprints, and when the certificates of SAML providers expire.",
+            reason="Lint whom the account trusts, all of it: trust policies, identity providers and their certificates, keys of users.",
         ),
         own_role_statement(arns, SERVICE_ROLE, names.access_role(arns.g8)),
     ]

@@ -7,6 +7,7 @@ not tell the former, and bring every policy besides.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -109,8 +110,7 @@ async def _users(sessions: Sessions, target: ScanTarget, sleep: Sleep) -> tuple[
                 if error.code not in _NO_REPORT:
                     raise
             else:
-                content = found["Content"]
-                return report.users(content.decode() if isinstance(content, bytes) else str(content))
+                return report.users(base64.b64decode(str(found["Content"]), validate=True).decode())
         await sleep(PAUSE)
     raise ValueError(f"AWS did not make the credential report within {LOOKS * PAUSE:.0f} seconds; the next look may find it.")
 
