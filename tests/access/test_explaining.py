@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -216,3 +217,26 @@ def plans(broker: Broker, mapping: str) -> list[str]:
             if statement.startswith("SELECT"):
                 found += [row[-1] for row in connection.exec_driver_sql(f"explain query plan {statement}", parameters)]
     return [line.partition("INDEX ")[2].partition(" ")[0] or "SCAN" for line in found if line.startswith(("SEARCH", "SCAN"))]
+
+
+class Used:
+    """Knows what was used, and what it was asked."""
+
+    def __init__(self, *actions: str) -> None:
+        self.actions = actions
+        self.asked: list[tuple[str, str, int]] = []
+
+    def used_actions(self, person: str, mapping: str, days: int) -> tuple[str, ...]:
+        self.asked.append((person, mapping, days))
+        return self.actions
+
+
+@pytest.mark.parametrize(("mode", "told"), [("Off", ("*",)), ("Suggest", ("s3:GetObject",)), ("Apply", ("s3:GetObject",))])
+def test_least_privilege_is_told_where_it_is_on(broker: Broker, mode: str, told: tuple[str, ...]) -> None:
+    used = Used("s3:GetObject")
+    knowing = replace(broker, used=used)
+    found = explain(knowing, replace(broker.mapping(str(mapping_id("Reader"))), least_privilege=mode), ALICE)
+    assert found.suggested == told
+    assert used.asked == ([] if mode == "Off" else [(ALICE, found.mapping.key, 90)])
+    assert [one.value for one in found.lines if one.property == "leastPrivilege"] == ([] if mode == "Off" else [mode])
+    assert explain(broker, replace(found.mapping, least_privilege="Apply"), ALICE).suggested == ("*",), "nobody knows"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from sqlalchemy import select
 
 from isthmus.arm.change import Change, OperationOrder
@@ -19,7 +21,7 @@ from isthmus.identity.issuer import AccountTokens
 from isthmus.solutions import access, subject
 from isthmus.solutions.linting import Linting
 from isthmus.store.tables import operations
-from tests.access.estate import ADMIN, CONNECTOR, Estate
+from tests.access.estate import ADMIN, CONNECTOR, Estate, mapping_id
 from tests.clouds.aws.trustlint.documents import certificate, metadata
 
 pytestmark = pytest.mark.e2e
@@ -106,3 +108,28 @@ def test_an_account_whose_stack_is_old_says_what_is_missing(people: Estate) -> N
     assert {one["part"] for one in found["notRead"]} == {"roles", "oidcProviders", "samlProviders", "users"}
     assert {one["action"] for one in found["notRead"]} >= {"iam:ListRoles", "iam:GenerateCredentialReport"}
     assert found["findings"] == []
+
+
+@dataclass
+class Used:
+    """Knows that everybody used these actions and no others."""
+
+    actions: tuple[str, ...]
+
+    def used_actions(self, _person: str, _mapping: str, _days: int) -> tuple[str, ...]:
+        return self.actions
+
+
+@pytest.mark.parametrize(("mode", "regions"), [("Suggest", True), ("Apply", False)])
+def test_the_next_session_is_narrowed_to_what_was_used_only_when_that_is_applied(people: Estate, mode: str, regions: bool) -> None:
+    """The role allows ec2:DescribeRegions; by use, only the probe's action was needed."""
+    knowing = replace(people.broker, used=Used(("sts:GetAccessKeyInfo",)))
+    mapping = replace(knowing.mapping(str(mapping_id("Reader"))), least_privilege=mode)
+    issued = knowing.issue(mapping, people.sign_in("alice", "g-dev"))
+    assert people.client(issued, "sts").get_access_key_info(AccessKeyId=issued.credentials.access_key)["Account"]
+    ec2 = people.client(issued, "ec2")
+    if regions:
+        assert ec2.describe_regions()["Regions"]
+    else:
+        with pytest.raises(ClientError, match="UnauthorizedOperation"):
+            ec2.describe_regions()

@@ -37,6 +37,19 @@ def role(api: Api) -> str:
     return "123456789012.Reader"
 
 
+def test_least_privilege_is_refused_where_nobody_knows_what_was_used(api: Api, role: str) -> None:
+    assert role
+    mappings = api.call("GET", "/providers/Isthmus.Access/roles", version=OURS)
+    assert mappings.status_code == 200
+    id = ask(api, role, None).json()["mappingId"]
+    stored = api.call("GET", id, version=OURS).json()["properties"]
+    assert stored["leastPrivilege"] == "Off"
+    body = {"properties": {"groups": ["g-dev"], "statements": stored["statements"], "leastPrivilege": "Apply"}}
+    answer = api.call("PUT", id, body, version=OURS)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "UseNotKnown")
+    assert api.call("GET", id, version=OURS).json()["properties"] == stored
+
+
 def ask(api: Api, role: str, body: Any, token: str | None = None) -> Any:
     return api.call("POST", f"/providers/Isthmus.Access/roles/{role}/why", body, version=OURS, token=token)
 

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, func, select
 from isthmus.access.broker import Broker
 from isthmus.access.deciding import Decision, decide
 from isthmus.access.grants import Grant
-from isthmus.access.mappings import REQUEST, RoleMapping
+from isthmus.access.mappings import OFF, REQUEST, RoleMapping
+from isthmus.access.shrinking import EVERYTHING
 from isthmus.arm.types import Actor
 from isthmus.identity import evidence
 from isthmus.identity.evidence import SignedIn
@@ -44,7 +45,8 @@ class LastSession:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """What a decision looked at and came to. `sign_in` is None where the person has none that stands; `grants` are the living ones."""
+    """What a decision looked at and came to. `sign_in` is None where the person has none that stands; `grants` are the living ones.
+    `suggested` are the actions that least privilege would leave, or leaves; everything where it is off or nobody knows what was used."""
 
     mapping: RoleMapping
     person: str
@@ -53,6 +55,7 @@ class Explanation:
     lines: tuple[Line, ...]
     grants: tuple[Grant, ...] = ()
     last: LastSession | None = None
+    suggested: tuple[str, ...] = EVERYTHING
 
 
 def explain(broker: Broker, mapping: RoleMapping, person: str) -> Explanation:
@@ -63,7 +66,16 @@ def explain(broker: Broker, mapping: RoleMapping, person: str) -> Explanation:
         held, last = history(connection, mapping.key, person, now)
     actor = Actor(id=person, kind="User", name=found.name if found else "", sign_in=found.id if found else "")
     decision = decide(broker.know(mapping, actor))
-    return Explanation(mapping=mapping, person=person, sign_in=found, decision=decision, lines=policy(mapping), grants=held, last=last)
+    return Explanation(
+        mapping=mapping,
+        person=person,
+        sign_in=found,
+        decision=decision,
+        lines=policy(mapping),
+        grants=held,
+        last=last,
+        suggested=broker.suggested(mapping, person, decision.until or now),
+    )
 
 
 def policy(mapping: RoleMapping) -> tuple[Line, ...]:
@@ -76,8 +88,9 @@ def policy(mapping: RoleMapping) -> tuple[Line, ...]:
         ("activation.mode", mapping.activation, "request" if mapping.activation == REQUEST else ""),
         ("leaseSeconds", mapping.lease_seconds, ""),
         ("allowedAddresses", list(mapping.addresses), ""),
+        ("leastPrivilege", "" if mapping.least_privilege == OFF else mapping.least_privilege, ""),
     )
-    return tuple(Line(property=name, value=value, step=step) for name, value, step in written if value not in ([], {}, False))
+    return tuple(Line(property=name, value=value, step=step) for name, value, step in written if value not in ([], {}, False, ""))
 
 
 def history(connection: Connection, mapping: str, person: str, now: int) -> tuple[tuple[Grant, ...], LastSession | None]:

@@ -107,6 +107,8 @@ def _story(found: Mapping[str, Any]) -> list[str]:
     lines = [f"{who} {verdict}."]
     lines += [f"Mapping: {one['property']} = {one['value']}" + (f" ({one['step']})" if one["step"] else "") for one in found["policy"]]
     lines += [f"Grant {one['id']} because of {one['because']}, until {one['endsAt']}." for one in found["grants"]]
+    if found.get("suggestedActions"):
+        lines.append(f"Used so far, and enough by least privilege: {', '.join(found['suggestedActions'])}.")
     last = found["lastSession"]
     ended = f", taken away at {last['revokedAt']}" if last and last["revokedAt"] else ""
     lines.append(

@@ -54,7 +54,8 @@ class AccessTypes:
 
     def rows(self) -> tuple[ResourceType, ...]:
         """Every type."""
-        return (role_mappings.row(self.lookup), self._roles(), self._grants(), self._sessions(), self._revocations(), self._people())
+        mappings = role_mappings.row(self.lookup, lambda: self.broker.used is not None)
+        return (mappings, self._roles(), self._grants(), self._sessions(), self._revocations(), self._people())
 
     def _roles(self) -> ResourceType:
         credentials = Action(name="credentials", act=self._credentials, needs_resource=False, is_open=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 from isthmus.access.broker import Broker
 from isthmus.access.explaining import Explanation, explain
 from isthmus.access.mappings import RoleMapping
+from isthmus.access.shrinking import EVERYTHING
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask
@@ -59,6 +60,7 @@ def shown(found: Explanation) -> Mapping[str, Any]:
         "grants": [
             {"id": one.id, "because": one.because, "beganAt": instant(one.began_at), "endsAt": instant(one.ends_at)} for one in found.grants
         ],
+        "suggestedActions": list(found.suggested) if found.suggested != EVERYTHING else None,
         "lastSession": {
             "accessKeyId": last.id,
             "grant": last.grant,
