@@ -39,7 +39,9 @@ class AwsTrust:
         except AwsTransportError as error:
             raise ConnectionError(judge_failure(error).reason) from error
         looked_at = Counter(roles=len(found.roles), oidcProviders=len(found.oidc), samlProviders=len(found.saml), users=len(found.users))
-        return TrustReport(findings=judge(found, self._clock()), blind=blind, looked_at=looked_at)
+        # Thousands of roles take seconds: scans that share the loop go on meanwhile.
+        findings = await asyncio.to_thread(judge, found, self._clock())
+        return TrustReport(findings=findings, blind=blind, looked_at=looked_at)
 
 
 def judge(found: Estate, now: float) -> tuple[Finding, ...]:

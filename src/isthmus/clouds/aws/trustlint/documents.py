@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 WEB_IDENTITY: Final = "sts:AssumeRoleWithWebIdentity"
@@ -189,6 +190,7 @@ def _inverted(denied: Condition) -> Condition | None:
     return replace(denied, operator=_INVERSE[denied.operator], qualifier=qualifier, if_exists=False)
 
 
+@lru_cache(maxsize=1024)
 def _like(pattern: str, text: str) -> bool:
     written = "".join(".*" if sign == "*" else "." if sign == "?" else re.escape(sign) for sign in pattern)
     return re.fullmatch(written, text, re.IGNORECASE | re.DOTALL) is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 
@@ -120,6 +121,7 @@ ISSUERS: Final = (
 """In the order in which they are tried."""
 
 
+@lru_cache(maxsize=1024)
 def known(issuer: str) -> Issuer | None:
     """The entry of an issuer (without `https://`); None for a private one."""
     return next((one for one in ISSUERS if re.fullmatch(one.host, issuer, re.IGNORECASE)), None)
