@@ -30,7 +30,18 @@ HC = "providers/Microsoft.HybridConnectivity"
 METHODS = ("GET", "HEAD", "PUT", "PUT", "PATCH", "PATCH", "DELETE", "POST", "POST", "OPTIONS", "BREW")
 VERSIONS = ("2024-12-01", "2027-01-01", "2026-07-15", "2026-11-01", "2022-04-01", "2001-01-01", "latest", "")
 PLUMBING = ("subscriptions", "resourceGroups", "resourcegroups", "resources", "locations", "providers", "tenants", "operationresults")
-ACTIONS = ("testPermissions", "syncNow", "generateAwsTemplate", "register", "addSecret", "records", "signInLinks", "retry", "launch")
+ACTIONS = (
+    "testPermissions",
+    "syncNow",
+    "lint",
+    "generateAwsTemplate",
+    "register",
+    "addSecret",
+    "records",
+    "signInLinks",
+    "retry",
+    "launch",
+)
 ACTIONS += ("explainTemplate", "compareTemplate", "validate", "template", "detect", "create")
 WORDS = ("location", "tags", "properties", "hostType", "awsCloudProfile", "accountId", "excludedAccounts", "isOrganizationalAccount")
 MORE_WORDS = ("solutionType", "solutionSettings", "periodicSync", "cloudProviderRegions", "arcOnboardEc2FilterTag", "connectorId", "vmId")

@@ -13,9 +13,10 @@ from typing import Any, Protocol, TypeVar
 from isthmus.access import grants
 from isthmus.access.deciding import SIGN_IN, Decision, Known, Step, decide
 from isthmus.access.groups import GroupSource, GroupsUnknown, Membership, TokenGroups
-from isthmus.access.leases import lease_policy
-from isthmus.access.mappings import RoleMapping, mapping_of
+from isthmus.access.leases import fits_lease, lease_policy
+from isthmus.access.mappings import APPLY, OFF, RoleMapping, mapping_of
 from isthmus.access.revocations import end_grants, is_revoked
+from isthmus.access.shrinking import DAYS, EVERYTHING, UsedActions, narrow
 from isthmus.access.tokens import AWS_SECONDS, Stamp, person_claims
 from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError, unavailable
@@ -56,7 +57,7 @@ class Issued:
 
 @dataclass(frozen=True, kw_only=True)
 class Broker:
-    """Gives sessions. `new_id` makes ids of grants."""
+    """Gives sessions. `new_id` makes ids of grants; `used` knows what people did, where trails are read."""
 
     engine: Engine
     lookup: Lookup
@@ -65,6 +66,7 @@ class Broker:
     groups: GroupSource
     issuer: Issuer
     new_id: Callable[[], str]
+    used: UsedActions | None = None
 
     def mapping(self, id: str) -> RoleMapping:
         """A stored mapping. ArmError 404 `RoleNotFound`."""
@@ -130,10 +132,18 @@ class Broker:
             if lost:
                 end_grants(connection, self.engine, lost, BROKER, refusal.told)
 
+    def suggested(self, mapping: RoleMapping, person: str, until: int) -> tuple[str, ...]:
+        """The narrowest actions that cover what a person (object id) used by a mapping and fit a lease; everything where nobody knows."""
+        if self.used is None or mapping.least_privilege == OFF:
+            return EVERYTHING
+        used = self.used.used_actions(person, mapping.key, DAYS)
+        return narrow(used, lambda chosen: fits_lease(until / 1000, chosen, addresses=mapping.addresses))
+
     def _mint(self, mapping: RoleMapping, person: SignedIn, grant: str, until: int, use: str) -> Issued:
         mail = self._mail(person)
         stamp = Stamp(grant=grant, sign_in=person.id, run_as=mail.partition("@")[0] if mapping.machine_tag else "")
         issued_at = self.engine.now()
+        actions = self.suggested(mapping, person.object_id, until) if mapping.least_privilege == APPLY else EVERYTHING
         try:
             made = self.run(
                 self.cloud.exchange(
@@ -141,7 +151,7 @@ class Broker:
                     mapping.role,
                     token=self.issuer.mint(person_claims(mapping, person, stamp), AWS_SECONDS),
                     session_name=names.person_session_name(mail or person.name, person.object_id),
-                    policy=lease_policy(until / 1000, addresses=mapping.addresses),
+                    policy=lease_policy(until / 1000, addresses=mapping.addresses, actions=actions),
                     seconds=STS_SECONDS,
                 )
             )

@@ -22,6 +22,22 @@ def lease_policy(until: float, *, addresses: Sequence[str] = (), actions: Sequen
 
     Raises ArmError 409 `SessionPolicyTooLarge`.
     """
+    text = _written(until, addresses, actions)
+    if len(text) > MAX_SESSION_POLICY:
+        raise conflict(
+            f"The session policy has {len(text)} characters and STS takes {MAX_SESSION_POLICY}. Name fewer or wider addresses in the role "
+            "mapping.",
+            code="SessionPolicyTooLarge",
+        )
+    return text
+
+
+def fits_lease(until: float, actions: Sequence[str], *, addresses: Sequence[str] = ()) -> bool:
+    """Whether STS takes a lease with these actions."""
+    return len(_written(until, addresses, actions)) <= MAX_SESSION_POLICY
+
+
+def _written(until: float, addresses: Sequence[str], actions: Sequence[str]) -> str:
     end = datetime.fromtimestamp(int(until), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     statements: list[dict[str, Any]] = [
         {
@@ -43,11 +59,4 @@ def lease_policy(until: float, *, addresses: Sequence[str] = (), actions: Sequen
     if addresses:
         elsewhere = {"NotIpAddress": {"aws:SourceIp": list(addresses)}, "BoolIfExists": {"aws:ViaAWSService": "false"}}
         statements.append({"Sid": "Elsewhere", "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": elsewhere})
-    text = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
-    if len(text) > MAX_SESSION_POLICY:
-        raise conflict(
-            f"The session policy has {len(text)} characters and STS takes {MAX_SESSION_POLICY}. Name fewer or wider addresses in the role "
-            "mapping.",
-            code="SessionPolicyTooLarge",
-        )
-    return text
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))

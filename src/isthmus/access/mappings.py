@@ -12,6 +12,8 @@ from isthmus.clouds.contract import ScanTarget
 
 ROLE_MAPPINGS = "Isthmus.Access/roleMappings"
 STANDING, REQUEST = "Standing", "Request"
+OFF, SUGGEST, APPLY = "Off", "Suggest", "Apply"
+"""Whether sessions are narrowed to the actions that the person has used: no, only told (`why`), or from the next session on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +21,7 @@ class RoleMapping:
     """One mapping. `claims` are other claims of the token and the values that count; groups and claims are alternatives.
 
     `contexts` are authentication contexts (`acrs`) that must all be met: that is how a directory vouches for devices. `activation` is
-    Standing or Request; the last four members matter for requests alone. `lease_seconds` bounds every session from its last check.
+    Standing or Request; the four members from there on matter for requests alone. `lease_seconds` bounds every session from its last check.
     """
 
     id: str
@@ -38,6 +40,7 @@ class RoleMapping:
     approver_groups: frozenset[str] = frozenset()
     approvals: int = 1
     longest_seconds: int = 28_800
+    least_privilege: str = OFF
 
     @property
     def key(self) -> str:
@@ -86,6 +89,7 @@ def mapping_of(resource: Resource, connector: Resource) -> RoleMapping:
         approver_groups=frozenset(activation.get("approverGroups") or ()),
         approvals=activation.get("approvals", 1),
         longest_seconds=activation.get("longestSeconds", 28_800),
+        least_privilege=given.get("leastPrivilege", OFF),
     )
 
 

@@ -20,6 +20,7 @@ from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.aws.session import Sessions
 from isthmus.clouds.aws.shell import AwsShell
+from isthmus.clouds.aws.trustlint import AwsTrust
 from isthmus.clouds.aws.wire import Wire
 from isthmus.engine import Engine, Lookup, Removal
 from isthmus.identity.issuer import AccountTokens, Issuer
@@ -84,6 +85,7 @@ class Reach:
     scanner: AwsScanner
     shell: AwsShell
     access: AwsAccess
+    trust: AwsTrust
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,15 @@ def reach_aws(issuer: Issuer, environ: Mapping[str, str], tracing: Tracing | Non
     wire = Wire(environ=environ, clock=time.time, trace=tracing.aws if tracing else None)
     pacer = Pacer(time.monotonic)
     sessions = Sessions(wire, AccountTokens(issuer), pacer, time.time)
-    return Reach(loop=Loop(), wire=wire, pacer=pacer, scanner=AwsScanner(sessions), shell=AwsShell(sessions), access=AwsAccess(sessions))
+    return Reach(
+        loop=Loop(),
+        wire=wire,
+        pacer=pacer,
+        scanner=AwsScanner(sessions),
+        shell=AwsShell(sessions),
+        access=AwsAccess(sessions),
+        trust=AwsTrust(sessions, time.time),
+    )
 
 
 def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, tracing: Tracing | None) -> Core:
@@ -132,7 +142,9 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         ca=footing.authority.ca_pem.decode(),
         keep_event_days=settings.keep_event_days,
     )
-    people = join_people(engine, lookup, metrics, cloud=reach.access, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)
+    people = join_people(
+        engine, lookup, metrics, cloud=reach.access, trust=reach.trust, loop=reach.loop, issuer=footing.aws, groups=settings.group_source
+    )
     engine.arrivals = {
         **index.arrivals,
         **people.solution.arrivals,

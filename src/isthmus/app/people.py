@@ -11,11 +11,12 @@ from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
 from isthmus.access.groups import GroupSource, ProvisionedGroups, TokenGroups
 from isthmus.access.requests import Requests
-from isthmus.clouds.contract import AccessCloud
+from isthmus.clouds.contract import AccessCloud, TrustCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
 from isthmus.metrics import Metrics
 from isthmus.solutions.access import AccessSolution
+from isthmus.solutions.linting import Linting
 from isthmus.solutions.loop import Loop
 from isthmus.work import Job
 
@@ -24,19 +25,23 @@ GLASS = "isthmus_break_glass_total"
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """Who gives sessions, who makes accounts deny, the solution that keeps both in line, and who gives roles for a time."""
+    """Who gives sessions, who makes accounts deny, the solution that keeps both in line, who gives roles for a time, and who judges what
+    else accounts trust."""
 
     broker: Broker
     enforcement: Enforcement
     solution: AccessSolution
     requests: Requests
+    linting: Linting
 
     def jobs(self) -> Sequence[Job]:
         """Their jobs."""
-        return self.solution.job(), self.enforcement.job()
+        return self.solution.job(), self.enforcement.job(), self.linting.job()
 
 
-def join_people(engine: Engine, lookup: Lookup, metrics: Metrics, *, cloud: AccessCloud, loop: Loop, issuer: Issuer, groups: str) -> People:
+def join_people(
+    engine: Engine, lookup: Lookup, metrics: Metrics, *, cloud: AccessCloud, trust: TrustCloud, loop: Loop, issuer: Issuer, groups: str
+) -> People:
     """The parts over one engine, one cloud and the issuer that accounts trust; `groups` is the setting that says who tells memberships."""
     source: GroupSource = ProvisionedGroups(engine.store) if groups == "directory" else TokenGroups()
     broker = Broker(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id)
@@ -46,6 +51,7 @@ def join_people(engine: Engine, lookup: Lookup, metrics: Metrics, *, cloud: Acce
         requests=Requests(engine=engine, broker=broker, count_glass=lambda: metrics.count(GLASS)),
         enforcement=Enforcement(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, issuer=issuer),
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=cloud, loop=loop, issuer_url=issuer.url),
+        linting=Linting(engine=engine, lookup=lookup, cloud=trust, loop=loop),
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes `docs/reference/` (settings, commands, error codes, types) and `docs/man/`, each derived from where it is declared.
+"""Writes `docs/reference/` (settings, commands, error codes, types, rules) and `docs/man/`, each derived from where it is declared.
 
 `python -m isthmus.cli.reference [folder]` writes both below `folder`, `docs` by default; a test holds the committed pages to what this
 would write.
@@ -19,6 +19,7 @@ import isthmus
 from isthmus.arm.types import Registry, ResourceType
 from isthmus.cli import manual, roff
 from isthmus.clouds.aws.catalog import TYPES
+from isthmus.clouds.aws.trustlint import RULES
 from isthmus.engine import Engine, Lookup
 from isthmus.metrics import METRICS, PROCESS
 from isthmus.providers import Ground, registry
@@ -56,6 +57,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "types.md": types_page(),
         "metrics.md": metrics_page(),
+        "trust-rules.md": trust_rules_page(),
     }
 
 
@@ -153,6 +155,18 @@ def metrics_page() -> str:
         f"{_HEAD}\n# Metrics\n\n{intro}\n## Of one process\n\nSum them over processes; the scraper's `instance` label tells them apart.\n\n"
         f"{_table(head, rows(whole=False) + process)}\n## Of the installation\n\n{whole}\n{_table(head, rows(whole=True))}"
     )
+
+
+def trust_rules_page() -> str:
+    """Every rule of `isthmus access lint`."""
+    intro = (
+        "What `isthmus access lint` asks of an account, and why. An Error makes the command end with code 1.\n"
+        "How to use it: [Lint trust](../how-to/lint-trust.md).\n"
+    )
+    rules = "".join(
+        f"\n## {rule.id}\n\n**{rule.severity}.** {rule.asks}\n\n- Otherwise: {rule.because}\n- Remedy: {rule.remedy}\n" for rule in RULES
+    )
+    return f"{_HEAD}\n# Rules of trust\n\n{intro}{rules}"
 
 
 def table() -> Registry:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Outcome = Literal["denied", "scp", "not-opted-in", "unsupported", "throttled", "error"]
+Severity = Literal["Error", "Warning", "Note"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,6 +174,43 @@ class PersonCredentials:
     secret_key: str = field(repr=False)
     session_token: str = field(repr=False)
     expires_at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """A weakness of an account's trust: the rule that it breaks, the ARN, what was seen, and what to change."""
+
+    rule: str
+    severity: Severity
+    resource: str
+    told: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blind:
+    """A part of an account's trust that could not be read, so that nothing was judged there. `action` as in `Gap`."""
+
+    part: str
+    reason: str
+    action: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrustReport:
+    """What a look at an account's trust found; `looked_at` counts what was judged, by part."""
+
+    findings: Sequence[Finding]
+    blind: Sequence[Blind]
+    looked_at: Mapping[str, int]
+
+
+class TrustCloud(Protocol):
+    """Judges whom an account trusts."""
+
+    async def lint(self, target: ScanTarget) -> TrustReport:
+        """Read the account's trust and judge it. Raises what `AccessCloud.exchange` raises when the account cannot be reached at all."""
+        ...
 
 
 class AccessCloud(Protocol):

@@ -107,6 +107,13 @@ def lives(connection: Connection, id: str, now: int) -> bool:
     return found is not None and found.ends_at > now
 
 
+def latest(connection: Connection, object_id: str, now: int) -> SignedIn | None:
+    """The latest sign-in of a person that stands."""
+    living = (sign_ins.c.object_id == object_id.lower(), sign_ins.c.ended_at.is_(None), sign_ins.c.ends_at > now)
+    row = connection.execute(select(sign_ins).where(*living).order_by(sign_ins.c.at.desc(), sign_ins.c.id).limit(1)).first()
+    return None if row is None else _signed_in(row)
+
+
 def end_all(connection: Connection, object_id: str, now: int) -> int:
     """End every sign-in of a person; how many lived."""
     living = (sign_ins.c.object_id == object_id.lower()) & sign_ins.c.ended_at.is_(None) & (sign_ins.c.ends_at > now)

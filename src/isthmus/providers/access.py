@@ -25,6 +25,7 @@ from isthmus.providers import role_mappings
 from isthmus.providers.access_requests import RequestTypes
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.history import VERSIONS
+from isthmus.providers.why import why
 from isthmus.store.tables import access_grants, access_sessions
 
 ROLES, GRANTS = "Isthmus.Access/roles", "Isthmus.Access/grants"
@@ -57,12 +58,13 @@ class AccessTypes:
     def rows(self) -> tuple[ResourceType, ...]:
         """Every type."""
         asking = RequestTypes(engine=self.engine, requests=self.requests, named=self._named)
+        mappings = role_mappings.row(self.lookup, lambda: self.broker.used is not None)
         own = (self._roles(asking.action()), self._grants(), self._sessions(), self._revocations(), self._people())
-        return (role_mappings.row(self.lookup), *own, *asking.rows())
+        return (mappings, *own, *asking.rows())
 
     def _roles(self, request: Action) -> ResourceType:
         credentials = Action(name="credentials", act=self._credentials, needs_resource=False, is_open=True)
-        actions = (credentials, request)
+        actions = (credentials, request, why(self.broker, self._named))
         return ResourceType(name=ROLES, scopes=_TENANT, versions=VERSIONS, enumerate=self._my_roles, is_open=True, actions=actions)
 
     def _my_roles(self, ask: Ask) -> Iterable[Mapping[str, Any]]:

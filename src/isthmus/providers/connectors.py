@@ -11,12 +11,14 @@ from pydantic import AfterValidator
 
 from isthmus.arm.change import Change, JobOrder, OperationOrder
 from isthmus.arm.envelope import Resource, location_of, tags_of
-from isthmus.arm.errors import ArmError, all_of, invalid
+from isthmus.arm.errors import ArmError, all_of, conflict, invalid
 from isthmus.arm.ids import ResourceId
 from isthmus.arm.types import Act, Answer, Ask
 from isthmus.providers.bodies import Body, read
+from isthmus.solutions.access import TYPE as ACCESS
 from isthmus.solutions.connectors import TEST
 from isthmus.solutions.drift import COMPARE
+from isthmus.solutions.linting import LINT
 from isthmus.solutions.subject import CONNECTORS
 
 WITH_KIND = "2025-12-01"
@@ -188,6 +190,18 @@ def account_job(job: str, kind: str) -> Act:
         return Answer(change=Change(operation=opened, jobs=(order,)), style="both")
 
     return act
+
+
+def lint_trust(resource: Resource | None, ask: Ask) -> Answer:
+    """Opens the operation that judges whom the account trusts. ArmError 409 `AccessNotConfigured` at a solution of another type."""
+    assert resource is not None
+    if resource.properties["solutionType"] != ACCESS:
+        text = f"'{resource.id.name}' is a solution of the type {resource.properties['solutionType']}; trust is linted by {ACCESS}."
+        raise conflict(text, code="AccessNotConfigured", target=str(resource.id))
+    operation = ask.new_guid()
+    opened = OperationOrder(id=operation, resource=resource.id, kind="lint", location=ask.parent.location if ask.parent else "global")
+    order = JobOrder(job=LINT, id=f"{LINT}:{operation}", arguments={"solution": str(resource.id), "operation": operation})
+    return Answer(change=Change(operation=opened, jobs=(order,)), style="both")
 
 
 test_permissions = account_job(TEST, "test-permissions")

@@ -19,6 +19,7 @@ from isthmus.providers.connectors import (
     WITH_KIND,
     compare_template,
     immutable,
+    lint_trust,
     patch_connector,
     put_connector,
     show_connector,
@@ -124,7 +125,7 @@ class HybridConnectivity:
             delete=lambda old, ask: Change(deletes=(ask.id,)),
             show=show_solution,
             created=200,
-            actions=(Action(name="syncNow", act=self._sync_now),),
+            actions=(Action(name="syncNow", act=self._sync_now), Action(name="lint", act=lint_trust)),
         )
 
     def _put_solution(self, old: Resource | None, ask: Ask) -> Change:

@@ -37,12 +37,19 @@ CONTROL = (
     "ec2:DescribeRegions",
     "iam:CreatePolicyVersion",
     "iam:DeletePolicyVersion",
+    "iam:GenerateCredentialReport",
+    "iam:GetCredentialReport",
+    "iam:GetOpenIDConnectProvider",
     "iam:GetPolicyVersion",
     "iam:GetRole",
     "iam:GetRolePolicy",
+    "iam:GetSAMLProvider",
     "iam:ListAttachedRolePolicies",
+    "iam:ListOpenIDConnectProviders",
     "iam:ListPolicyVersions",
     "iam:ListRolePolicies",
+    "iam:ListRoles",
+    "iam:ListSAMLProviders",
     "iam:SimulatePrincipalPolicy",
     "resourcegroupstaggingapi:GetResources",
     "ssm:CancelCommand",
@@ -59,7 +66,8 @@ CONTROL = (
     "sts:GetAccessKeyInfo",
     "sts:GetCallerIdentity",
 )
-"""What the product calls besides reading types: trust, regions, permission tests, its own roles, Run Command, the end of access."""
+"""What the product calls besides reading types: trust, regions, permission tests, its own roles, Run Command, the end of access,
+whom an account trusts."""
 
 EVERY_SCAN = ("ec2:DescribeRegions",)
 """What every scan needs, whatever is selected: the account's regions."""

@@ -56,6 +56,21 @@ def access_statements(arns: Arns, roles: Sequence[PersonRole]) -> list[Statement
             resources=[arns.regional("ssm", "session/*")],
             reason="End those shells: they outlive the credentials that opened them.",
         ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="ReadTrust",
+            actions=[
+                "iam:GenerateCredentialReport",
+                "iam:GetCredentialReport",
+                "iam:GetOpenIDConnectProvider",
+                "iam:GetSAMLProvider",
+                "iam:ListOpenIDConnectProviders",
+                "iam:ListRoles",
+                "iam:ListSAMLProviders",
+            ],
+            resources=["*"],
+            reason="Lint whom the account trusts, all of it: trust policies, identity providers and their certificates, keys of users.",
+        ),
         own_role_statement(arns, SERVICE_ROLE, names.access_role(arns.g8)),
     ]
     return own + [statement for one in roles for statement in _person_statements(arns, one)]

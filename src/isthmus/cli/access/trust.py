@@ -1,0 +1,128 @@
+"""`isthmus access lint` and `isthmus access why`: whom an account trusts, and why a person may take a role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.arm.errors import ArmError
+from isthmus.cli.access.noun import app
+from isthmus.cli.completion import fixed, members, offering
+from isthmus.cli.connector import SHORT
+from isthmus.cli.nouns import CONNECTOR, SOLUTION, Group, Name, connectors_known, find
+from isthmus.cli.output import print_list, print_tree
+from isthmus.cli.session import Session, verb
+
+SEVERITIES = ("Error", "Warning", "Note")
+roles_known = offering(members("/providers/Isthmus.Access/roles"))
+_FINDINGS = {"SEVERITY": "severity", "RULE": "rule", "RESOURCE": "resource", "DETAILS": "details"}
+_STEPS = {"STEP": "name", "HOLDS": "holds", "DETAILS": "details"}
+
+
+@verb(
+    app,
+    "lint",
+    examples={
+        "access lint aws-123456789012": "Judge whom the account trusts",
+        "access lint aws-123456789012 --least Error": "Only what has to change",
+        "access lint aws-123456789012 --output json": "With remedies, for a program",
+    },
+    complete={"name": connectors_known},
+    codes={1: "An error was found, a part could not be read, or the lint could not be made."},
+)
+def lint(
+    session: Session,
+    name: Name,
+    *,
+    group: Group = "",
+    least: Annotated[
+        str, typer.Option("--least", help="Show nothing milder: Error, Warning or Note.", autocompletion=fixed(*SEVERITIES))
+    ] = "Note",
+) -> None:
+    """Judge whom the account of a connector trusts: roles, identity providers, users with keys."""
+    if least.capitalize() not in SEVERITIES:
+        raise ArmError("InvalidSeverity", f"'{least[:32]}' is no severity. There are: {', '.join(SEVERITIES)}.")
+    solution = _access(session, find(session, CONNECTOR, name, group), name)
+    answer = session.client.post(f"{solution}/lint")
+    with session.progress("Reading whom the account trusts"):
+        result: Mapping[str, Any] = session.client.wait(answer) or {}
+    shown = [one for one in result["findings"] if SEVERITIES.index(one["severity"]) <= SEVERITIES.index(least.capitalize())]
+    if session.output.is_tree:
+        print_tree({**result, "findings": shown}, session.output)
+    else:
+        print_list(shown, _FINDINGS, session.output)
+        _tell(session, result, shown)
+    if result["counts"]["Error"] or result["notRead"]:
+        raise typer.Exit(1)
+
+
+@verb(
+    app,
+    "why",
+    examples={
+        "access why me 123456789012.Operator": "Why do I hold this role, or why not?",
+        "access why 6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38 123456789012.Operator": "As somebody who may read everything",
+    },
+    complete={"role": roles_known},
+)
+def why(
+    session: Session,
+    person: Annotated[str, typer.Argument(help="Object id of the person in the directory, or 'me'.")],
+    role: Annotated[str, typer.Argument(help="Role as account and name: 123456789012.Operator.")],
+) -> None:
+    """Explain whether a person may take a role now: every step, the lines of the mapping, the grant, until when."""
+    body = {} if person.lower() == "me" else {"person": person}
+    found = session.client.post(f"/providers/Isthmus.Access/roles/{role}/why", body).body
+    if session.output.is_tree:
+        print_tree(found, session.output)
+        return
+    print_list(found["steps"], _STEPS, session.output)
+    if session.output.is_for_people:
+        for line in _story(found):
+            session.say(line)
+
+
+def _tell(session: Session, result: Mapping[str, Any], shown: list[Mapping[str, Any]]) -> None:
+    """What there is to do, once per rule, and what was not looked at."""
+    for rule, remedy in dict.fromkeys((one["rule"], one["remedy"]) for one in shown):
+        session.say(f"{rule}: {remedy}")
+    for one in result["notRead"]:
+        session.say(f"Not read: {one['part']}. {one['reason']}")
+    counts, looked = result["counts"], result["lookedAt"]
+    providers = looked["oidcProviders"] + looked["samlProviders"]
+    session.say(
+        f"{counts['Error']} errors, {counts['Warning']} warnings, {counts['Note']} notes in account {result['accountId']}; looked at "
+        f"{looked['roles']} roles, {providers} identity providers and {looked['users']} users."
+    )
+
+
+def _story(found: Mapping[str, Any]) -> list[str]:
+    """The rest of an explanation in sentences."""
+    who = found["personName"] or found["person"]
+    verdict = f"may take {found['role']} until {found['until']}" if found["allowed"] else f"may not take {found['role']}: {found['code']}"
+    lines = [f"{who} {verdict}."]
+    lines += [f"Mapping: {one['property']} = {one['value']}" + (f" ({one['step']})" if one["step"] else "") for one in found["policy"]]
+    lines += [f"Grant {one['id']} because of {one['because']}, until {one['endsAt']}." for one in found["grants"]]
+    if found.get("suggestedActions"):
+        lines.append(f"Used so far, and enough by least privilege: {', '.join(found['suggestedActions'])}.")
+    last = found["lastSession"]
+    ended = f", taken away at {last['revokedAt']}" if last and last["revokedAt"] else ""
+    lines.append(
+        f"Last session: {last['accessKeyId']} at {last['issuedAt']} under grant {last['grant']}{ended}." if last else "No session yet."
+    )
+    return lines
+
+
+def _access(session: Session, connector: str, name: str) -> str:
+    """The id of the connector's access configuration."""
+    for solution in session.client.list(f"{connector}/providers/{SOLUTION.type}"):
+        if solution["properties"]["solutionType"].lower() == SHORT["access"].lower():
+            return str(solution["id"])
+    raise ArmError(
+        "NoSolutionConfigured",
+        f"Connector '{name}' has no access solution. Add it with 'isthmus solution create --connector {name} --type access'.",
+        status=404,
+        target=connector,
+    )

@@ -1,0 +1,156 @@
+"""`isthmus access lint` and `why` over a fake server: what is said, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import typer
+
+from isthmus.arm.errors import ArmError
+from isthmus.cli.access.trust import lint, why
+from isthmus.cli.formats import Output
+from isthmus.cli.session import Session
+from isthmus.client import Client
+
+BASE = "https://arm.test"
+CONNECTOR = "/subscriptions/s/resourceGroups/g/providers/Microsoft.HybridConnectivity/publicCloudConnectors/c"
+SOLUTION = f"{CONNECTOR}/providers/Microsoft.HybridConnectivity/solutionConfigurations/access"
+POLL = f"{BASE}/subscriptions/s/providers/Microsoft.HybridConnectivity/locations/E/operationStatuses/1?api-version=2027-01-01"
+
+
+def finding(severity: str, rule: str) -> dict[str, Any]:
+    arn = f"arn:aws:iam::111122223333:role/{rule}"
+    return {"rule": rule, "severity": severity, "resource": arn, "details": f"Role {rule} \x1b[2J.", "remedy": f"Repair {rule}."}
+
+
+def report(*findings: dict[str, Any], blind: bool = False) -> dict[str, Any]:
+    counts = {name: len([one for one in findings if one["severity"] == name]) for name in ("Error", "Warning", "Note")}
+    return {
+        "accountId": "111122223333",
+        "lookedAt": {"roles": 3, "oidcProviders": 1, "samlProviders": 1, "users": 2},
+        "counts": counts,
+        "findings": list(findings),
+        "notRead": [{"part": "users", "reason": "The role lacks iam:GenerateCredentialReport.", "action": "x"}] if blind else [],
+    }
+
+
+EXPLAINED = {
+    "role": "111122223333.Reader",
+    "person": "p",
+    "personName": "Alice",
+    "allowed": True,
+    "code": None,
+    "until": "2026-11-28T10:00:00Z",
+    "steps": [{"name": "membership", "holds": True, "details": "By the group g-dev.", "code": None}],
+    "policy": [{"property": "groups", "value": ["g-dev"], "step": "membership"}, {"property": "leaseSeconds", "value": 300, "step": None}],
+    "grants": [{"id": "G-1", "because": "group:g-dev", "endsAt": "2026-11-28T12:00:00Z"}],
+    "lastSession": {"accessKeyId": "ASIA1", "issuedAt": "2026-11-28T09:00:00Z", "grant": "G-1", "revokedAt": None},
+}
+
+
+@pytest.fixture
+def answered() -> dict[str, Any]:
+    """What the server will say; `asked` holds what it was asked."""
+    return {"lint": report(), "kind": "Isthmus.Access", "why": EXPLAINED, "asked": []}
+
+
+@pytest.fixture
+def session(answered: dict[str, Any]) -> Iterator[Session]:
+    """A session with that server."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path.endswith("/lint"):
+            assert path == f"{SOLUTION}/lint"
+            return httpx.Response(202, headers={"Azure-AsyncOperation": POLL, "Retry-After": "1"})
+        if "operationStatuses" in path:
+            return httpx.Response(200, json={"status": "Succeeded", "properties": answered["lint"]})
+        if path.endswith("/why"):
+            answered["asked"].append((path, json.loads(request.content)))
+            return httpx.Response(200, json=answered["why"])
+        return httpx.Response(200, json={"value": [{"id": SOLUTION, "properties": {"solutionType": answered["kind"]}}]})
+
+    made = Session(sleep=lambda _seconds: None)
+    client = Client(BASE, lambda: "token", verify=True, transport=httpx.MockTransport(answer), sleep=lambda _seconds: None)
+    vars(made)["client"] = client
+    yield made
+    client.close()
+
+
+def test_a_clean_account_is_code_0(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    lint(session, CONNECTOR)
+    told = capsys.readouterr().err
+    assert "0 errors, 0 warnings, 0 notes in account 111122223333; looked at 3 roles, 2 identity providers and 2 users." in told
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (report(finding("Error", "a"), finding("Note", "b")), 1),
+        (report(finding("Warning", "a")), 0),
+        (report(blind=True), 1),
+    ],
+)
+def test_an_error_and_a_part_that_was_not_read_are_code_1(session: Session, answered: dict[str, Any], said: Any, code: int) -> None:
+    answered["lint"] = said
+    if not code:
+        lint(session, CONNECTOR)
+        return
+    with pytest.raises(typer.Exit) as ended:
+        lint(session, CONNECTOR)
+    assert ended.value.exit_code == code
+
+
+def test_findings_are_told_with_their_remedies_and_cannot_move_the_cursor(
+    session: Session, answered: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    answered["lint"] = report(finding("Error", "worst"), finding("Error", "worst"), finding("Note", "mild"), blind=True)
+    with pytest.raises(typer.Exit):
+        lint(session, CONNECTOR, least="warning")
+    told = capsys.readouterr()
+    assert told.out.count("role/worst") == 2
+    assert "mild" not in told.out + told.err
+    assert told.err.count("worst: Repair worst.") == 1
+    assert "Not read: users. The role lacks iam:GenerateCredentialReport." in told.err
+    assert "\x1b[2J" not in told.out
+
+
+def test_programs_get_the_document(session: Session, answered: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    answered["lint"] = report(finding("Warning", "a"), finding("Note", "b"))
+    session.output = Output.JSON
+    lint(session, CONNECTOR, least="Warning")
+    found = json.loads(capsys.readouterr().out)
+    assert [one["rule"] for one in found["findings"]] == ["a"]
+    assert found["counts"] == {"Error": 0, "Warning": 1, "Note": 1}
+
+
+def test_bad_words_and_connectors_without_access_are_refused(session: Session, answered: dict[str, Any]) -> None:
+    with pytest.raises(ArmError, match="no severity"):
+        lint(session, CONNECTOR, least="dreadful")
+    answered["kind"] = "Microsoft.AssetManagement"
+    with pytest.raises(ArmError, match="has no access solution"):
+        lint(session, CONNECTOR)
+
+
+def test_why_is_a_readable_list(session: Session, answered: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    why(session, "me", "111122223333.Reader")
+    why(session, "6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38", "111122223333.Reader")
+    assert [body for _, body in answered["asked"]] == [{}, {"person": "6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38"}]
+    told = capsys.readouterr()
+    assert "By the group g-dev." in told.out
+    assert "Alice may take 111122223333.Reader until 2026-11-28T10:00:00Z." in told.err
+    assert "Mapping: groups = ['g-dev'] (membership)" in told.err
+    assert "Grant G-1 because of group:g-dev" in told.err
+    assert "Last session: ASIA1" in told.err
+
+
+def test_why_not_names_the_code(session: Session, answered: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    answered["why"] = {**EXPLAINED, "allowed": False, "code": "NotAMember", "grants": [], "lastSession": None, "personName": None}
+    why(session, "me", "111122223333.Reader")
+    told = capsys.readouterr().err
+    assert "p may not take 111122223333.Reader: NotAMember." in told
+    assert "No session yet." in told
