@@ -25,4 +25,4 @@ def test_migrating_twice_changes_nothing(store: Store) -> None:
     store.migrate()
     store.migrate()
     with store.read() as connection:
-        assert MigrationContext.configure(connection).get_current_revision() == "0003"
+        assert MigrationContext.configure(connection).get_current_revision() == "0004"
