@@ -1,19 +1,32 @@
-"""`isthmus audit`: everything that was accepted or refused, in one chain."""
+"""`isthmus audit`: everything that was accepted or refused, in one chain; and who did what in the accounts."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from isthmus.cli.formats import Column
 from isthmus.cli.nouns import new_app, rows_of
 from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
 
-app = new_app("What was accepted or refused, in one chain.")
 
+class Audit(TyperGroup):
+    """`isthmus audit --person …` is short for `isthmus audit timeline --person …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Options before any command are the timeline's."""
+        return super().parse_args(ctx, ["timeline", *args] if args and args[0].startswith("--") and args[0] != "--help" else args)
+
+
+app = new_app("What was accepted or refused, in one chain; and who did what in the accounts.")
+app.info.cls = Audit
+
+TIMELINE = "/providers/Isthmus.Access/timeline"
 RECORDS = "/providers/Isthmus.Audit/records"
 COLUMNS: dict[str, Column] = {
     "NUMBER": lambda item: int(item["name"]),
@@ -43,6 +56,58 @@ def listing(
     """List records, the latest last."""
     found = (one for one in rows_of(session, RECORDS) if not refused or one["properties"]["outcome"] == "refused")
     print_list(deque(found, maxlen=last) if last else found, COLUMNS, session.output)
+
+
+ENTRIES: dict[str, Column] = {
+    "AT": "properties.at",
+    "KIND": "properties.kind",
+    "WHAT": lambda item: _what(item["properties"]),
+    "OUTCOME": lambda item: item["properties"].get("outcome") or "",
+    "ACCOUNT": "properties.account",
+    "PERSON": lambda item: item["properties"]["person"] or item["properties"].get("foreign") or "",
+    "GRANT": "properties.grant",
+    "SESSION": lambda item: item["properties"]["session"] or item["properties"].get("accessKeyId") or "",
+}
+
+
+def _what(entry: dict[str, Any]) -> str:
+    match entry["kind"]:
+        case "SignIn":
+            return f"{entry['name']} by {entry['issuer']}{' from ' + entry['address'] if entry.get('address') else ''}"
+        case "Grant":
+            return f"{entry['mapping'].rpartition('/')[2]} because of {entry['because']}"
+        case "Session":
+            return f"{entry['use']}: {entry['roleArn'].rpartition('/')[2]}"
+    return f"{entry['service']}:{entry['operation']} {' '.join(entry['resources'])}".rstrip()
+
+
+@verb(
+    app,
+    "timeline",
+    examples={
+        "audit --person alice@example.com --since 8h": "What she did today, from her sign-in to every call",
+        "audit --machine i-0123456789abcdef0": "Who touched a machine",
+        "audit --grant G-ABCDEFGHIJKLMNOP --output json": "What was done under a grant, for a program",
+        "audit timeline --session ASIAEXAMPLE --last 0": "Every call of one session",
+    },
+)
+def timeline(
+    session: Session,
+    *,
+    person: Annotated[str, typer.Option("--person", help="Mail address, name or object id.")] = "",
+    machine: Annotated[str, typer.Option("--machine", help="Instance id.")] = "",
+    access_key: Annotated[str, typer.Option("--session", help="Access key id of a session.")] = "",
+    grant: Annotated[str, typer.Option("--grant", help="Id of a grant.")] = "",
+    since: Annotated[str, typer.Option("--since", help="An instant, or a time ago: 30m, 8h, 7d.")] = "",
+    last: Annotated[int, typer.Option("--last", min=0, help="Only the newest ones; 0 for all.")] = 50,
+) -> None:
+    """Show who did what, newest first: sign-ins, grants, sessions, calls and shells."""
+    asked = {"person": person, "machine": machine, "session": access_key, "grant": grant, "since": since}
+    query = {name: value for name, value in asked.items() if value}
+    if last:
+        query["$top"] = str(min(last, 1000))
+    found = session.client.list(TIMELINE, query=query)
+    print_list(itertools.islice(found, last) if last else found, ENTRIES, session.output)
 
 
 @verb(app, "verify", examples={"audit verify": "Check every record"}, codes={1: "The chain is broken, or it could not be read."})
