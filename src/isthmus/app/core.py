@@ -146,7 +146,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
         timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, retention)]
-        + [*joining.timetables(), footing.rotation()],
+        + [*joining.timetables(), footing.rotation(), footing.proof()],
         clock=time.time,
         keep_days=settings.keep_days,
         around=figures.timed(metrics, tracing),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from isthmus.arm.errors import ArmError
+from isthmus.cli.database import has_password
 from isthmus.cli.formats import Column
 from isthmus.cli.nouns import new_app, rows_of
 from isthmus.cli.output import print_item, print_list
-from isthmus.cli.session import Session, verb
+from isthmus.cli.session import Session, settings_in_effect, verb
 
 
 class Audit(TyperGroup):
@@ -110,9 +114,51 @@ def timeline(
     print_list(itertools.islice(found, last) if last else found, ENTRIES, session.output)
 
 
-@verb(app, "verify", examples={"audit verify": "Check every record"}, codes={1: "The chain is broken, or it could not be read."})
-def verify(session: Session) -> None:
-    """Check the whole chain; exit code 1 when a record was changed or removed."""
+@verb(
+    app,
+    "verify",
+    examples={
+        "audit verify": "Have the server check its chain",
+        "audit verify --archive isthmus.backup --anchor /mnt/other-cloud/isthmus": "Check a backup and the second store, without a server",
+        "audit verify --database sqlite:////srv/isthmus/isthmus.db --anchor /mnt/other-cloud/isthmus": "Check the database itself",
+    },
+    codes={1: "Something was changed or removed, or it could not be read."},
+)
+def verify(
+    session: Session,
+    *,
+    archive: Annotated[Path | None, typer.Option("--archive", help="Check the database in an archive of 'isthmus backup'.")] = None,
+    database: Annotated[str, typer.Option("--database", help="Check a database by its URL, without a password in it.")] = "",
+    anchor: Annotated[str, typer.Option("--anchor", help="Folder of the second store. Empty: the setting audit_anchor.")] = "",
+) -> None:
+    """Check the audit log; exit code 1 when something was changed or removed.
+
+    The server checks the chain of its records. With --archive or --database no server is asked: records, events of the trails with whose
+    they are, signed checkpoints and the second store are checked, and what does not fit is named.
+    """
+    if archive is not None and database:
+        raise ArmError("ContradictingOptions", "Name --archive or --database, not both.")
+    if archive is None and not database:
+        _verify_served(session)
+        return
+    if database and has_password(database):
+        raise ArmError("PasswordInArguments", "Arguments are visible to everybody on this computer. Leave the password to PGPASSWORD.")
+    settings = settings_in_effect()
+    place = anchor or settings.audit_anchor
+    with session.progress("Checking the log"):
+        check = import_module("isthmus.access.proof").verify_offline
+        found = check(database, archive.expanduser().absolute() if archive else None, place, settings.issuer_url)
+    told = [{"where": one.where, "what": one.what} for one in found.findings]
+    print_item({"valid": not told, **found.counts, "covered": found.covered, "findings": told}, session.output)
+    if not place:
+        session.say("No second store was looked at: who can change the database could have made all of it anew. Name it with --anchor.")
+    for one in found.findings:
+        session.say(f"{one.where}: {one.what}")
+    if told:
+        raise typer.Exit(1)
+
+
+def _verify_served(session: Session) -> None:
     body = session.client.post(RECORDS).body
     print_item(body, session.output)
     if not body["valid"]:
