@@ -19,6 +19,7 @@ from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.aws.session import Sessions
 from isthmus.clouds.aws.shell import AwsShell
+from isthmus.clouds.aws.trail import AwsTrail
 from isthmus.clouds.aws.wire import Wire
 from isthmus.engine import Engine, Lookup, Removal
 from isthmus.identity.issuer import AccountTokens, Issuer
@@ -45,6 +46,7 @@ QUEUES = (
     Queue(name="requests", worker_concurrency=4),
     Queue(name="scans", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
     Queue(name="ticks", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
+    Queue(name="trails", worker_concurrency=2, partitioned=True, polling_seconds=1.0),
     *ACCESS_QUEUES,
 )
 
@@ -83,6 +85,7 @@ class Reach:
     scanner: AwsScanner
     shell: AwsShell
     access: AwsAccess
+    trail: AwsTrail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +107,15 @@ def reach_aws(issuer: Issuer, environ: Mapping[str, str], tracing: Tracing | Non
     wire = Wire(environ=environ, clock=time.time, trace=tracing.aws if tracing else None)
     pacer = Pacer(time.monotonic)
     sessions = Sessions(wire, AccountTokens(issuer), pacer, time.time)
-    return Reach(loop=Loop(), wire=wire, pacer=pacer, scanner=AwsScanner(sessions), shell=AwsShell(sessions), access=AwsAccess(sessions))
+    return Reach(
+        loop=Loop(),
+        wire=wire,
+        pacer=pacer,
+        scanner=AwsScanner(sessions),
+        shell=AwsShell(sessions),
+        access=AwsAccess(sessions),
+        trail=AwsTrail(sessions),
+    )
 
 
 def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, tracing: Tracing | None) -> Core:
@@ -130,7 +141,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         ca=footing.authority.ca_pem.decode(),
         keep_event_days=settings.keep_event_days,
     )
-    people = join_people(engine, lookup, cloud=reach.access, loop=reach.loop, issuer=footing.aws)
+    people = join_people(engine, lookup, cloud=reach.access, trail=reach.trail, loop=reach.loop, issuer=footing.aws)
     engine.arrivals = {
         **index.arrivals,
         **people.solution.arrivals,
@@ -145,7 +156,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         footing.store,
         jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
-        timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, retention)]
+        timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, people.trails, retention)]
         + [*joining.timetables(), footing.rotation(), footing.proof()],
         clock=time.time,
         keep_days=settings.keep_days,

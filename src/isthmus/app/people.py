@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
 from isthmus.access.groups import TokenGroups
-from isthmus.clouds.contract import AccessCloud
+from isthmus.clouds.contract import AccessCloud, TrailCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
 from isthmus.solutions.access import AccessSolution
 from isthmus.solutions.loop import Loop
+from isthmus.solutions.trail import Trails
 from isthmus.work import Job
 
 
@@ -25,18 +26,20 @@ class People:
     broker: Broker
     enforcement: Enforcement
     solution: AccessSolution
+    trails: Trails
 
     def jobs(self) -> Sequence[Job]:
         """Their jobs."""
-        return self.solution.job(), self.enforcement.job()
+        return self.solution.job(), self.enforcement.job(), self.trails.job()
 
 
-def join_people(engine: Engine, lookup: Lookup, *, cloud: AccessCloud, loop: Loop, issuer: Issuer) -> People:
+def join_people(engine: Engine, lookup: Lookup, *, cloud: AccessCloud, trail: TrailCloud, loop: Loop, issuer: Issuer) -> People:
     """The parts over one engine, one cloud and the issuer that accounts trust."""
     return People(
         broker=Broker(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, groups=TokenGroups(), issuer=issuer, new_id=new_grant_id),
         enforcement=Enforcement(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, issuer=issuer),
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=cloud, loop=loop, issuer_url=issuer.url),
+        trails=Trails(engine=engine, lookup=lookup, cloud=trail, loop=loop, issuer_url=issuer.url),
     )
 
 
