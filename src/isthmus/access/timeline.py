@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, select, tuple_
 
+from isthmus.access.directory_logs import of_sign_ins
 from isthmus.access.joining import REASONS
-from isthmus.store.tables import access_grants, access_sessions, sign_in_logs, sign_ins, trail_events, trail_machines, trail_sessions
+from isthmus.store.tables import access_grants, access_sessions, sign_ins, trail_events, trail_machines, trail_sessions
 
 CALL, SHELL, SESSION, GRANT, SIGN_IN = "Call", "Shell", "Session", "Grant", "SignIn"
 _RANKS: Final[Mapping[str, int]] = {CALL: 4, SESSION: 3, GRANT: 2, SIGN_IN: 1}
@@ -161,8 +162,7 @@ def _sign_ins(connection: Connection, asked: Asked, cut: _Cut | None, limit: int
     wanted = [sign_ins.c.object_id == asked.person] if asked.person else []
     query = _ranged(select(sign_ins).where(*wanted), sign_ins, "at", "id", _RANKS[SIGN_IN], asked, cut, limit)
     rows = connection.execute(query).all()
-    ids = [row.id for row in rows]
-    logged = {row.sign_in: row for row in connection.execute(select(sign_in_logs).where(sign_in_logs.c.sign_in.in_(ids)))}
+    logged = of_sign_ins(connection, [row.id for row in rows])
     for row in rows:
         told = logged.get(row.id)
         more = {"address": told.address, "conditionalAccess": told.conditional_access, "requirement": told.requirement} if told else {}

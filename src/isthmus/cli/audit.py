@@ -89,9 +89,9 @@ def _what(entry: dict[str, Any]) -> str:
     app,
     "timeline",
     examples={
-        "audit --person alice@example.com --since 8h": "What she did today, from her sign-in to every call",
-        "audit --machine i-0123456789abcdef0": "Who touched a machine",
-        "audit --grant G-ABCDEFGHIJKLMNOP --output json": "What was done under a grant, for a program",
+        "audit timeline --person alice@example.com --since 8h": "What she did today, from her sign-in to every call",
+        "audit timeline --machine i-0123456789abcdef0": "Who touched a machine",
+        "audit timeline --grant G-ABCDEFGHIJKLMNOP --output json": "What was done under a grant, for a program",
         "audit timeline --session ASIAEXAMPLE --last 0": "Every call of one session",
     },
 )
@@ -105,7 +105,7 @@ def timeline(
     since: Annotated[str, typer.Option("--since", help="An instant, or a time ago: 30m, 8h, 7d.")] = "",
     last: Annotated[int, typer.Option("--last", min=0, help="Only the newest ones; 0 for all.")] = 50,
 ) -> None:
-    """Show who did what, newest first: sign-ins, grants, sessions, calls and shells."""
+    """Show who did what, newest first: sign-ins, grants, sessions, calls and shells. The word 'timeline' may be left out."""
     asked = {"person": person, "machine": machine, "session": access_key, "grant": grant, "since": since}
     query = {name: value for name, value in asked.items() if value}
     if last:
