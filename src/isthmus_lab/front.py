@@ -4,94 +4,111 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qs
 
 from pydantic import ValidationError
 
-from isthmus_lab.adapter import Adapter, Receive, Scope, Send, access_key_of_call, action_of_call
+from isthmus_lab.adapter.adapter import Adapter
+from isthmus_lab.adapter.requests import Receive, Scope, Send
+from isthmus_lab.asgi import Request, break_off, json_answer, read_request, replay, send_answer
+from isthmus_lab.call import Call, begin
+from isthmus_lab.console import PAGE, Console
 from isthmus_lab.faults import FaultRule, Faults
-from isthmus_lab.hooks import Headers, Query
 from isthmus_lab.pack.fixtures import Fixture, Fixtures
 from isthmus_lab.pack.install import CLOSED_REGION
 from isthmus_lab.pack.issuers import Issuer, Issuers
 from isthmus_lab.process import ADMIN_HEADER
+from isthmus_lab.trail.delivery import Delivery
+from isthmus_lab.trail.recorder import Recorder
 from isthmus_lab.world import Response, Ssm
 
 _UNCOUNTED = ("/_ministack/", "/_localstack/", "/health")
 _GUARDED = ("/_ministack/reset", "/_ministack/config")
-_JSON = {"content-type": "application/json"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """One HTTP request, read whole. Header names are lower case."""
-
-    method: str
-    path: str
-    headers: Headers
-    query: Query
-    body: bytes
 
 
 class Front:
     """The lab's ASGI application."""
 
     def __init__(
-        self, adapter: Adapter, faults: Faults, issuers: Issuers, fixtures: Fixtures, ssm: Ssm, reset: Callable[[], Awaitable[None]]
+        self,
+        adapter: Adapter,
+        faults: Faults,
+        issuers: Issuers,
+        fixtures: Fixtures,
+        ssm: Ssm,
+        recorder: Recorder,
+        delivery: Delivery,
+        console: Console,
+        reset: Callable[[], Awaitable[None]],
     ) -> None:
         self._adapter, self._faults, self._issuers, self._ssm, self._reset = adapter, faults, issuers, ssm, reset
-        self._fixtures = fixtures
+        self._fixtures, self._recorder, self._delivery = fixtures, recorder, delivery
+        self._console = console
         self.calls: Counter[tuple[str, str, str]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._adapter.serve(scope, receive, send)
+            await self._adapter.requests.serve(scope, receive, send)
             return
-        request = await _read(scope, receive)
+        request = await read_request(scope, receive)
         if request.path.startswith("/_lab/"):
-            await _answer(send, await self._admin(request))
+            await send_answer(send, await self._admin(request))
         elif request.path.startswith(_GUARDED) and not _may_administer(request):
-            await _answer(send, _forbidden())
+            await send_answer(send, _forbidden())
+        elif self._console.is_for(request):
+            await self._sign_in(scope, request, send)
         elif request.path.startswith(_UNCOUNTED):
-            await self._adapter.serve(scope, _replay(request.body, receive), send)
+            await self._adapter.requests.serve(scope, replay(request.body, receive), send)
         else:
             await self._aws(scope, request, receive, send)
 
     async def _aws(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
-        service, action, region, key = self._adapter.identify(request.method, request.path, request.headers, request.body, request.query)
+        service, action, region, key = self._adapter.requests.identify(
+            request.method, request.path, request.headers, request.body, request.query
+        )
         self.calls[service, action, region] += 1
-        rule = self._faults.match(service=service, action=action, account=self._adapter.account_of_key(key) if key else "", region=region)
+        call = Call(service=service, action=action, region=region, key=key)
+        send = self._recorder.listen(call, _source(scope), request.path, request.headers, request.query, request.body, send)
+        rule = self._faults.match(
+            service=service, action=action, account=self._adapter.requests.account_of_key(key) if key else "", region=region
+        )
         if rule is not None:
             await asyncio.sleep(rule.delay)
             if rule.drop:
-                await _break_off(send)
+                await break_off(send)
                 return
             if error := rule.error(service):
-                await _answer(send, self._adapter.error(service, error[0], rule.message, error[1], request.headers))
+                await send_answer(send, self._adapter.error(service, error[0], rule.message, error[1], request.headers))
                 return
         if region == CLOSED_REGION and key:
             message = "The security token included in the request is invalid."
-            await _answer(send, self._adapter.error(service, "UnrecognizedClientException", message, 403, request.headers))
+            await send_answer(send, self._adapter.error(service, "UnrecognizedClientException", message, 403, request.headers))
             return
-        access_key_of_call.set(key)
-        action_of_call.set(action)
-        await self._adapter.serve(scope, _replay(request.body, receive), send)
+        begin(call)
+        await self._adapter.requests.serve(scope, replay(request.body, receive), send)
+
+    async def _sign_in(self, scope: Scope, request: Request, send: Send) -> None:
+        """Serve the console's double; its sign-ins stand in the trail."""
+        if request.path == PAGE:
+            await send_answer(send, await self._console.page(request, self))
+            return
+        answer, call = self._console.sign_in(request)
+        if call is not None:
+            send = self._recorder.listen(call, _source(scope), request.path, request.headers, {}, b"", send)
+        await send_answer(send, answer)
 
     async def _admin(self, request: Request) -> Response:
         if not _may_administer(request):
             return _forbidden()
         if request.path.startswith("/_lab/machines"):
             answer = await self._ssm.admin(request.method, request.path, request.body)
-            return answer or _json(404, {"error": f"No admin path {request.path}"})
+            return answer or json_answer(404, {"error": f"No admin path {request.path}"})
         route = _ROUTES.get((request.method, request.path))
         if route is None:
-            return _json(404, {"error": f"No admin path {request.method} {request.path}"})
+            return json_answer(404, {"error": f"No admin path {request.method} {request.path}"})
         try:
-            return _json(200, await route(self, request.body))
+            return json_answer(200, await route(self, request.body))
         except ValidationError as error:
-            return _json(400, {"error": json.loads(error.json(include_url=False, include_context=False))})
+            return json_answer(400, {"error": json.loads(error.json(include_url=False, include_context=False))})
 
     async def _list_faults(self, body: bytes) -> object:
         return self._faults.listed()
@@ -121,7 +138,10 @@ class Front:
         return {"total": 0, "calls": []}
 
     async def _list_sessions(self, body: bytes) -> object:
-        return {"sessions": self._adapter.open_secrets()}
+        return {"sessions": self._adapter.sessions.open_secrets()}
+
+    async def _deliver_trails(self, body: bytes) -> object:
+        return {"files": await self._delivery.deliver()}
 
     async def _reset_all(self, body: bytes) -> object:
         await self._reset()
@@ -139,8 +159,13 @@ _ROUTES: dict[tuple[str, str], Callable[[Front, bytes], Awaitable[object]]] = {
     ("GET", "/_lab/calls"): Front._list_calls,
     ("DELETE", "/_lab/calls"): Front._clear_calls,
     ("GET", "/_lab/sessions"): Front._list_sessions,
+    ("POST", "/_lab/trails/deliver"): Front._deliver_trails,
     ("POST", "/_lab/reset"): Front._reset_all,
 }
+
+
+def _source(scope: Scope) -> str:
+    return str((scope.get("client") or ("127.0.0.1",))[0])
 
 
 def _may_administer(request: Request) -> bool:
@@ -150,48 +175,5 @@ def _may_administer(request: Request) -> bool:
     return ADMIN_HEADER in request.headers and host in ("127.0.0.1", "localhost")
 
 
-async def _read(scope: Scope, receive: Receive) -> Request:
-    headers: Headers = {}
-    for name, value in scope["headers"]:
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    parts = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
-            break
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    return Request(method=scope["method"], path=scope["path"], headers=headers, query=query, body=b"".join(parts))
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    pending: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Any:
-        return pending.pop() if pending else await receive()
-
-    return again
-
-
-async def _answer(send: Send, response: Response) -> None:
-    status, headers, body = response
-    names = {name.lower(): value for name, value in headers.items()} | {"content-length": str(len(body))}
-    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in names.items()]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _break_off(send: Send) -> None:
-    """Promise more than is sent: the server closes the connection, the client sees a truncated answer."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
-    await send({"type": "http.response.body", "body": b"<", "more_body": True})
-
-
-def _json(status: int, value: object) -> Response:
-    return status, dict(_JSON), json.dumps(value).encode()
-
-
 def _forbidden() -> Response:
-    return _json(403, {"error": f"Admin paths need the header {ADMIN_HEADER}: 1 and a loopback host"})
+    return json_answer(403, {"error": f"Admin paths need the header {ADMIN_HEADER}: 1 and a loopback host"})

@@ -4,20 +4,30 @@ import asyncio
 import json
 import os
 import random
+import secrets
 import signal
+import string
 import sys
 import time
 
 import hypercorn.asyncio
 import hypercorn.config
 
-from isthmus_lab.adapter import Adapter
+from isthmus_lab.adapter.adapter import Adapter
+from isthmus_lab.console import Console
 from isthmus_lab.environment import is_scrubbed, state_dir
 from isthmus_lab.faults import Faults
 from isthmus_lab.front import Front
 from isthmus_lab.pack.install import Pack
 from isthmus_lab.pack.issuers import Issuers
 from isthmus_lab.ssm.service import SsmService
+from isthmus_lab.trail.delivery import Delivery
+from isthmus_lab.trail.lookup import Lookup
+from isthmus_lab.trail.recorder import Recorder
+from isthmus_lab.trail.store import Store
+
+DELIVERY_SECONDS = 10.0
+"""Between log files of trails; AWS takes minutes."""
 
 
 async def run(port: int) -> None:
@@ -28,13 +38,22 @@ async def run(port: int) -> None:
     ssm = SsmService(adapter)
     pack = Pack(adapter, issuers, ssm)
     pack.install()
+    ssm.machines.tell(pack.instance_connect.keys.facts)
+    store = Store()
+    recorder = Recorder(adapter, store, series=secrets.randbits(64), clock=time.time)
+    delivery = Delivery(adapter.trails, store, clock=time.time, word=_word)
+    console = Console(adapter.sessions, time.time)
+    adapter.requests.wrap("cloudtrail", Lookup(adapter, store))
 
     async def reset() -> None:
-        await adapter.reset()
+        await adapter.requests.reset()
         await pack.reset()
         await ssm.reset()
+        recorder.clear()
+        delivery.clear()
+        console.clear()
 
-    front = Front(adapter, Faults(random.Random()), issuers, pack.fixtures, ssm, reset)  # noqa: S311 — chance of an injected fault, no secret
+    front = Front(adapter, Faults(random.Random()), issuers, pack.fixtures, ssm, recorder, delivery, console, reset)  # noqa: S311 — chance of an injected fault, no secret
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -47,12 +66,24 @@ async def run(port: int) -> None:
     server = asyncio.create_task(hypercorn.asyncio.serve(front, config, shutdown_trigger=stopping.wait))  # type: ignore[arg-type]
     await _until_open(port, server)
     await ssm.start()
+    delivering = asyncio.create_task(_deliver_often(delivery))
     sys.stdout.write(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
     sys.stdout.flush()
     try:
         await server
     finally:
+        delivering.cancel()
         await ssm.stop()
+
+
+async def _deliver_often(delivery: Delivery) -> None:
+    while True:
+        await asyncio.sleep(DELIVERY_SECONDS)
+        await delivery.deliver()
+
+
+def _word() -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(16))
 
 
 async def _until_open(port: int, server: asyncio.Task[None]) -> None:

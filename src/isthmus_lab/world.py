@@ -1,6 +1,6 @@
 """What the parts of the lab may know of each other: the call in progress, the instances, the policies, the clock.
 
-`World` is implemented by `adapter.Adapter`, the only module that touches ministack. The SSM service, its machines and the
+`World` is implemented by `adapter.adapter.Adapter`; that package alone touches ministack. The SSM service, its machines and the
 pack see AWS state through this protocol alone, so they can be tested with a small fake.
 """
 
@@ -56,6 +56,22 @@ class RoleCredentials:
 
     def __repr__(self) -> str:
         return f"RoleCredentials(access_key={self.access_key!r}, secrets hidden)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """Who stands behind an access key. `kind` is `Root`, `User`, `AssumedRole` or `FederatedUser`; `id` is IAM's unique id. Sessions have
+    `issued_at` (epoch seconds); those of roles `role_arn` and, where they have one, `source_identity` and the ARN of their `provider`."""
+
+    kind: str
+    arn: str
+    id: str
+    account: str
+    key: str
+    issued_at: float | None = None
+    role_arn: str = ""
+    source_identity: str = ""
+    provider: str = ""
 
 
 class World(Protocol):

@@ -15,10 +15,13 @@ from typing import Any
 
 import ministack.app as engine
 from ministack.core import iam_actions, iam_evaluator, responses, router
-from ministack.services import ec2, iam, ssm, sts
+from ministack.services import cloudtrail, ec2, iam, s3, ssm, sts
 from ministack.services.cloudformation import provisioners
 
-from isthmus_lab import adapter as hooks
+from isthmus_lab.adapter import adapter as hooks
+from isthmus_lab.adapter.iam import WEB_IDENTITY
+from isthmus_lab.adapter.sessions import Origin
+from isthmus_lab.call import Call, begin, end
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
@@ -54,14 +57,14 @@ def point_resource_extraction() -> None:
     assert "            extract_resource_arn,\n" in source, "imported per call"
     assert "service, method, path, headers, body, routing_params, region, get_account_id()" in source
     plain = iam_actions.extract_resource_arn
-    subject.name_resources(lambda action, parameter, body, region, account: f"{action} {parameter('Name')} {region} {account}")
+    subject.requests.name_resources(lambda action, parameter, body, region, account: f"{action} {parameter('Name')} {region} {account}")
     found = iam_actions.extract_resource_arn("ec2", "POST", "/", {}, b"", {"Action": ["DescribeVpcs"], "Name": ["n"]}, REGION, ACCOUNT)
     iam_actions.extract_resource_arn = plain
     assert found == f"ec2:DescribeVpcs n {REGION} {ACCOUNT}", found
     with subject.within(ACCOUNT, REGION):
         ec2._iam_instance_profile_associations["iip-assoc-1"] = {"InstanceId": "i-1"}
-        assert subject.instance_of_association("iip-assoc-1") == "i-1"
-        assert subject.instance_of_association("iip-assoc-2") is None
+        assert subject.ec2.instance_of_association("iip-assoc-1") == "i-1"
+        assert subject.ec2.instance_of_association("iip-assoc-2") is None
         ec2._iam_instance_profile_associations.clear()
 
 
@@ -70,9 +73,9 @@ def point_identify() -> None:
         "authorization": f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/{REGION}/ec2/aws4_request, SignedHeaders=host, Signature=0",
         "content-type": "application/x-www-form-urlencoded",
     }
-    found = hooks.Adapter.identify(subject, "POST", "/", signed, b"Action=DescribeVpcs&Version=2016-11-15", {})
+    found = subject.requests.identify("POST", "/", signed, b"Action=DescribeVpcs&Version=2016-11-15", {})
     assert found == ("ec2", "DescribeVpcs", REGION, ACCOUNT), found
-    assert subject.account_of_key(ACCOUNT) == ACCOUNT
+    assert subject.requests.account_of_key(ACCOUNT) == ACCOUNT
     assert router.extract_region({}, {}) == "us-east-1"
 
 
@@ -93,8 +96,8 @@ def point_errors() -> None:
 def point_instances() -> None:
     with subject.within(ACCOUNT, REGION):
         record: dict[str, Any] = ec2._launch_instances_internal("ami-0fedcba9876543210", "t3.micro", ec2._DEFAULT_SUBNET_ID, 1)[0]
-        subject.tag_resource(record["InstanceId"], [{"Key": "arc", "Value": "yes"}])
-        assert subject.instance_record(record["InstanceId"]) is record
+        subject.ec2.tag_resource(record["InstanceId"], [{"Key": "arc", "Value": "yes"}])
+        assert subject.ec2.instance_record(record["InstanceId"]) is record
         assert "<platform>" not in ec2._instance_xml(record)
         assert ec2._instance_xml(record).rstrip().endswith("</item>")
     one = subject.instance(ACCOUNT, REGION, record["InstanceId"])
@@ -141,24 +144,24 @@ def point_profiles() -> None:
     role("Machine", allow("ssm:*"))
     with subject.within(ACCOUNT, REGION):
         iam._instance_profiles["P"] = {"InstanceProfileName": "P", "Roles": ["Machine"], "InstanceProfileId": "AIPA"}
-    assert subject.profile_role(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:instance-profile/P") == "Machine"
-    assert subject.profile_role(ACCOUNT, "missing") is None
+    assert subject.iam.profile_role(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:instance-profile/P") == "Machine"
+    assert subject.iam.profile_role(ACCOUNT, "missing") is None
     with subject.within(ACCOUNT, REGION):
         created = provisioners._RESOURCE_HANDLERS["AWS::IAM::InstanceProfile"]["create"]("L", {"Roles": ["Machine"]}, "stack")[0]
-    assert subject.profile_role(ACCOUNT, created) == "Machine"
+    assert subject.iam.profile_role(ACCOUNT, created) == "Machine"
 
 
 def point_sessions() -> None:
     role("Reader", allow("ec2:Describe*"))
     credentials = subject.role_credentials(ACCOUNT, "Reader", "i-1", 900)
     assert sts._sessions[credentials.access_key]["AccountId"] == ACCOUNT
-    assert subject.account_of_key(credentials.access_key) == ACCOUNT
-    assert {"secret": credentials.secret_key, "token": credentials.token} in subject.open_secrets()
+    assert subject.requests.account_of_key(credentials.access_key) == ACCOUNT
+    assert {"secret": credentials.secret_key, "token": credentials.token} in subject.sessions.open_secrets()
     assert "secret" not in repr(credentials).replace("secrets hidden", "")
     with subject.within(ACCOUNT, REGION):
-        token = hooks.access_key_of_call.set(credentials.access_key)
+        token = begin(Call(key=credentials.access_key))
         assert subject.caller_arn() == f"arn:aws:sts::{ACCOUNT}:assumed-role/Reader/i-1"
-        hooks.access_key_of_call.reset(token)
+        end(token)
 
 
 def point_denial() -> None:
@@ -170,8 +173,7 @@ def point_denial() -> None:
 
 def point_principal_keys() -> None:
     record = role("Keys", allow("*"))
-    extra = {hooks.SESSION_KEYS: {"issuer.test:sub": "x"}}
-    credentials = subject.open_session(record, "s", 900, extra)
+    credentials = subject.sessions.open(record, "s", 900, origin=Origin(keys={"issuer.test:sub": "x"}))
     resolved = iam_evaluator.resolve_credential(credentials.access_key, ACCOUNT)
     assert iam_evaluator._principal_keys(resolved)["issuer.test:sub"] == "x"
     assert sts._principal_keys is iam_evaluator._principal_keys
@@ -184,31 +186,100 @@ def point_trust() -> None:
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     arn = f"arn:aws:iam::{ACCOUNT}:role/Reader"
     keys = {"sts:rolesessionname": "good", "issuer.test:sub": "x"}
-    assert subject.trust_allows(document, provider, arn, keys)
-    assert not subject.trust_allows(document, provider, arn, {**keys, "sts:rolesessionname": "bad"})
-    assert not subject.trust_allows(document, provider + "/", arn, keys)
-    assert not subject.trust_allows(document, provider, arn, keys, "sts:TagSession")
+    assert subject.iam.trusts_provider(document, provider, arn, keys, WEB_IDENTITY)
+    assert not subject.iam.trusts_provider(document, provider, arn, {**keys, "sts:rolesessionname": "bad"}, WEB_IDENTITY)
+    assert not subject.iam.trusts_provider(document, provider + "/", arn, keys, WEB_IDENTITY)
+    assert not subject.iam.trusts_provider(document, provider, arn, keys, "sts:TagSession")
     wider = json.dumps({"Statement": [statement, {**statement, "Action": ["sts:Tag*"], "Condition": {}}]})
-    assert subject.trust_allows(wider, provider, arn, keys, "sts:TagSession")
-    assert not subject.trust_allows(wider, provider, arn, keys, "sts:SetSourceIdentity")
-    assert not subject.trust_allows(wider, provider, arn, {})
+    assert subject.iam.trusts_provider(wider, provider, arn, keys, "sts:TagSession")
+    assert not subject.iam.trusts_provider(wider, provider, arn, keys, "sts:SetSourceIdentity")
+    assert not subject.iam.trusts_provider(wider, provider, arn, {}, WEB_IDENTITY)
+
+
+def point_trust_of_keys() -> None:
+    role("Caller", allow("*"))
+    held = subject.role_credentials(ACCOUNT, "Caller", "c", 900)
+    origin = Origin(keys={"aws:sourceidentity": "alice"}, source_identity="alice", transitive={"grant": "G"}, provider="arn:p")
+    key = subject.sessions.open(role("Caller", allow("*")), "c", 900, origin=origin, tags={"grant": "G"}).access_key
+    condition = {"StringEquals": {"aws:SourceIdentity": "alice", "aws:PrincipalTag/grant": "G", "sts:ExternalId": "x"}}
+    rule = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/Caller"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Statement": [{**rule, "Condition": condition}]})
+    arn = f"arn:aws:iam::{ACCOUNT}:role/Target"
+    with subject.within(ACCOUNT, REGION):
+        assert subject.iam.trusts_key(document, key, arn, {"sts:externalid": "x"}, "sts:AssumeRole")
+        assert not subject.iam.trusts_key(document, held.access_key, arn, {"sts:externalid": "x"}, "sts:AssumeRole")
+        assert not subject.iam.trusts_key(document, key, arn, {"sts:externalid": "x"}, "sts:TagSession")
+        assert not subject.iam.trusts_key(document, "ASIANOBODY", arn, {"sts:externalid": "x"}, "sts:AssumeRole")
+
+
+def point_principals() -> None:
+    origin = Origin(source_identity="alice", provider="arn:p")
+    key = subject.sessions.open(role("Who", allow("*")), "s", 900, origin=origin).access_key
+    found = subject.sessions.principal(key, ACCOUNT)
+    assert found is not None
+    assert (found.kind, found.id, found.account, found.source_identity, found.provider) == (
+        "AssumedRole",
+        "AROAX:s",
+        ACCOUNT,
+        "alice",
+        "arn:p",
+    )
+    assert (found.arn, found.role_arn) == (f"arn:aws:sts::{ACCOUNT}:assumed-role/Who/s", f"arn:aws:iam::{ACCOUNT}:role/Who")
+    assert abs((found.issued_at or 0) - time.time()) < 60
+    root = subject.sessions.principal(ACCOUNT, ACCOUNT)
+    assert root is not None
+    assert (root.kind, root.arn, root.issued_at) == ("Root", f"arn:aws:iam::{ACCOUNT}:root", None)
+    assert subject.sessions.principal("AKIANOBODY", ACCOUNT) is None
+    assert subject.sessions.secrets_of(key) is not None
+    assert subject.sessions.secrets_of("AKIANOBODY") is None
+    assert (subject.sessions.expiry("AKIANOBODY"), subject.sessions.copy("AKIANOBODY", 0)) == (None, None)
+    twin = subject.sessions.copy(key, time.time() + 60)
+    assert twin is not None
+    same = subject.sessions.principal(twin.access_key, ACCOUNT)
+    assert same is not None
+    assert (same.issued_at, same.source_identity, same.key != key) == (found.issued_at, "alice", True)
+    assert subject.sessions.expiry(twin.access_key) == twin.expires_at
+
+
+def point_saml_providers() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:saml-provider/Entra"
+    with subject.within(ACCOUNT, REGION):
+        iam._create_saml_provider({"Name": "Entra", "SAMLMetadataDocument": "<x/>"})
+    found = subject.iam.saml_provider(ACCOUNT, arn)
+    assert found is not None
+    assert found["SAMLMetadataDocument"] == "<x/>"
+    assert subject.iam.saml_provider("999999999999", arn) is None
+    assert (subject.iam.saml_provider_count(ACCOUNT), subject.iam.saml_provider_count("999999999999")) == (1, 0)
+
+
+def point_managed_policies() -> None:
+    with subject.within(ACCOUNT, REGION):
+        iam._create_policy({"PolicyName": "P", "PolicyDocument": json.dumps(allow("ec2:*"))})
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/P"
+    record = subject.iam.managed_policy(ACCOUNT, arn)
+    assert record is not None
+    assert (record["DefaultVersionId"], record["Versions"]["v1"]["IsDefaultVersion"]) == ("v1", True)
+    assert subject.iam.managed_policy("999999999999", arn) is None
+    record["Versions"]["v2"] = {**record["Versions"]["v1"], "Document": json.dumps(allow("s3:*"))}
+    record["DefaultVersionId"] = "v2"
+    assert iam_evaluator._resolve_managed_policy_document(arn, ACCOUNT) == json.dumps(allow("s3:*"))
 
 
 def point_policy_problem() -> None:
-    assert subject.policy_problem("{}", [], ACCOUNT)
-    assert subject.policy_problem("", ["arn:aws:iam::aws:policy/Nope"], ACCOUNT)
-    assert subject.policy_problem(json.dumps(allow("ec2:*")), ["arn:aws:iam::aws:policy/ReadOnlyAccess"], ACCOUNT) is None
+    assert subject.iam.policy_problem("{}", [], ACCOUNT)
+    assert subject.iam.policy_problem("", ["arn:aws:iam::aws:policy/Nope"], ACCOUNT)
+    assert subject.iam.policy_problem(json.dumps(allow("ec2:*")), ["arn:aws:iam::aws:policy/ReadOnlyAccess"], ACCOUNT) is None
 
 
 def point_oidc_providers() -> None:
-    subject.put_oidc_provider(ACCOUNT, "arn:x", {"Arn": "arn:x", "Url": "https://x"})
+    subject.iam.put_oidc_provider(ACCOUNT, "arn:x", {"Arn": "arn:x", "Url": "https://x"})
     with subject.within(ACCOUNT, REGION):
         assert list(iam._oidc_providers) == ["arn:x"]
-    assert list(subject.oidc_providers(ACCOUNT)) == ["arn:x"]
-    assert subject.oidc_providers("999999999999") == {}
-    assert subject.delete_oidc_provider(ACCOUNT, "arn:x")
-    assert not subject.delete_oidc_provider(ACCOUNT, "arn:x")
-    assert subject.now_text().endswith("Z")
+    assert list(subject.iam.oidc_providers(ACCOUNT)) == ["arn:x"]
+    assert subject.iam.oidc_providers("999999999999") == {}
+    assert subject.iam.delete_oidc_provider(ACCOUNT, "arn:x")
+    assert not subject.iam.delete_oidc_provider(ACCOUNT, "arn:x")
+    assert subject.iam.now_text().endswith("Z")
 
 
 def point_default_host_management() -> None:
@@ -240,10 +311,29 @@ def point_new_services() -> None:
     assert iam_actions.SERVICE_TO_IAM_NAMESPACE["ssm"] == "ssm"
 
 
+def point_trails() -> None:
+    assert subject.trails.logging() == []
+    with subject.within(ACCOUNT, REGION):
+        cloudtrail._create_trail({"Name": "t", "S3BucketName": "logs", "S3KeyPrefix": "p", "IsMultiRegionTrail": True})
+        assert subject.trails.logging() == []
+        cloudtrail._start_logging({"Name": "t"})
+    [found] = subject.trails.logging()
+    assert (found.account, found.region, found.name, found.bucket, found.prefix) == (ACCOUNT, REGION, "t", "logs", "p")
+    assert (found.is_multi_region, found.has_global_events) == (True, True)
+    assert abs(found.started_at - time.time()) < 60
+    assert asyncio.run(subject.trails.put_object("logs", "k", b"x", REGION)) == "NoSuchBucket"
+    with subject.within("999999999999", REGION):
+        asyncio.run(s3.handle_request("PUT", "/logs", {}, b"", {}, internal=True))
+    assert asyncio.run(subject.trails.put_object("logs", "k/l", b"x", REGION)) == ""
+    with subject.within("999999999999", REGION):
+        assert asyncio.run(s3.handle_request("GET", "/logs/k/l", {}, b"", {}, internal=True))[2] == b"x"
+    cloudtrail.reset()
+
+
 def point_reset() -> None:
     with subject.within(ACCOUNT, REGION):
         iam._roles["x"] = {"RoleName": "x"}
-        asyncio.run(subject.reset())
+        asyncio.run(subject.requests.reset())
         assert "x" not in iam._roles
 
 

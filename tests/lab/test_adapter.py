@@ -41,7 +41,7 @@ def test_hook_point_is_as_the_adapter_expects(point: str, outcome: dict[str, str
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
     code = (
-        "import importlib.metadata, pathlib\nfrom isthmus_lab import adapter\n"
+        "import importlib.metadata, pathlib\nfrom isthmus_lab.adapter import adapter\n"
         "adapter.importlib.metadata.version = lambda name: '9.9'\n"
         "adapter.Adapter(endpoint='', state_dir=pathlib.Path('.'))"
     )

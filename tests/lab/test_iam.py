@@ -47,6 +47,23 @@ def test_inline_policies_of_a_role_are_limited(client: Callable[..., Any]) -> No
         iam.put_role_policy(RoleName="big", PolicyName="b", PolicyDocument=policy)
 
 
+def test_managed_policies_are_limited(client: Callable[..., Any]) -> None:
+    iam = client("iam")
+
+    def policy(size: int) -> str:
+        bare = {"Version": "2012-10-17", "Statement": [{"Sid": "", "Effect": "Deny", "Action": "ec2:*", "Resource": "*"}]}
+        bare["Statement"][0]["Sid"] = "x" * (size - len(json.dumps(bare, separators=(",", ":"))))  # type: ignore[index]
+        return json.dumps(bare, indent=2)
+
+    arn = iam.create_policy(PolicyName="full", PolicyDocument=policy(6144))["Policy"]["Arn"]
+    with pytest.raises(ClientError, match="LimitExceeded"):
+        iam.create_policy(PolicyName="over", PolicyDocument=policy(6145))
+    with pytest.raises(ClientError, match="LimitExceeded"):
+        iam.create_policy_version(PolicyArn=arn, PolicyDocument=policy(6145))
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.set_default_policy_version(PolicyArn=arn, VersionId="v2")
+
+
 def test_a_simulation_is_about_the_region_that_it_names(client: Callable[..., Any], account: str) -> None:
     iam = client("iam")
     iam.create_role(RoleName="west", AssumeRolePolicyDocument=TRUST)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import selectors
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,11 +13,9 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from isthmus.keys import LocalAuthority
+from tests.support.node import MODULES, NODE, PROGRAMS, running_program
 
-ROOT = Path(__file__).parents[2]
-MODULES = ROOT / "build/node/tests/node_modules"
-PROGRAM = ROOT / "tests/node/openid.mjs"
-NODE = Path(sys.executable).with_name("node")
+PROGRAM = PROGRAMS / "openid.mjs"
 _SECONDS = 30.0
 
 
@@ -71,25 +65,15 @@ class OpenIdProvider:
 @contextmanager
 def running_provider(folder: Path) -> Iterator[OpenIdProvider]:
     """Start a provider with a CA in `folder` and stop it at the end. AssertionError says what is missing; it is never left out."""
-    for path, cure in ((NODE, "make setup"), (MODULES / "oidc-provider", "make node-tools")):
-        assert path.exists(), f"{path} is missing: run '{cure}'"
     authority = LocalAuthority(folder, clock=time.time)
-    command = [str(NODE), str(PROGRAM), str(MODULES), str(authority.server_file())]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder)
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(child.stdout, selectors.EVENT_READ)
-            assert selector.select(_SECONDS), "the OpenID provider did not start in time"
-        line = child.stdout.readline()
-        assert line, f"the OpenID provider ended with code {child.wait(10)} instead of starting; its reason stands above"
-        yield OpenIdProvider(json.loads(line)["issuer"], authority.ca_path)
-    finally:
-        child.stdin.close()
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        child.stdout.close()
+    program = running_program(
+        PROGRAM,
+        authority.server_file(),
+        package="oidc-provider",
+        folder=folder,
+        what="the OpenID provider",
+        node=NODE,
+        modules=MODULES,
+    )
+    with program as said:
+        yield OpenIdProvider(said["issuer"], authority.ca_path)

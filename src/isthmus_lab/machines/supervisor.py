@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class Machines:
         self._slots = asyncio.Semaphore(PARALLEL)
         self._changing = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
+        self._facts: list[Callable[[str], Mapping[str, object]]] = []
 
     async def start(self) -> None:
         """Start the parent process and follow EC2 from now on."""
@@ -56,6 +58,10 @@ class Machines:
             self._watch = None
         self._machines.clear()
         await self.nursery.stop()
+
+    def tell(self, facts: Callable[[str], Mapping[str, object]]) -> None:
+        """Show more members in a machine's record; `facts` gets the instance's id."""
+        self._facts.append(facts)
 
     async def reset(self) -> None:
         """Stop all machines and erase their disks."""
@@ -170,6 +176,7 @@ class Machines:
             "vanished": machine.vanished,
             "mode": machine.mode,
             "scripts": len(machine.scripts),
+            **{name: value for facts in self._facts for name, value in facts(instance.instance_id).items()},
         }
 
 

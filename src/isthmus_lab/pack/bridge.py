@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-from isthmus_lab.adapter import Adapter
+from isthmus_lab.adapter.adapter import Adapter
 from isthmus_lab.hooks import Headers, NewService, Query
 from isthmus_lab.world import Response
 
@@ -43,7 +43,7 @@ class Bridge:
     def install(self) -> None:
         """Add the services."""
         for service in BRIDGED:
-            self._adapter.add_service(service, functools.partial(self._answer, service.name))
+            self._adapter.requests.add_service(service, functools.partial(self._answer, service.name))
 
     async def reset(self) -> None:
         """Forget moto's state, if it was ever loaded."""

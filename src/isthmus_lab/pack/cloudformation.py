@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from isthmus_lab.adapter import Adapter
+from isthmus_lab.adapter.adapter import Adapter
 from isthmus_lab.hooks import Attributes, ResourceHandlers
 from isthmus_lab.pack.providers import Providers
 from isthmus_lab.world import Documents
@@ -87,7 +87,7 @@ def refuse_taken_role_name(adapter: Adapter) -> Any:
 
     def guard(properties: dict[str, Any]) -> None:
         name = properties.get("RoleName")
-        if name and adapter.role(adapter.account(), str(name)) is not None:
+        if name and adapter.iam.role(adapter.account(), str(name)) is not None:
             raise ValueError(f"Role with name {name} already exists.")
 
     return guard

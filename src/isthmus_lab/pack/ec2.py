@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from isthmus_lab.adapter import Adapter, platform_of
+from isthmus_lab.adapter.adapter import Adapter
+from isthmus_lab.adapter.ec2 import platform_of
 from isthmus_lab.hooks import Handler, Headers, Query
 from isthmus_lab.pack.forms import (
     Form,
@@ -138,7 +139,7 @@ class Ec2:
 
     async def _instance_page(self, form: Form, start: int, size: int, ask: Callable[[bytes], Awaitable[Response]]) -> Response | None:
         """One page by explicit ids, so that a region of thousands is not written out for every page; None when that does not work."""
-        ids = self._adapter.instance_ids()
+        ids = self._adapter.ec2.instance_ids()
         chosen = ids[start : start + size]
         if not chosen:
             return None
@@ -161,10 +162,10 @@ class Ec2:
             return self._error("IncorrectInstanceState", f"The instance '{identity}' is not in a valid state: {instance.state}")
         if instance.profile_arn is not None:
             return self._error("IncorrectState", f"There is an existing association for instance {identity}")
-        role = self._adapter.profile_role(account, form.get("IamInstanceProfile.Arn") or form.get("IamInstanceProfile.Name", ""))
+        role = self._adapter.iam.profile_role(account, form.get("IamInstanceProfile.Arn") or form.get("IamInstanceProfile.Name", ""))
         if role is None:
             return None
-        arn = (self._adapter.role(account, role) or {}).get("Arn", "*")
+        arn = (self._adapter.iam.role(account, role) or {}).get("Arn", "*")
         denied = self._adapter.denial("iam:PassRole", arn, {"iam:PassedToService": "ec2.amazonaws.com"})
         return self._error("UnauthorizedOperation", denied.message, 403) if denied else None
 
@@ -178,7 +179,7 @@ class Ec2:
         return _answer("DescribeAccountAttributes", f"<accountAttributeSet>{rows}</accountAttributeSet>")
 
     def _modify_metadata(self, form: Form) -> Response:
-        record = self._adapter.instance_record(form.get("InstanceId", ""))
+        record = self._adapter.ec2.instance_record(form.get("InstanceId", ""))
         if record is None:
             return self._error("InvalidInstanceID.NotFound", f"The instance ID '{form.get('InstanceId', '')}' does not exist")
         changed = {name: form[name] for name in _METADATA if name in form}
@@ -197,7 +198,7 @@ class Ec2:
         return _answer("CreateImage", f"<imageId>{identity}</imageId>")
 
     def _with_own_images(self, form: Form, response: Response) -> Response:
-        rows = self._images.rows(self._adapter.account(), self._adapter.region(), form, self._adapter.resource_tags)
+        rows = self._images.rows(self._adapter.account(), self._adapter.region(), form, self._adapter.ec2.resource_tags)
         if not rows:
             return response
         mark = b"<imagesSet>" if b"<imagesSet>" in response[2] else b"<imagesSet/>"

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from isthmus_lab.adapter import Adapter, action_of_call
+from isthmus_lab.adapter.adapter import Adapter
+from isthmus_lab.call import current
 from isthmus_lab.hooks import Handler, Headers, NewService, Query
 from isthmus_lab.world import Response
 
@@ -69,9 +70,9 @@ class Fixtures:
     def install(self) -> None:
         """Add the services and put the operations in front of the others."""
         for service in NEW:
-            self._adapter.add_service(service, functools.partial(self._unknown, service.name))
+            self._adapter.requests.add_service(service, functools.partial(self._unknown, service.name))
         for name in OPERATIONS:
-            self._adapter.wrap(name, functools.partial(self._answer, name))
+            self._adapter.requests.wrap(name, functools.partial(self._answer, name))
 
     def put(self, fixture: Fixture) -> None:
         """Set an answer, whether or not the operation is listed in OPERATIONS; replaces an earlier one."""
@@ -84,7 +85,7 @@ class Fixtures:
             self._answers.clear()
 
     async def _answer(self, name: str, method: str, path: str, headers: Headers, body: bytes, query: Query, inner: Handler) -> Response:
-        action = action_of_call.get()
+        action = current().action
         botocore_name, operations = OPERATIONS[name]
         with self._lock:
             answer = self._answers.get((self._adapter.account(), self._adapter.region(), name, action))

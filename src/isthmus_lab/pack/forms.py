@@ -26,9 +26,10 @@ def write_form(form: Form) -> bytes:
     return urlencode(form).encode()
 
 
-def members(form: Form, prefix: str) -> list[str]:
-    """Values of `prefix.1`, `prefix.2` …, in order."""
-    found = [(int(name[len(prefix) + 1 :]), value) for name, value in form.items() if re.fullmatch(re.escape(prefix) + r"\.\d+", name)]
+def members(form: Form, prefix: str, suffix: str = "") -> list[str]:
+    """Values of `prefix.1`, `prefix.2` …, in order; `suffix` follows the number."""
+    pattern = re.compile(re.escape(prefix) + r"\.(\d+)" + re.escape(suffix))
+    found = [(int(match[1]), value) for name, value in form.items() if (match := pattern.fullmatch(name))]
     return [value for _, value in sorted(found)]
 
 

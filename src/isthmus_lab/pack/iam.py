@@ -1,6 +1,6 @@
-"""IAM where ministack is not as strict or as complete: OIDC providers, paging, virtual MFA devices, policy sizes, simulated regions."""
+"""IAM where ministack is not as strict or as complete: OIDC providers, pages, MFA devices, policy sizes and versions, simulated regions."""
 
-from isthmus_lab.adapter import Adapter
+from isthmus_lab.adapter.adapter import Adapter
 from isthmus_lab.hooks import Handler, Headers, Query
 from isthmus_lab.pack.forms import (
     Form,
@@ -19,11 +19,12 @@ from isthmus_lab.pack.forms import (
     xml_of,
 )
 from isthmus_lab.pack.providers import ProviderError, Providers
+from isthmus_lab.pack.saml_metadata import MOST_PROVIDERS, SamlMetadataError, read_metadata
 from isthmus_lab.world import Response
 
 _PAGING = ("Marker", "MaxItems")
 _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1000
-_ROLE_POLICY_LIMIT = 10_240
+_ROLE_POLICY_LIMIT, _MANAGED_POLICY_LIMIT = 10_240, 6_144
 
 
 class Iam:
@@ -41,6 +42,12 @@ class Iam:
                 return answer
         if action == "PutRolePolicy" and (refusal := self._policy_too_large(form)):
             return refusal
+        if action in ("CreatePolicy", "CreatePolicyVersion") and _size(form.get("PolicyDocument", "")) > _MANAGED_POLICY_LIMIT:
+            return self._error(409, "LimitExceeded", f"Cannot exceed quota for PolicySize: {_MANAGED_POLICY_LIMIT}")
+        if action in ("CreateSAMLProvider", "UpdateSAMLProvider") and (refusal := self._saml_provider_problem(action, form)):
+            return refusal
+        if action == "SetDefaultPolicyVersion":
+            return self._set_default_version(form)
         if action == "ListVirtualMFADevices" and "AssignmentStatus" not in form:
             form["AssignmentStatus"] = "Any"
             query, body = {}, write_form(form)
@@ -74,14 +81,36 @@ class Iam:
         return _answer(action, "")
 
     def _policy_too_large(self, form: Form) -> Response | None:
-        role = self._adapter.role(self._adapter.account(), form.get("RoleName", ""))
+        role = self._adapter.iam.role(self._adapter.account(), form.get("RoleName", ""))
         if role is None:
             return None
         inline = {**role.get("InlinePolicies", {}), form.get("PolicyName", ""): form.get("PolicyDocument", "")}
-        size = sum(len("".join(str(document).split())) for document in inline.values())
+        size = sum(_size(str(document)) for document in inline.values())
         if size <= _ROLE_POLICY_LIMIT:
             return None
         return self._error(409, "LimitExceeded", f"Maximum policy size of {_ROLE_POLICY_LIMIT} bytes exceeded for role {form['RoleName']}")
+
+    def _saml_provider_problem(self, action: str, form: Form) -> Response | None:
+        if action == "CreateSAMLProvider" and self._adapter.iam.saml_provider_count(self._adapter.account()) >= MOST_PROVIDERS:
+            return self._error(409, "LimitExceeded", f"Cannot exceed quota for SAMLProvidersPerAccount: {MOST_PROVIDERS}")
+        if action == "UpdateSAMLProvider" and "SAMLMetadataDocument" not in form:
+            return None
+        try:
+            read_metadata(form.get("SAMLMetadataDocument", ""))
+        except SamlMetadataError as error:
+            return self._error(400, "InvalidInput", f"Could not parse metadata: {error}")
+        return None
+
+    def _set_default_version(self, form: Form) -> Response:
+        """SetDefaultPolicyVersion, which ministack lacks."""
+        arn, wanted = form.get("PolicyArn", ""), form.get("VersionId", "")
+        policy = self._adapter.iam.managed_policy(self._adapter.account(), arn)
+        if policy is None or wanted not in policy["Versions"]:
+            return self._error(404, "NoSuchEntity", f"Policy {arn} version {wanted} does not exist or is not attachable.")
+        for version in policy["Versions"].values():
+            version["IsDefaultVersion"] = version["VersionId"] == wanted
+        policy["DefaultVersionId"], policy["UpdateDate"] = wanted, self._adapter.iam.now_text()
+        return _answer("SetDefaultPolicyVersion", "")
 
     def _page(self, form: Form, response: Response) -> Response:
         """Cut the answer's lists: MaxItems 1..1000 (default 100), counted over all lists of the answer as IAM does."""
@@ -114,6 +143,11 @@ class Iam:
         if more:
             append_text(result, "Marker", write_token(start + size, form, _PAGING))
         return with_xml(response, root)
+
+
+def _size(document: str) -> int:
+    """Characters of a policy as IAM counts them: white space is free."""
+    return len("".join(document.split()))
 
 
 def _simulated_region(form: Form) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from isthmus_lab.adapter import Adapter
+from isthmus_lab.adapter.adapter import Adapter
 from isthmus_lab.pack.issuers import provider_url_problem
 
 _PROVIDERS, _CLIENTS, _PRINTS = 100, 100, 5
@@ -27,7 +27,7 @@ class Providers:
         if problem := provider_url_problem(url):
             raise ProviderError(400, "InvalidInput", problem)
         _check_lists(clients, prints)
-        existing = self._adapter.oidc_providers(account)
+        existing = self._adapter.iam.oidc_providers(account)
         arn = f"arn:aws:iam::{account}:oidc-provider/{url.removeprefix('https://')}"
         if arn in existing:
             raise ProviderError(409, "EntityAlreadyExists", f"Provider with url {url} already exists.")
@@ -38,16 +38,16 @@ class Providers:
             "ClientIDList": clients,
             "ThumbprintList": prints,
             "Arn": arn,
-            "CreateDate": self._adapter.now_text(),
+            "CreateDate": self._adapter.iam.now_text(),
             "Tags": tags,
         }
-        self._adapter.put_oidc_provider(account, arn, record)
+        self._adapter.iam.put_oidc_provider(account, arn, record)
         return arn
 
     def change(self, account: str, arn: str, clients: list[str], prints: list[str], tags: list[dict[str, str]]) -> None:
         """Replace what may change of a provider; raises ProviderError."""
         _check_lists(clients, prints)
-        self._adapter.put_oidc_provider(
+        self._adapter.iam.put_oidc_provider(
             account, arn, {**self._get(account, arn), "ClientIDList": clients, "ThumbprintList": prints, "Tags": tags}
         )
 
@@ -59,14 +59,14 @@ class Providers:
 
     def delete(self, account: str, arn: str) -> None:
         """Delete a provider; a missing one is fine, as for IAM."""
-        self._adapter.delete_oidc_provider(account, arn)
+        self._adapter.iam.delete_oidc_provider(account, arn)
 
     def for_issuer(self, account: str, issuer: str) -> dict[str, Any] | None:
         """The provider whose URL equals the issuer to the last slash."""
-        return next((record for record in self._adapter.oidc_providers(account).values() if record["Url"] == issuer), None)
+        return next((record for record in self._adapter.iam.oidc_providers(account).values() if record["Url"] == issuer), None)
 
     def _get(self, account: str, arn: str) -> dict[str, Any]:
-        record = self._adapter.oidc_providers(account).get(arn)
+        record = self._adapter.iam.oidc_providers(account).get(arn)
         if record is None:
             raise ProviderError(404, "NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}")
         return record

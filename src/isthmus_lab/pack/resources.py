@@ -6,7 +6,7 @@ Source: AWS' Service Authorization Reference for EC2, IAM and Systems Manager.
 import json
 from collections.abc import Callable
 
-from isthmus_lab.adapter import Adapter
+from isthmus_lab.adapter.adapter import Adapter
 from isthmus_lab.hooks import ResourceNamer
 
 
@@ -20,7 +20,7 @@ def resource_namer(adapter: Adapter) -> ResourceNamer:
             case "iam:SimulatePrincipalPolicy":
                 return parameter("PolicySourceArn") or None
             case "ec2:ReplaceIamInstanceProfileAssociation":
-                instance = adapter.instance_of_association(parameter("AssociationId"))
+                instance = adapter.ec2.instance_of_association(parameter("AssociationId"))
                 return f"arn:aws:ec2:{region}:{account}:instance/{instance}" if instance else None
             case "ssm:GetServiceSetting":
                 return f"arn:aws:ssm:{region}:{account}:servicesetting/{_setting(body)}"

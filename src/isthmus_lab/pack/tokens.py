@@ -12,18 +12,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from isthmus_lab.pack.issuers import IssuerError, Issuers
+from isthmus_lab.pack.refusals import StsError
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
 SKEW_SECONDS = 300
-
-
-class TokenError(Exception):
-    """STS refuses the token. `code` is the AWS error code, answered with HTTP 400."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +44,7 @@ class Token:
 
 
 def read(text: str) -> Token:
-    """Take a compact JWT apart; raises TokenError for anything that STS would not look at any further."""
+    """Take a compact JWT apart; raises StsError for anything that STS would not look at any further."""
     parts = text.split(".")
     if len(parts) != 3:
         raise _invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
@@ -74,17 +66,17 @@ def read(text: str) -> Token:
 
 
 def verify(token: Token, issuers: Issuers, client_ids: list[str], now: float) -> None:
-    """Check signature, times and audience; raises TokenError. Blocking: it may fetch the issuer's keys."""
+    """Check signature, times and audience; raises StsError. Blocking: it may fetch the issuer's keys."""
     try:
         key = _key(token, issuers)
     except IssuerError as error:
-        raise TokenError("IDPCommunicationError", str(error)) from error
+        raise StsError("IDPCommunicationError", str(error)) from error
     try:
         jws.deserialize_compact(token.text, key, algorithms=ALGORITHMS)
     except (JoseError, ValueError) as error:
         raise _invalid("The web identity token that was passed could not be validated: bad signature") from error
     if token.claims["exp"] + SKEW_SECONDS < now:
-        raise TokenError(
+        raise StsError(
             "ExpiredTokenException", f"Token expired: current date/time {int(now)} must be before the expiration {token.claims['exp']}"
         )
     if token.claims.get("nbf", 0) - SKEW_SECONDS > now or token.claims["iat"] - SKEW_SECONDS > now:
@@ -135,5 +127,5 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _invalid(message: str) -> TokenError:
-    return TokenError("InvalidIdentityToken", message)
+def _invalid(message: str) -> StsError:
+    return StsError("InvalidIdentityToken", message)

@@ -28,12 +28,17 @@ class Access:
         """Demand the action on a document, which may be one of AWS' own."""
         name = self.own_name(name)
         account, region = self.place()
-        self._demand(action, f"arn:aws:ssm:{region}:{'' if name in BUILTIN else account}:document/{name}", {})
+        self._demand(action, f"arn:aws:ssm:{region}:{'' if name in BUILTIN or name.startswith('AWS-') else account}:document/{name}", {})
 
     def instance(self, action: str, instance: Instance) -> None:
         """Demand the action on an instance, with its tags as condition keys."""
         keys = {f"{prefix}:resourcetag/{key}": value for key, value in instance.tags.items() for prefix in ("ssm", "aws")}
         self._demand(action, f"arn:aws:ec2:{instance.region}:{instance.account}:instance/{instance.instance_id}", keys)
+
+    def session(self, action: str, session_id: str) -> None:
+        """Demand the action on a session."""
+        account, region = self.place()
+        self._demand(action, f"arn:aws:ssm:{region}:{account}:session/{session_id}", {})
 
     def anything(self, action: str) -> None:
         """Demand an action that knows no resources."""

@@ -17,6 +17,7 @@ from isthmus_lab.ssm.errors import SsmError
 from isthmus_lab.ssm.nodes import Nodes
 from isthmus_lab.ssm.running import Running
 from isthmus_lab.ssm.sending import Sending
+from isthmus_lab.ssm.sessions import SessionCalls
 from isthmus_lab.world import Response, World
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class SsmService:
         self._running = Running(world, self.machines, self._nodes, settle=settle)
         sending = Sending(world, access, self.documents, self._nodes)
         self._commands = CommandCalls(world, access, sending, self._running, settle=settle)
+        self._sessions = sessions = SessionCalls(world, access, self.documents, self._nodes)
+        self.machines.tell(sessions.facts)
         documents, commands = DocumentCalls(access, self.documents), self._commands
         self._calls: Mapping[str, Call] = {
             "CreateDocument": documents.create,
@@ -55,6 +58,11 @@ class SsmService:
             "ListCommandInvocations": commands.list_invocations,
             "GetCommandInvocation": commands.get_invocation,
             "CancelCommand": commands.cancel,
+            "StartSession": sessions.start,
+            "ResumeSession": sessions.resume,
+            "TerminateSession": sessions.terminate,
+            "DescribeSessions": sessions.describe,
+            "GetConnectionStatus": sessions.connection,
         }
         self.operations = frozenset(self._calls)
 
@@ -86,6 +94,7 @@ class SsmService:
         """Forget commands, nodes and documents; stop the machines and erase their disks."""
         await self._running.stop()
         self._commands.reset()
+        self._sessions.reset()
         self._nodes.reset()
         self.documents.reset()
         await self.machines.reset()
