@@ -119,8 +119,8 @@ def timeline(
     "verify",
     examples={
         "audit verify": "Have the server check its chain",
-        "audit verify --archive isthmus.backup --anchor /mnt/other-cloud/isthmus": "Check a backup and the second store, without a server",
-        "audit verify --database sqlite:////srv/isthmus/isthmus.db --anchor /mnt/other-cloud/isthmus": "Check the database itself",
+        "audit verify --archive isthmus.backup --anchor anchor": "Check a backup and the second store, without a server",
+        "audit verify --database sqlite:///isthmus.db --anchor anchor": "Check the database itself",
     },
     codes={1: "Something was changed or removed, or it could not be read."},
 )
