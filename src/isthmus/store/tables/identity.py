@@ -10,7 +10,7 @@ signing_keys = Table(
     "signing_keys",
     metadata,
     Column("kid", String(128), primary_key=True),
-    Column("purpose", String(32), nullable=False, comment="api, audit or aws"),
+    Column("purpose", String(32), nullable=False, comment="api or aws"),
     Column("state", String(16), nullable=False, comment="next, current, retired"),
     Column("public_jwk", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
