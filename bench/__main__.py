@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-GROUPS = ("arm", "scan", "onboarding", "access", "portal")
+GROUPS = ("arm", "scan", "onboarding", "access", "trail", "portal")
 FOLDER = Path(__file__).parent
 RESULT = FOLDER.parent / "build" / "bench.json"
 FIELDS = {"group", "name", "value", "unit", "budget", "ok", "against"}

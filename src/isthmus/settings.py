@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     keep_event_days: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="Days for which the history of instances, and instances that were removed, are kept."
     )
+    audit_anchor: Annotated[str, Field(pattern=r"^(file:///[^\x00-\x1f?#]+)?$")] = Field(
+        default="",
+        description="Second store of the audit log's signed checkpoints: file:///folder, best a mount of another cloud's immutable "
+        "storage. Empty: they stay in the database alone, and who changes it can change them too.",
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @property

@@ -24,6 +24,7 @@ from isthmus.clouds.aws.access import AwsAccess
 from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.session import Sessions
 from isthmus.clouds.aws.template import AccessAsk, TemplateRequest, authentication_template, template_text
+from isthmus.clouds.aws.trail import AwsTrail
 from isthmus.clouds.aws.wire import Wire
 from isthmus.engine import Engine, Lookup
 from isthmus.identity import evidence, people
@@ -88,6 +89,7 @@ class Estate:
     lookup: Lookup
     loop: Loop
     cloud: AwsAccess
+    trail: AwsTrail
     signer: LabSigner
     broker: Broker = field(init=False)
     enforcement: Enforcement = field(init=False)
@@ -185,7 +187,17 @@ def estate(store: Store, lab: LabProcess, account: str, issuer: FakeIssuer) -> I
     tokens: Any = signer
     sessions = Sessions(wire, AccountTokens(tokens), Pacer(time.monotonic), time.time)
     try:
-        yield Estate(account=account, lab=lab, engine=engine, jobs=jobs, lookup=lookup, loop=loop, cloud=AwsAccess(sessions), signer=signer)
+        yield Estate(
+            account=account,
+            lab=lab,
+            engine=engine,
+            jobs=jobs,
+            lookup=lookup,
+            loop=loop,
+            cloud=AwsAccess(sessions),
+            trail=AwsTrail(sessions),
+            signer=signer,
+        )
     finally:
         loop.run(wire.close())
         loop.close()

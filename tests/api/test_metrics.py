@@ -54,7 +54,7 @@ def test_figures_of_the_installation_are_true(api: Api) -> None:
     assert found["isthmus_audit_records"][()] >= 3
     assert found["isthmus_build_info"] == {next(iter(found["isthmus_build_info"])): 1.0}
     assert found["isthmus_database_connections"][("in_use",)] == 0
-    assert {("api",), ("aws",)} == set(found["isthmus_signing_key_age_seconds"])
+    assert {("api",), ("audit",), ("aws",)} == set(found["isthmus_signing_key_age_seconds"])
     assert found["isthmus_database_seconds_count"][()] > 10
     assert found["process_resident_memory_bytes"][()] > 10_000_000
 

@@ -82,7 +82,7 @@ def made_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key folder as a first start makes it; to be copied, since making keys takes a while."""
     keys = tmp_path_factory.mktemp("doctor") / "keys"
     LocalAuthority(keys, clock=time.time).server_file()
-    for purpose in ("api", "aws"):
+    for purpose in ("api", "audit", "aws"):
         KeyRing(keys, purpose, clock=time.time)
     operator_signer(keys)
     return keys

@@ -35,6 +35,16 @@ EXACT = {
     ("access_grants", "connector"),
     ("access_denials", "connector"),
     *(("scopes", name) for name in ("solution", "account", "region", "type")),
+    *(("sign_ins", name) for name in ("issuer", "subject", "token_id", "session_id")),
+    ("access_requests", "mapping"),
+    ("access_grants", "mapping"),
+    ("access_grants", "connector"),
+    ("access_sessions", "mapping"),
+    ("access_denials", "connector"),
+    *(("trail_events", name) for name in ("id", "access_key", "principal", "source_identity", "made", "session", "loose")),
+    ("trail_machines", "machine"),
+    *(("trail_sessions", name) for name in ("id", "event", "principal", "source_identity", "session")),
+    *(("sign_in_logs", name) for name in ("id", "session_id")),
 }
 
 

@@ -80,7 +80,9 @@ def paged(items: list[Mapping[str, Any]], after: str, incoming: Incoming) -> Rep
 
 
 def _windowed(window: Window, incoming: Incoming) -> Reply:
-    """A window's body: `count` where it is known, `nextLink` by `$skip` where there is more."""
+    """A window's body: `count` where it is known, `nextLink` where there is more: by key where the window has one, else by `$skip`."""
+    if window.after:
+        return paged(list(window.items), window.after, incoming)
     body: dict[str, Any] = {"value": list(window.items)}
     if window.count is not None:
         body["count"] = window.count

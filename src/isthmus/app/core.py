@@ -13,13 +13,14 @@ from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
 from isthmus.access.requests import Requests
 from isthmus.api import figures
 from isthmus.app.footing import Footing, new_guid
-from isthmus.app.people import join_people
+from isthmus.app.people import Clouds, join_people
 from isthmus.audit import Refusals
 from isthmus.clouds.aws.access import AwsAccess
 from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.aws.session import Sessions
 from isthmus.clouds.aws.shell import AwsShell
+from isthmus.clouds.aws.trail import AwsTrail
 from isthmus.clouds.aws.trustlint import AwsTrust
 from isthmus.clouds.aws.wire import Wire
 from isthmus.engine import Engine, Lookup, Removal
@@ -47,6 +48,7 @@ QUEUES = (
     Queue(name="requests", worker_concurrency=4),
     Queue(name="scans", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
     Queue(name="ticks", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
+    Queue(name="trails", worker_concurrency=2, partitioned=True, polling_seconds=1.0),
     *ACCESS_QUEUES,
 )
 
@@ -84,8 +86,7 @@ class Reach:
     pacer: Pacer
     scanner: AwsScanner
     shell: AwsShell
-    access: AwsAccess
-    trust: AwsTrust
+    people: Clouds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +115,7 @@ def reach_aws(issuer: Issuer, environ: Mapping[str, str], tracing: Tracing | Non
         pacer=pacer,
         scanner=AwsScanner(sessions),
         shell=AwsShell(sessions),
-        access=AwsAccess(sessions),
-        trust=AwsTrust(sessions, time.time),
+        people=Clouds(access=AwsAccess(sessions), trust=AwsTrust(sessions, time.time), trail=AwsTrail(sessions)),
     )
 
 
@@ -142,9 +142,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         ca=footing.authority.ca_pem.decode(),
         keep_event_days=settings.keep_event_days,
     )
-    people = join_people(
-        engine, lookup, metrics, cloud=reach.access, trust=reach.trust, loop=reach.loop, issuer=footing.aws, groups=settings.group_source
-    )
+    people = join_people(engine, lookup, metrics, clouds=reach.people, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)
     engine.arrivals = {
         **index.arrivals,
         **people.solution.arrivals,
@@ -159,8 +157,8 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         footing.store,
         jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
-        timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, people.requests, retention)]
-        + [*joining.timetables(), footing.rotation()],
+        timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, people.requests, people.trails, retention)]
+        + [*joining.timetables(), footing.rotation(), footing.proof()],
         clock=time.time,
         keep_days=settings.keep_days,
         around=figures.timed(metrics, tracing),

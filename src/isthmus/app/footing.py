@@ -16,6 +16,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.ids import ResourceId, subscription_id
 from isthmus.arm.types import Actor
+from isthmus.audit import Checkpoints, FolderAnchor
 from isthmus.engine import Engine
 from isthmus.engine.installation import Installation, settle
 from isthmus.identity.clients import register_operator
@@ -42,11 +43,13 @@ class Footing:
     authority: LocalAuthority
     api: Issuer
     aws: Issuer
+    checkpoints: Checkpoints
+    audit: KeyRing
 
     @property
     def rings(self) -> tuple[KeyRing, ...]:
-        """The keys that sign tokens."""
-        return self.api.ring, self.aws.ring
+        """The keys that sign tokens and checkpoints."""
+        return self.api.ring, self.aws.ring, self.audit
 
     def say_keys(self, connection: Connection) -> str:
         """For the question whether this process is ready."""
@@ -64,6 +67,10 @@ class Footing:
 
         return Timetable(name="signing-keys", cron="0 17 * * * *", run=rotate)
 
+    def proof(self) -> Timetable:
+        """Every ten minutes: checkpoints of the audit log."""
+        return Timetable(name="audit-checkpoints", cron="30 */10 * * * *", run=self.checkpoints.run)
+
 
 def new_guid() -> str:
     """A random GUID."""
@@ -77,6 +84,8 @@ def open_footing(settings: Settings, port: int) -> Footing:
     store.migrate()
     installation = settle(store, new_guid, tenant=settings.tenant_id, subscription=settings.subscription_id)
     keys = settings.keys
+    audit = KeyRing(keys, "audit", clock=time.time)
+    anchor = FolderAnchor(settings.audit_anchor) if settings.audit_anchor else None
     return Footing(
         public_url=public_url,
         hosts=frozenset({urlsplit(public_url).netloc, *(f"{host}:{port}" for host in ("localhost", "127.0.0.1", "[::1]"))}),
@@ -86,6 +95,8 @@ def open_footing(settings: Settings, port: int) -> Footing:
         authority=LocalAuthority(keys, clock=time.time, own=settings.data_folder / "keys"),
         api=api_issuer(public_url, installation.tenant, KeyRing(keys, "api", clock=time.time), time.time),
         aws=aws_issuer(settings.issuer_url, KeyRing(keys, "aws", clock=time.time), time.time),
+        checkpoints=Checkpoints(store=store, ring=audit, anchor=anchor, clock=time.time),
+        audit=audit,
     )
 
 

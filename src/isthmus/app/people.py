@@ -11,16 +11,26 @@ from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
 from isthmus.access.groups import GroupSource, ProvisionedGroups, TokenGroups
 from isthmus.access.requests import Requests
-from isthmus.clouds.contract import AccessCloud, TrustCloud
+from isthmus.clouds.contract import AccessCloud, TrailCloud, TrustCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
 from isthmus.metrics import Metrics
 from isthmus.solutions.access import AccessSolution
 from isthmus.solutions.linting import Linting
 from isthmus.solutions.loop import Loop
+from isthmus.solutions.trail import Trails
 from isthmus.work import Job
 
 GLASS = "isthmus_break_glass_total"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clouds:
+    """One cloud, by what is asked of it."""
+
+    access: AccessCloud
+    trust: TrustCloud
+    trail: TrailCloud
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,25 +43,25 @@ class People:
     solution: AccessSolution
     requests: Requests
     linting: Linting
+    trails: Trails
 
     def jobs(self) -> Sequence[Job]:
         """Their jobs."""
-        return self.solution.job(), self.enforcement.job(), self.linting.job()
+        return self.solution.job(), self.enforcement.job(), self.linting.job(), self.trails.job()
 
 
-def join_people(
-    engine: Engine, lookup: Lookup, metrics: Metrics, *, cloud: AccessCloud, trust: TrustCloud, loop: Loop, issuer: Issuer, groups: str
-) -> People:
+def join_people(engine: Engine, lookup: Lookup, metrics: Metrics, *, clouds: Clouds, loop: Loop, issuer: Issuer, groups: str) -> People:
     """The parts over one engine, one cloud and the issuer that accounts trust; `groups` is the setting that says who tells memberships."""
     source: GroupSource = ProvisionedGroups(engine.store) if groups == "directory" else TokenGroups()
-    broker = Broker(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id)
+    broker = Broker(engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id)
     metrics.count(GLASS, by=0)
     return People(
         broker=broker,
         requests=Requests(engine=engine, broker=broker, count_glass=lambda: metrics.count(GLASS)),
-        enforcement=Enforcement(engine=engine, lookup=lookup, cloud=cloud, run=loop.run, issuer=issuer),
-        solution=AccessSolution(engine=engine, lookup=lookup, cloud=cloud, loop=loop, issuer_url=issuer.url),
-        linting=Linting(engine=engine, lookup=lookup, cloud=trust, loop=loop),
+        enforcement=Enforcement(engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, issuer=issuer),
+        solution=AccessSolution(engine=engine, lookup=lookup, cloud=clouds.access, loop=loop, issuer_url=issuer.url),
+        linting=Linting(engine=engine, lookup=lookup, cloud=clouds.trust, loop=loop),
+        trails=Trails(engine=engine, lookup=lookup, cloud=clouds.trail, loop=loop, issuer_url=issuer.url),
     )
 
 

@@ -66,11 +66,15 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Window:
-    """A part of an ordered list: bodies, whether more follow, and how many there are (None unless asked, or too many to count in time)."""
+    """A part of an ordered list: bodies, whether more follow, and how many there are (None unless asked, or too many to count in time).
+
+    `after` is the key to go on after, for lists that are too long to count their way through; the next link carries it then.
+    """
 
     items: Sequence[Mapping[str, Any]]
     count: int | None = None
     more: bool = False
+    after: str = ""
 
 
 Decide = Callable[[Resource | None, Ask], Change]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, desc, insert, select
+from sqlalchemy import Connection, Row, desc, insert, select
 
 from isthmus.store import dialect
 from isthmus.store.tables import audit_records
@@ -66,16 +66,26 @@ def verify(connection: Connection) -> int | None:
     """Walk the whole chain; the number of the first record that does not fit, or None when every one does."""
     expected, previous = 1, GENESIS
     for row in connection.execute(select(audit_records).order_by(audit_records.c.seq)):
+        if not fits(row, expected, previous):
+            return expected
+        expected, previous = expected + 1, row.hash
+    return None
+
+
+def fits(row: Row[Any], seq: int, previous: str) -> bool:
+    """Whether a stored record is the one that was appended as `seq` after the hash `previous`."""
+    try:
+        detail = json.loads(row.detail)
         record = Record(
             at=row.at,
             actor=row.actor,
             action=row.action,
             target=row.target,
             outcome=row.outcome,
-            detail=json.loads(row.detail),
+            detail=detail,
             correlation=row.correlation,
         )
-        if row.seq != expected or row.previous != previous or row.hash != record.digest(row.seq, previous):
-            return expected
-        expected, previous = expected + 1, row.hash
-    return None
+        is_as_written = row.detail == json.dumps(detail, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return bool(is_as_written and (row.seq, row.previous, row.hash) == (seq, previous, record.digest(seq, previous)))
+    except (ValueError, TypeError):
+        return False

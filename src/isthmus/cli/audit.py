@@ -1,19 +1,36 @@
-"""`isthmus audit`: everything that was accepted or refused, in one chain."""
+"""`isthmus audit`: everything that was accepted or refused, in one chain; and who did what in the accounts."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from typing import Annotated
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from isthmus.arm.errors import ArmError
+from isthmus.cli.database import has_password
 from isthmus.cli.formats import Column
 from isthmus.cli.nouns import new_app, rows_of
 from isthmus.cli.output import print_item, print_list
-from isthmus.cli.session import Session, verb
+from isthmus.cli.session import Session, settings_in_effect, verb
 
-app = new_app("What was accepted or refused, in one chain.")
 
+class Audit(TyperGroup):
+    """`isthmus audit --person …` is short for `isthmus audit timeline --person …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Options before any command are the timeline's."""
+        return super().parse_args(ctx, ["timeline", *args] if args and args[0].startswith("--") and args[0] != "--help" else args)
+
+
+app = new_app("What was accepted or refused, in one chain; and who did what in the accounts.")
+app.info.cls = Audit
+
+TIMELINE = "/providers/Isthmus.Access/timeline"
 RECORDS = "/providers/Isthmus.Audit/records"
 COLUMNS: dict[str, Column] = {
     "NUMBER": lambda item: int(item["name"]),
@@ -45,9 +62,103 @@ def listing(
     print_list(deque(found, maxlen=last) if last else found, COLUMNS, session.output)
 
 
-@verb(app, "verify", examples={"audit verify": "Check every record"}, codes={1: "The chain is broken, or it could not be read."})
-def verify(session: Session) -> None:
-    """Check the whole chain; exit code 1 when a record was changed or removed."""
+ENTRIES: dict[str, Column] = {
+    "AT": "properties.at",
+    "KIND": "properties.kind",
+    "WHAT": lambda item: _what(item["properties"]),
+    "OUTCOME": lambda item: item["properties"].get("outcome") or "",
+    "ACCOUNT": "properties.account",
+    "PERSON": lambda item: item["properties"]["person"] or item["properties"].get("foreign") or "",
+    "GRANT": "properties.grant",
+    "SESSION": lambda item: item["properties"]["session"] or item["properties"].get("accessKeyId") or "",
+}
+
+
+def _what(entry: dict[str, Any]) -> str:
+    match entry["kind"]:
+        case "SignIn":
+            return f"{entry['name']} by {entry['issuer']}{' from ' + entry['address'] if entry.get('address') else ''}"
+        case "Grant":
+            return f"{entry['mapping'].rpartition('/')[2]} because of {entry['because']}"
+        case "Session":
+            return f"{entry['use']}: {entry['roleArn'].rpartition('/')[2]}"
+    return f"{entry['service']}:{entry['operation']} {' '.join(entry['resources'])}".rstrip()
+
+
+@verb(
+    app,
+    "timeline",
+    examples={
+        "audit timeline --person alice@example.com --since 8h": "What she did today, from her sign-in to every call",
+        "audit timeline --machine i-0123456789abcdef0": "Who touched a machine",
+        "audit timeline --grant G-ABCDEFGHIJKLMNOP --output json": "What was done under a grant, for a program",
+        "audit timeline --session ASIAEXAMPLE --last 0": "Every call of one session",
+    },
+)
+def timeline(
+    session: Session,
+    *,
+    person: Annotated[str, typer.Option("--person", help="Mail address, name or object id.")] = "",
+    machine: Annotated[str, typer.Option("--machine", help="Instance id.")] = "",
+    access_key: Annotated[str, typer.Option("--session", help="Access key id of a session.")] = "",
+    grant: Annotated[str, typer.Option("--grant", help="Id of a grant.")] = "",
+    since: Annotated[str, typer.Option("--since", help="An instant, or a time ago: 30m, 8h, 7d.")] = "",
+    last: Annotated[int, typer.Option("--last", min=0, help="Only the newest ones; 0 for all.")] = 50,
+) -> None:
+    """Show who did what, newest first: sign-ins, grants, sessions, calls and shells. The word 'timeline' may be left out."""
+    asked = {"person": person, "machine": machine, "session": access_key, "grant": grant, "since": since}
+    query = {name: value for name, value in asked.items() if value}
+    if last:
+        query["$top"] = str(min(last, 1000))
+    found = session.client.list(TIMELINE, query=query)
+    print_list(itertools.islice(found, last) if last else found, ENTRIES, session.output)
+
+
+@verb(
+    app,
+    "verify",
+    examples={
+        "audit verify": "Have the server check its chain",
+        "audit verify --archive isthmus.backup --anchor anchor": "Check a backup and the second store, without a server",
+        "audit verify --database sqlite:///isthmus.db --anchor anchor": "Check the database itself",
+    },
+    codes={1: "Something was changed or removed, or it could not be read."},
+)
+def verify(
+    session: Session,
+    *,
+    archive: Annotated[Path | None, typer.Option("--archive", help="Check the database in an archive of 'isthmus backup'.")] = None,
+    database: Annotated[str, typer.Option("--database", help="Check a database by its URL, without a password in it.")] = "",
+    anchor: Annotated[str, typer.Option("--anchor", help="Folder of the second store. Empty: the setting audit_anchor.")] = "",
+) -> None:
+    """Check the audit log; exit code 1 when something was changed or removed.
+
+    The server checks the chain of its records. With --archive or --database no server is asked: records, events of the trails with whose
+    they are, signed checkpoints and the second store are checked, and what does not fit is named.
+    """
+    if archive is not None and database:
+        raise ArmError("ContradictingOptions", "Name --archive or --database, not both.")
+    if archive is None and not database:
+        _verify_served(session)
+        return
+    if database and has_password(database):
+        raise ArmError("PasswordInArguments", "Arguments are visible to everybody on this computer. Leave the password to PGPASSWORD.")
+    settings = settings_in_effect()
+    place = anchor or settings.audit_anchor
+    with session.progress("Checking the log"):
+        check = import_module("isthmus.access.proof").verify_offline
+        found = check(database, archive.expanduser().absolute() if archive else None, place, settings.issuer_url)
+    told = [{"where": one.where, "what": one.what} for one in found.findings]
+    print_item({"valid": not told, **found.counts, "covered": found.covered, "findings": told}, session.output)
+    if not place:
+        session.say("No second store was looked at: who can change the database could have made all of it anew. Name it with --anchor.")
+    for one in found.findings:
+        session.say(f"{one.where}: {one.what}")
+    if told:
+        raise typer.Exit(1)
+
+
+def _verify_served(session: Session) -> None:
     body = session.client.post(RECORDS).body
     print_item(body, session.output)
     if not body["valid"]:

@@ -238,6 +238,19 @@ class AccessCloud(Protocol):
         ...
 
 
+class TrailCloud(Protocol):
+    """Reads what was called in an account."""
+
+    async def regions(self, target: ScanTarget) -> Sequence[str]:
+        """Regions that keep events of their own."""
+        ...
+
+    def events(self, target: ScanTarget, region: str, since: float, until: float) -> AsyncIterator[str]:
+        """Events of a region between two instants (seconds since 1970), each as the JSON text of the cloud, the newest first. The cloud may
+        tell an event some minutes late, and the same one twice. Raises PermissionError with a remedy or ConnectionError."""
+        ...
+
+
 class Scanner(Protocol):
     """Reads an account."""
 

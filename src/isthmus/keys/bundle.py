@@ -14,7 +14,7 @@ from isthmus.keys.authority import SERVER
 from isthmus.keys.files import KeyFolder
 from isthmus.keys.seal import seal, unseal
 
-RINGS = ("api", "aws")
+RINGS = ("api", "audit", "aws")
 _NAME = re.compile(rf"(?:(?:{'|'.join(RINGS)})/)?[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,127}}")
 
 

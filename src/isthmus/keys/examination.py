@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from isthmus.arm.errors import ArmError
 from isthmus.keys.signer import load_signer
 
-PURPOSES = ("api", "aws")
+PURPOSES = ("api", "audit", "aws")
 _OPERATOR, _CA, _CA_KEY, _SERVER, _RING = "operator.pem", "ca.pem", "ca.key.pem", "server.pem", "ring.json"
 
 

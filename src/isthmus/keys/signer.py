@@ -49,7 +49,7 @@ class RsaSigner:
         self._key = key
         numbers = key.public_key().public_numbers()
         essential = {"e": encode_number(numbers.e), "kty": "RSA", "n": encode_number(numbers.n)}
-        self.kid = encode(hashlib.sha256(json.dumps(essential, separators=(",", ":"), sort_keys=True).encode()).digest())
+        self.kid = kid_of(essential["e"], essential["n"])
         self.public_jwk: Mapping[str, str] = {**essential, "kid": self.kid, "use": "sig", "alg": self.alg}
 
     @property
@@ -97,6 +97,12 @@ def compact(signer: Signer, claims: Mapping[str, Any], *, typ: str = "JWT") -> s
     header = {"alg": signer.alg, "kid": signer.kid, "typ": typ}
     signed = f"{_encode_json(header)}.{_encode_json(claims)}"
     return f"{signed}.{encode(signer.sign(signed.encode()))}"
+
+
+def kid_of(exponent: str, modulus: str) -> str:
+    """The thumbprint (RFC 7638) of an RSA key by its members `e` and `n`."""
+    essential = {"e": exponent, "kty": "RSA", "n": modulus}
+    return encode(hashlib.sha256(json.dumps(essential, separators=(",", ":"), sort_keys=True).encode()).digest())
 
 
 def encode(data: bytes) -> str:

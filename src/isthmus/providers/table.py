@@ -23,6 +23,7 @@ from isthmus.providers import (
     people,
     resources,
     scans,
+    timeline,
 )
 from isthmus.providers.access import AccessTypes
 from isthmus.providers.drafts import Drafts
@@ -83,6 +84,7 @@ def registry(ground: Ground) -> Registry:
         *inventory.rows(ground.engine.store),
         *scans.rows(ground.engine.store),
         *AccessTypes(engine=ground.engine, lookup=ground.lookup, broker=ground.broker, requests=ground.requests).rows(),
+        timeline.row(ground.engine),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

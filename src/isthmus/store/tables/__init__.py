@@ -30,6 +30,7 @@ from isthmus.store.tables.state import (
     resource_tags,
     resources,
 )
+from isthmus.store.tables.trail import audit_checkpoints, sign_in_logs, trail_events, trail_machines, trail_marks, trail_sessions
 
 __all__ = [
     "access_denials",
@@ -37,6 +38,7 @@ __all__ = [
     "access_requests",
     "access_revocations",
     "access_sessions",
+    "audit_checkpoints",
     "audit_records",
     "challenges",
     "client_secrets",
@@ -64,8 +66,13 @@ __all__ = [
     "sessions",
     "sign_in_codes",
     "sign_in_links",
+    "sign_in_logs",
     "sign_ins",
     "signing_keys",
+    "trail_events",
+    "trail_machines",
+    "trail_marks",
+    "trail_sessions",
     "used_assertions",
     "windows",
 ]

@@ -33,6 +33,7 @@ TYPES: Mapping[str, AwsType] = MappingProxyType({entry.arm: entry for module in 
 """Every type by its ARM name."""
 
 CONTROL = (
+    "cloudtrail:LookupEvents",
     "ec2:DescribeInstances",
     "ec2:DescribeRegions",
     "iam:CreatePolicyVersion",
@@ -66,8 +67,8 @@ CONTROL = (
     "sts:GetAccessKeyInfo",
     "sts:GetCallerIdentity",
 )
-"""What the product calls besides reading types: trust, regions, permission tests, its own roles, Run Command, the end of access,
-whom an account trusts."""
+"""What the product calls besides reading types: trust, regions, permission tests, its own roles, Run Command, the end of access, whom an
+account trusts, trails."""
 
 EVERY_SCAN = ("ec2:DescribeRegions",)
 """What every scan needs, whatever is selected: the account's regions."""

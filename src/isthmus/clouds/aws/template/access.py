@@ -71,6 +71,20 @@ def access_statements(arns: Arns, roles: Sequence[PersonRole]) -> list[Statement
             resources=["*"],
             reason="Lint whom the account trusts, all of it: trust policies, identity providers and their certificates, keys of users.",
         ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="ReadTrail",
+            actions=["cloudtrail:LookupEvents"],
+            resources=["*"],
+            reason="Read the management events of the last 90 days, to join calls to people; AWS has no narrower resource for it.",
+        ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="FindRegions",
+            actions=["ec2:DescribeRegions"],
+            resources=["*"],
+            reason="Learn which regions of the account keep events.",
+        ),
         own_role_statement(arns, SERVICE_ROLE, names.access_role(arns.g8)),
     ]
     return own + [statement for one in roles for statement in _person_statements(arns, one)]

@@ -1,0 +1,102 @@
+"""The proof of the log, joins included: from a database or from an archive of a backup, with the anchor's files, without a server."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.exc import DBAPIError
+
+from isthmus.access.joining import UNKNOWN, Console, Joined, exchanged, joined, makes_root
+from isthmus.arm.errors import ArmError
+from isthmus.audit.anchors import FolderAnchor
+from isthmus.audit.events import Event
+from isthmus.audit.verification import Verification, verify_log
+from isthmus.store import Store
+from isthmus.store.tables import access_sessions, trail_sessions
+from isthmus.transfer.archive import unpack
+from isthmus.transfer.copying import open_existing, require_schema
+
+_WHOSE = ("person", "sign_in", "grant", "session", "foreign")
+
+
+class Joins:
+    """Checks that whose each event is follows from the sessions, and whose each session is from the event that made it."""
+
+    def __init__(self, connection: Connection, issuer: str) -> None:
+        self._issuer = issuer
+        self._given = {
+            row.id: Joined(person=row.person, sign_in=row.sign_in, grant=row.grant, session=row.id)
+            for row in connection.execute(select(access_sessions))
+        }
+        self._made: dict[str, Row[Any]] = {}
+        self._roots: dict[Console, list[Joined]] = {}
+        sessions = dict[str, Joined]()
+        for row in connection.execute(select(trail_sessions)):
+            sessions[row.id], self._made[row.event] = _whose(row), row
+            if row.is_root:
+                console = Console(principal=row.principal, began_at=row.began_at, source_identity=row.source_identity)
+                self._roots.setdefault(console, []).append(_whose(row))
+        self._sessions = sessions | self._given
+
+    def __call__(self, row: Row[Any], event: Event) -> str:
+        """What is wrong with the joining of an event."""
+        if event.is_federation:
+            expected, is_known = exchanged(event, self._issuer, self._given), True
+        else:
+            expected, is_known = joined(event, self._sessions, lambda console: self._roots.get(console, ()))
+        stored = _whose(row)
+        is_late = stored.foreign == UNKNOWN and event.key in self._given  # joined at the next look at the trails
+        if stored != expected and not is_late:
+            return "it is said to be somebody's whose it does not follow to be"
+        if not is_late and row.loose != (event.principal if not is_known and event.source_identity else None):
+            return "how it may still be joined is not what follows from it"
+        made = self._made.pop(event.id, None)
+        if made is None:
+            return ""
+        described = (made.id, made.principal, made.began_at, bool(made.is_root))
+        if described != (event.made, event.made_principal, event.at, makes_root(event)) or _whose(made) != stored:
+            return f"the session {event.made} that it made is said to be another one, or somebody else's"
+        return ""
+
+    def left(self) -> list[str]:
+        """Keys of sessions whose event nobody met."""
+        return sorted(row.id for row in self._made.values())
+
+
+def verify_offline(database: str, archive: Path | None, anchor: str, issuer: str) -> Verification:
+    """Check a database by its URL, or the database in an archive. Raises ArmError when either cannot be opened; what does not fit is told.
+
+    `issuer` is the issuer's URL under which tokens for the accounts were signed; an empty `anchor` leaves the second store out.
+    """
+    held = FolderAnchor(anchor) if anchor else None
+    if archive is None:
+        with closing(open_existing(database)) as store:
+            require_schema(store)
+            return _verify(store, held, issuer)
+    with tempfile.TemporaryDirectory(prefix="isthmus-verify-") as folder:
+        laid = unpack(archive, Path(folder)).database
+        with closing(Store(f"sqlite:///{laid}")) as store:
+            require_schema(store)
+            return _verify(store, held, issuer)
+
+
+def _verify(store: Store, anchor: FolderAnchor | None, issuer: str) -> Verification:
+    try:
+        with store.snapshot() as connection:
+            joins = Joins(connection, issuer)
+            result = verify_log(connection, anchor, joins)
+            for key in joins.left():
+                result.find(f"session {key}", "no event tells that it was made")
+            return result
+    except DBAPIError as error:
+        reason = str(error.orig).partition("\n")[0]
+        message = f"The database {store.name} cannot be read: {reason}. It is damaged; check the copy in the latest archive."
+        raise ArmError("DatabaseDamaged", message, target=store.name) from error
+
+
+def _whose(row: Any) -> Joined:
+    return Joined(**{name: getattr(row, name) for name in _WHOSE})

@@ -1,0 +1,102 @@
+"""Isthmus.Access/timeline: who did what, from the sign-in to every call, newest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select
+
+from isthmus.access.timeline import Asked, Entry, is_place, page
+from isthmus.arm import paging
+from isthmus.arm.envelope import instant
+from isthmus.arm.errors import ArmError, invalid
+from isthmus.arm.types import Ask, ResourceType, Scope, Window
+from isthmus.engine import Engine
+from isthmus.providers.history import VERSIONS
+from isthmus.store.tables import people
+
+TIMELINE = "Isthmus.Access/timeline"
+_NAMES = {
+    "person": re.compile(r"[^\x00-\x1f]{1,320}"),
+    "machine": re.compile(r"m?i-[0-9a-f]{8,17}"),
+    "session": re.compile(r"[A-Z0-9]{4,128}"),
+    "grant": re.compile(r"[A-Za-z0-9-]{1,64}"),
+}
+_OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_AGO = re.compile(r"([1-9][0-9]{0,5})([mhd])")
+_MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_TIMES = {"leaseUntil", "revokedAt", "endsAt", "endedAt"}
+
+
+def row(engine: Engine) -> ResourceType:
+    """The type: a list with `person`, `machine`, `session` or `grant`, and `since`, in its query."""
+
+    def listed(ask: Ask) -> Window:
+        size, asked = paging.page_size(ask.query), _asked(ask.query, ask.now)
+        with engine.store.read() as connection:
+            if asked.person:
+                asked = replace(asked, person=_object_id(connection, asked.person))
+            found, more = page(connection, asked, limit=size)
+        return Window(items=[_body(one) for one in found], after=found[-1].place if more else "")
+
+    return ResourceType(name=TIMELINE, scopes=frozenset({Scope.TENANT}), versions=VERSIONS, window=listed)
+
+
+def _asked(query: Mapping[str, str], now: int) -> Asked:
+    given = {name: query[name] for name in _NAMES if query.get(name)}
+    if len(given) > 1:
+        raise invalid(f"Ask for one of {', '.join(sorted(given))} at a time.", target="query", code="InvalidTimeline")
+    for name, value in given.items():
+        if not _NAMES[name].fullmatch(value):
+            raise invalid(f"'{value[:64]}' is not the id of a {name}.", target=name, code="InvalidTimeline")
+    after = paging.key_of(query)
+    if after and not is_place(after):
+        raise invalid("The $skiptoken is not one of this list. Start it again.", target="$skiptoken", code="InvalidSkipToken")
+    return Asked(**given, since=_since(query.get("since", ""), now), after=after)
+
+
+def _object_id(connection: Connection, given: str) -> str:
+    """The person of an object id, a mail address or a name."""
+    wanted = given.lower()
+    if _OBJECT_ID.fullmatch(wanted):
+        return wanted
+    named = or_(func.lower(people.c.mail) == wanted, func.lower(people.c.name) == wanted)
+    found = list(connection.execute(select(people.c.object_id).where(named).limit(2)).scalars())
+    if len(found) != 1:
+        how_many = "Nobody" if not found else "More than one person"
+        told = f"{how_many} of the name '{given[:64]}' has signed in. Name a person by mail address or object id."
+        raise ArmError("PersonNotFound", told, status=404, target="person")
+    return str(found[0])
+
+
+def _since(text: str, now: int) -> int:
+    if not text:
+        return 0
+    if ago := _AGO.fullmatch(text):
+        return max(0, now - int(ago[1]) * _MILLISECONDS[ago[2]])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise invalid(
+            f"since is an instant like 2026-01-31T08:00:00Z or a time ago like 30m, 8h or 7d, not '{text[:64]}'.",
+            target="since",
+            code="InvalidTimeline",
+        )
+    return max(0, int(moment.timestamp() * 1000))
+
+
+def _body(entry: Entry) -> dict[str, Any]:
+    detail = {name: instant(value) if name in _TIMES and value else value for name, value in entry.detail.items()}
+    whose = {"person": entry.person, "signIn": entry.sign_in, "grant": entry.grant, "session": entry.session}
+    return {
+        "id": f"/providers/{TIMELINE}/{entry.id}",
+        "name": entry.id,
+        "type": TIMELINE,
+        "properties": {"at": instant(entry.at), "kind": entry.kind, **{name: value or None for name, value in whose.items()}, **detail},
+    }

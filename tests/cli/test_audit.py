@@ -1,0 +1,90 @@
+"""`isthmus audit`: the timeline by what stands behind it, and the proof of the log without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from isthmus.cli import app
+from isthmus.cli.session import Session
+from isthmus.store import Store
+from tests.access.test_proof import fill
+from tests.support.databases import Databases
+
+CALL = {
+    "kind": "Call",
+    "at": "2026-01-01T00:00:00Z",
+    "service": "ec2",
+    "operation": "StopInstances",
+    "resources": ["arn:x"],
+    "outcome": "Client.UnauthorizedOperation",
+    "account": "123456789012",
+    "person": None,
+    "foreign": "IamUser",
+    "grant": None,
+    "session": None,
+    "accessKeyId": "AKIAONE",
+}
+
+
+class Served:
+    """A server that remembers what was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+    def list(self, path: str, *, query: dict[str, str]) -> Any:
+        self.asked.append((path, query))
+        return iter([{"id": f"/x/{number}", "name": str(number), "properties": CALL} for number in range(3)])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Served:
+    server = Served()
+    monkeypatch.setattr(Session, "client", server)
+    return server
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.mark.parametrize("verb", [(), ("timeline",)])
+def test_options_before_any_command_are_the_timelines(served: Served, verb: tuple[str, ...]) -> None:
+    ran = run("audit", *verb, "--machine", "i-0123456789abcdef0", "--since", "8h", "--last", "2", "--output", "csv")
+    assert ran.exit_code == 0, ran.output
+    assert served.asked == [("/providers/Isthmus.Access/timeline", {"machine": "i-0123456789abcdef0", "since": "8h", "$top": "2"})]
+    lines = ran.stdout.splitlines()
+    assert len(lines) == 3
+    assert "ec2:StopInstances arn:x" in lines[1]
+    assert "IamUser" in lines[1]
+
+
+def test_the_proof_needs_no_server_and_fails_by_its_exit_code(databases: Databases, tmp_path: Path) -> None:
+    url = databases.fresh_sqlite(tmp_path / "a.db")
+    store = Store(url)
+    fill(store, tmp_path / "anchor")
+    good = run("audit", "verify", "--database", url, "--anchor", str(tmp_path / "anchor"), "--output", "json")
+    assert good.exit_code == 0, good.output
+    told = json.loads(good.stdout)
+    assert (told["valid"], told["events"], told["covered"]) == (True, 21, {"audit": 12, "trail": 21})
+    with store.begin() as connection:
+        connection.execute(text("update trail_events set person = 'other' where seq = 2"))
+    store.close()
+    bad = run("audit", "verify", "--database", url)
+    assert bad.exit_code == 1
+    assert "event 2 (" in bad.stderr
+    assert "No second store" in bad.stderr
+
+
+def test_contradictions_and_passwords_are_refused(tmp_path: Path) -> None:
+    assert "ContradictingOptions" in run("audit", "verify", "--archive", "x", "--database", "sqlite:///y").stderr
+    assert "PasswordInArguments" in run("audit", "verify", "--database", "postgresql://u:secret@h/d").stderr
