@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -159,6 +160,30 @@ def test_ending_one_of_two_grants_leaves_the_other_alone(people: Estate) -> None
     with pytest.raises(ArmError) as caught:
         people.issue(member, "Operator")
     assert caught.value.code == "RequestNeeded"
+
+
+@pytest.mark.parametrize("taken", ["person", "grant"])
+def test_what_is_taken_away_while_sts_answers_is_handed_to_nobody(people: Estate, taken: str) -> None:
+    alice = people.sign_in("alice", "g-dev")
+
+    class Late:
+        """The cloud, at which somebody takes access away before its answer arrives."""
+
+        async def exchange(self, *arguments: Any, **more: Any) -> Any:
+            made = await people.cloud.exchange(*arguments, **more)
+            with people.engine.store.begin() as connection:
+                if taken == "person":
+                    leaving.offboard(connection, people.engine, alice.id, ADMIN, "left")
+                else:
+                    held = grants.living(connection, alice.id, people.engine.now())
+                    revocations.end_grants(connection, people.engine, held, ADMIN, "over")
+            return made
+
+    cloud: Any = Late()
+    late = replace(people.broker, cloud=cloud)
+    with pytest.raises(ArmError) as caught:
+        late.issue(late.mapping(str(mapping_id("Reader"))), alice)
+    assert caught.value.code == ("AccessRevoked" if taken == "person" else "GrantEnded")
 
 
 def test_leaving_the_group_is_noticed_at_the_next_mint(people: Estate) -> None:

@@ -34,6 +34,7 @@ STS_SECONDS = 900
 """The shortest session that STS gives; the lease ends it sooner."""
 BROKER = Actor(id="isthmus:access", kind="Application", name="Isthmus access")
 REVOKED = Step(name="revocation", holds=False, told="Your access was taken away. Ask whoever runs access here.", code="AccessRevoked")
+ENDED = Step(name="grant", holds=False, told="The grant was ended just now. See what you may take: isthmus aws roles", code="GrantEnded")
 _STATUS = {"SignInNeeded": 401, "GroupsUnknown": 503}
 
 
@@ -163,9 +164,12 @@ class Broker:
         with self.engine.store.begin() as connection:
             grants.note_session(connection, {**row, "issued_at": issued_at, "lease_until": until})
             gone = is_revoked(connection, person.object_id)
+            held = grants.find(connection, grant)
+        # Taken away while STS answered: the session is known, and its credentials are handed to nobody.
         if gone:
-            # Taken away while STS answered: the session is known, is denied with the others, and is handed to nobody.
             raise refused(REVOKED, mapping)
+        if held is None or held.ended_at is not None:
+            raise refused(ENDED, mapping)
         return Issued(mapping=mapping, grant=grant, until=until, credentials=made)
 
     def _mail(self, person: SignedIn) -> str:
