@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -35,6 +36,11 @@ class Taken:
     def partition(self) -> str:
         """The partition of AWS that the role is in."""
         return self.role_arn.split(":")[1]
+
+    def call(self, operation: str, params: Mapping[str, Any], *, region: str) -> dict[str, Any]:
+        """One call as the role; see `calls.call`. What speaks to AWS is loaded only here, so that other commands start quickly."""
+        answer: dict[str, Any] = import_module("isthmus.cli.aws.calls").call(self.credentials, operation, params, region=region)
+        return answer
 
 
 def take(session: Session, role: str, *, use: str = "credentials", region: str = "") -> Taken:
