@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import stat
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,15 +17,26 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from isthmus.access import leaving, revocations
 from isthmus.access.broker import Issued
+from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
 from isthmus.cli.aws.cache import Credentials
 from isthmus.cli.aws.console import login_address
+from isthmus.cli.aws.shells import find_plugin, open_shell, run
+from isthmus.cli.aws.ssh import pushed_key
 from isthmus.cli.aws.taking import Taken
+from isthmus.cli.aws.targets import Target
 from tests.access.estate import ADMIN, Estate
 
 pytestmark = pytest.mark.e2e
 
 REGION = "eu-west-1"
+PLUGIN = """#!/bin/sh
+[ "$1" = --version ] && { echo VERSION; exit 0; }
+printf '%s\\n' "$@" >"$OUT/arguments"
+printf '%s' "$AWS_SSM_START_SESSION_RESPONSE" >"$OUT/response"
+printf '%s' "$AWS_ACCESS_KEY_ID" >"$OUT/key"
+exit 3
+"""
 
 
 def code(call: Any, **arguments: Any) -> str:
@@ -142,3 +157,74 @@ def test_a_key_is_pushed_for_oneself_alone_and_to_tagged_machines_alone(people: 
     assert (pushed["user"], pushed["key"]) == ("alice", key)
     offboard(people, alice)
     assert code(connect.send_ssh_public_key, InstanceId=machine, InstanceOSUser="alice", SSHPublicKey=key) == "AccessDeniedException"
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, version: str = "1.2.536.0") -> None:
+    """A program in the plugin's place, found before everything else."""
+    path = folder / "session-manager-plugin"
+    path.write_text(PLUGIN.replace("VERSION", version))
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("OUT", str(folder))
+
+
+def test_the_plugin_is_run_for_a_session_that_ends_with_it(people: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", people.lab.url)
+    alice, machine = people.sign_in("alice", "g-dev"), boot(people)
+    held, root = taken(people.issue(alice, "Shell", use=f"shell:{REGION}")), people.root("ssm", REGION)
+    monkeypatch.setenv("AWS_PROFILE", "somebody-else")
+    place = Target(instance=machine, region=REGION, role="x")
+    with open_shell(held, place, find_plugin(), reason="disk full") as shell:
+        [active] = root.describe_sessions(State="Active")["Sessions"]
+        assert (active["SessionId"], active["Reason"]) == (shell.id, f"{held.grant}: disk full")
+        assert run(shell.command, shell.environ) == 3
+    assert root.describe_sessions(State="Active")["Sessions"] == []
+    response = json.loads((tmp_path / "response").read_text())
+    assert response["SessionId"] == shell.id
+    given = (tmp_path / "arguments").read_text()
+    assert given.splitlines()[:4] == ["AWS_SSM_START_SESSION_RESPONSE", REGION, "StartSession", ""]
+    assert response["TokenValue"] not in given
+    assert held.credentials.secret_key not in given
+    assert (tmp_path / "key").read_text() == held.credentials.access_key
+    assert "AWS_PROFILE" not in shell.environ
+
+
+def test_a_session_whose_plugin_does_not_run_is_ended(people: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", people.lab.url)
+    alice, machine = people.sign_in("alice", "g-dev"), boot(people)
+    held = taken(people.issue(alice, "Shell", use=f"shell:{REGION}"))
+    place = Target(instance=machine, region=REGION, role="x")
+    with pytest.raises(ArmError) as caught, open_shell(held, place, str(tmp_path / "none")) as shell:
+        run(shell.command, shell.environ)
+    assert caught.value.code == "CommandNotRun"
+    assert people.root("ssm", REGION).describe_sessions(State="Active")["Sessions"] == []
+
+
+@pytest.mark.parametrize("version", ["1.2.497.0", "1.1.61.0", "words"])
+def test_plugins_that_want_the_secret_as_an_argument_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    install(tmp_path, monkeypatch, version)
+    with pytest.raises(ArmError, match="too old") as caught:
+        find_plugin()
+    assert caught.value.code == "PluginNotFound"
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    with pytest.raises(ArmError, match="Install"):
+        find_plugin()
+
+
+def test_a_private_key_lives_as_long_as_the_login(people: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", people.lab.url)
+    alice, machine = people.sign_in("alice", "g-dev"), boot(people)
+    held = taken(people.issue(alice, "Shell", use=f"shell:{REGION}"))
+    place = Target(instance=machine, region=REGION, role="x")
+    with pushed_key(held, place, "alice") as key:
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
+        private = serialization.load_ssh_private_key(key.read_bytes(), None)
+        public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+        [pushed] = people.lab.admin("GET", f"/_lab/machines/{machine}")["sshKeys"]
+        assert (pushed["user"], pushed["key"]) == ("alice", public)
+    assert not key.parent.exists()
+    with pytest.raises(ArmError, match="AccessDenied") as caught, pushed_key(held, place, "root"):
+        raise AssertionError("nobody gets here")
+    assert caught.value.code == "AwsRefused"
