@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -141,7 +141,10 @@ def _call(action: str, key: str) -> Call:
 
 
 def _one(request: Request, name: str) -> str:
-    return request.query.get(name, [""])[0]
+    """A parameter of the query, or of a form that is sent."""
+    is_form = request.method == "POST" and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    form = parse_qs(request.body.decode("latin-1"), keep_blank_values=True) if is_form and request.path == FEDERATION else {}
+    return (request.query.get(name) or form.get(name) or [""])[0]
 
 
 async def _describe_regions(credentials: RoleCredentials, app: App) -> tuple[int, str]:

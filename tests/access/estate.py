@@ -51,6 +51,7 @@ MAPPINGS: Mapping[str, Mapping[str, Any]] = {
         "statements": [{"Effect": "Allow", "Action": ["ec2:*"], "Resource": ["*"]}],
         "activation": {"mode": "Request", "approverGroups": ["g-lead"], "approvals": 1, "longestSeconds": 3600},
     },
+    "Shell": {"groups": ["g-dev"], "machineTag": "team:red"},
     "Guest": {
         "claims": {"dept": ["ops", "sales"]},
         "requiresMfa": False,
@@ -121,10 +122,10 @@ class Estate:
             )
         return Actor(id=person.object_id, kind="User", name=name, sign_in=made.id)
 
-    def issue(self, actor: Actor, name: str = "Reader") -> Issued:
-        return self.broker.issue(self.broker.mapping(str(mapping_id(name))), actor)
+    def issue(self, actor: Actor, name: str = "Reader", use: str = "credentials") -> Issued:
+        return self.broker.issue(self.broker.mapping(str(mapping_id(name))), actor, use=use)
 
-    def client(self, issued: Issued, service: str) -> Any:
+    def client(self, issued: Issued, service: str, region: str = "us-east-1") -> Any:
         """A client with what was handed out."""
         made = issued.credentials
         return boto3.client(
@@ -133,13 +134,13 @@ class Estate:
             aws_secret_access_key=made.secret_key,
             aws_session_token=made.session_token,
             endpoint_url=self.lab.url,
-            region_name="us-east-1",
+            region_name=region,
             config=Config(retries={"total_max_attempts": 1}),
         )
 
-    def root(self, service: str) -> Any:
+    def root(self, service: str, region: str = "us-east-1") -> Any:
         """A client of the account's root."""
-        return boto3.client(service, **self.lab.client_arguments(self.account, "us-east-1"))
+        return boto3.client(service, **self.lab.client_arguments(self.account, region))
 
     def run_jobs(self) -> int:
         """Do what was ordered, once each; how many jobs that were."""

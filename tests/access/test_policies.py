@@ -42,6 +42,20 @@ def test_addresses_and_actions_narrow_it_within_what_sts_takes() -> None:
     assert len(lease_policy(UNTIL, addresses=tuple(f"10.0.{number}.0/24" for number in range(40)))) <= MAX_SESSION_POLICY
 
 
+def test_shells_outlive_a_lease_so_they_are_opened_in_one_region_or_nowhere() -> None:
+    assert "Shells" not in statements(lease_policy(UNTIL))
+    assert statements(lease_policy(UNTIL, shells_in=""))["Shells"] == {
+        "Sid": "Shells",
+        "Effect": "Deny",
+        "Action": "ssm:StartSession",
+        "Resource": "*",
+    }
+    found = statements(lease_policy(UNTIL, shells_in="eu-west-1"))["Shells"]
+    assert found["Condition"] == {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}
+    widest = tuple(f"10.0.{number}.0/24" for number in range(40))
+    assert len(lease_policy(UNTIL, addresses=widest, shells_in="ap-southeast-2")) <= MAX_SESSION_POLICY
+
+
 def test_nobody_denied_is_the_protection_alone() -> None:
     assert list(statements(revocation_policy(Denied(), PROTECT))) == ["Protect"]
 

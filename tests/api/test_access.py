@@ -111,6 +111,24 @@ def test_who_has_not_signed_in_with_a_directory_gets_nothing(api: Api) -> None:
     assert any(one["properties"]["detail"].get("code") == "SignInNeeded" for one in records), "refusals are in the chain"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"use": "probe"},
+        {"use": "shell"},
+        {"use": "shell:eu-west-1"},
+        {"use": "shell", "region": "eu west 1"},
+        {"use": "shell", "region": "*"},
+        {"use": "console", "region": "eu-west-1"},
+        {"region": "eu-west-1"},
+    ],
+)
+def test_uses_that_nobody_could_account_for_are_refused(api: Api, body: dict[str, str]) -> None:
+    put(api, connector(api), READ)
+    answer = api.call("POST", "/providers/Isthmus.Access/roles/123456789012.Reader/credentials", body, version=VERSION)
+    assert (answer.status_code, code(answer)) == (400, "InvalidRequestContent")
+
+
 def test_unknown_roles_grants_and_people_are_not_found(api: Api) -> None:
     for path, expected in (
         ("/providers/Isthmus.Access/roles/123456789012.Nobody/credentials", (404, "RoleNotFound")),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -29,6 +30,7 @@ USERS: dict[str, dict[str, Any]] = {
     "bob": {"name": "Bob", "email": "bob@example.test", "groups": ["g-dev"], "amr": ["pwd"]},
     "carol": {"name": "Carol", "_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph"}}, **MFA},
     "dave": {"name": "Dave", "groups": ["g-sales"], **MFA},
+    "grace": {"name": "Grace", "email": "grace@example.test", "groups": ["g-dev", "g-shell"], **MFA},
     "erin": {"name": "Erin", "email": "erin@example.test", "groups": ["g-dev"], **MFA},
 }
 CALLS = """
@@ -68,6 +70,8 @@ def estate(tmp_path_factory: pytest.TempPathFactory, openid_provider: OpenIdProv
         statement = {"Effect": "Allow", "Action": ["ec2:DescribeRegions"], "Resource": ["*"]}
         properties = {"groups": ["g-dev"], "statements": [statement]}
         stack.client.put(f"{stack.connector}/providers/Isthmus.Access/roleMappings/Reader", {"properties": properties})
+        shell = {"groups": ["g-shell"], "machineTag": "team:red"}
+        stack.client.put(f"{stack.connector}/providers/Isthmus.Access/roleMappings/Shell", {"properties": shell})
         template = stack.client.post(f"{stack.connector}/explainTemplate").body["text"]
         formation = stack.aws("cloudformation")
         formation.create_stack(StackName="Isthmus", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
@@ -201,3 +205,54 @@ def test_who_leaves_the_group_loses_the_role_at_the_next_sign_in(computers: Any,
     assert later.states() == {}
     ran = later.run("aws", "credentials", "--role", later.role, "--no-agent")
     assert (ran.code, "NotAMember" in ran.err) == (1, True)
+
+
+PLUGIN = """#!/bin/sh
+[ "$1" = --version ] && { echo 1.2.536.0; exit 0; }
+printf '%s' "$AWS_SSM_START_SESSION_RESPONSE" >"$0.response"
+exit 7
+"""
+
+
+def test_the_console_and_a_shell_are_reached_by_commands_and_recorded_as_such(
+    computers: Any, estate: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grace = computers("grace")
+    ran = grace.run("aws", "console", "--role", grace.role, "--print", "--destination", "/ec2/home")
+    assert ran.code == 0, ran.err
+    with httpx.Client(base_url=estate.lab.url, follow_redirects=True, trust_env=False) as browser:
+        shown = browser.get(ran.out.strip()).json()
+    assert (shown["allowed"], shown["sourceIdentity"]) == (True, grace.place.me()["objectId"])
+    refused = grace.run("ssm", "i-0123456789abcdef0", "--region", "us-east-1")
+    assert (refused.code, "PluginNotFound" in refused.err) == (1, True)
+    plugin = tmp_path / "session-manager-plugin"
+    plugin.write_text(PLUGIN)
+    plugin.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    machine = boot(estate)
+    ran = grace.run("ssm", machine, "--region", "us-east-1", "--reason", "disk full")
+    assert ran.code == 7, ran.err
+    session = json.loads(Path(f"{plugin}.response").read_text())["SessionId"]
+    [ended] = estate.aws("ssm").describe_sessions(State="History")["Sessions"]
+    assert (ended["SessionId"], ended["Reason"].endswith(": disk full")) == (session, True)
+    mine = [one["properties"] for one in estate.client.list("/providers/Isthmus.Access/sessions")]
+    person = grace.place.me()["objectId"]
+    assert sorted(one["use"] for one in mine if one["person"] == person) == ["console", "shell:us-east-1"]
+    records = estate.client.list("/providers/Isthmus.Audit/records")
+    assert {"console", "shell:us-east-1"} <= {one["properties"]["detail"].get("use") for one in records}
+
+
+def boot(estate: Stack) -> str:
+    """A tagged instance that SSM reaches."""
+    iam, ec2, ssm = estate.aws("iam"), estate.aws("ec2"), estate.aws("ssm")
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName="Machine", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    iam.attach_role_policy(RoleName="Machine", PolicyArn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore")
+    iam.create_instance_profile(InstanceProfileName="Machine")
+    iam.add_role_to_instance_profile(InstanceProfileName="Machine", RoleName="Machine")
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "team", "Value": "red"}]}]
+    profile = {"Name": "Machine"}
+    made = ec2.run_instances(ImageId="ami-0c2023a1b2c3d4e5f", MinCount=1, MaxCount=1, IamInstanceProfile=profile, TagSpecifications=tags)
+    machine = str(made["Instances"][0]["InstanceId"])
+    until(lambda: ssm.get_connection_status(Target=machine)["Status"] == "connected")
+    return machine

@@ -32,6 +32,8 @@ T = TypeVar("T")
 ACTION = "Isthmus.Access/roles/credentials"
 STS_SECONDS = 900
 """The shortest session that STS gives; the lease ends it sooner."""
+CREDENTIALS, CONSOLE, SHELL = "credentials", "console", "shell"
+"""What a session may be used for. The use of a shell carries its region (`shell:eu-west-1`), since shells are found by region."""
 BROKER = Actor(id="isthmus:access", kind="Application", name="Isthmus access")
 REVOKED = Step(name="revocation", holds=False, told="Your access was taken away. Ask whoever runs access here.", code="AccessRevoked")
 ENDED = Step(name="grant", holds=False, told="The grant was ended just now. See what you may take: isthmus aws roles", code="GrantEnded")
@@ -101,8 +103,10 @@ class Broker:
         membership, unknown = _ask(source, person, mapping) if person and mapping.groups and not revoked else (None, "")
         return Known(mapping=mapping, person=person, membership=membership, unknown=unknown, approved=approved, is_revoked=revoked, now=now)
 
-    def issue(self, mapping: RoleMapping, actor: Actor, *, use: str = "credentials") -> Issued:
-        """A session for the actor. ArmError: 401 `SignInNeeded`, 403 with the code of the step that refused, 503 `GroupsUnknown`,
+    def issue(self, mapping: RoleMapping, actor: Actor, *, use: str = CREDENTIALS) -> Issued:
+        """A session for the actor, which opens shells only where `use` says so.
+
+        ArmError: 401 `SignInNeeded`, 403 with the code of the step that refused, 503 `GroupsUnknown`,
         409 `RoleNotReady` when the account refuses us, 503 when it does not answer. Standing grants whose reason is gone end."""
         known = self.know(mapping, actor)
         decision = decide(known)
@@ -145,6 +149,7 @@ class Broker:
         stamp = Stamp(grant=grant, sign_in=person.id, run_as=mail.partition("@")[0] if mapping.machine_tag else "")
         issued_at = self.engine.now()
         actions = self.suggested(mapping, person.object_id, until) if mapping.least_privilege == APPLY else EVERYTHING
+        shells_in = use.partition(":")[2]
         try:
             made = self.run(
                 self.cloud.exchange(
@@ -152,7 +157,7 @@ class Broker:
                     mapping.role,
                     token=self.issuer.mint(person_claims(mapping, person, stamp), AWS_SECONDS),
                     session_name=names.person_session_name(mail or person.name, person.object_id),
-                    policy=lease_policy(until / 1000, addresses=mapping.addresses, actions=actions),
+                    policy=lease_policy(until / 1000, addresses=mapping.addresses, actions=actions, shells_in=shells_in),
                     seconds=STS_SECONDS,
                 )
             )

@@ -16,9 +16,10 @@ MAX_SESSION_POLICY = 2048
 """Characters that STS takes."""
 
 
-def lease_policy(until: float, *, addresses: Sequence[str] = (), actions: Sequence[str] = ("*",)) -> str:
+def lease_policy(until: float, *, addresses: Sequence[str] = (), actions: Sequence[str] = ("*",), shells_in: str | None = None) -> str:
     """The session policy of a lease until an instant (seconds since 1970): nothing afterwards, nothing but `actions` before, only from
-    `addresses` (CIDR) where some are given, and no chain of sessions that would outlive it.
+    `addresses` (CIDR) where some are given, and no chain of sessions that would outlive it. Shells outlive it, so they are opened in the
+    region `shells_in` alone, where somebody's are found again; nowhere when it is empty.
 
     Raises ArmError 409 `SessionPolicyTooLarge`.
     """
@@ -56,6 +57,11 @@ def _written(until: float, addresses: Sequence[str], actions: Sequence[str]) -> 
         },
         {"Sid": "NoChain", "Effect": "Deny", "Action": ["sts:AssumeRole", "sts:GetWebIdentityToken"], "Resource": "*"},
     ]
+    if shells_in is not None:
+        shells: dict[str, Any] = {"Sid": "Shells", "Effect": "Deny", "Action": "ssm:StartSession", "Resource": "*"}
+        if shells_in:
+            shells["Condition"] = {"StringNotEquals": {"aws:RequestedRegion": shells_in}}
+        statements.append(shells)
     if addresses:
         elsewhere = {"NotIpAddress": {"aws:SourceIp": list(addresses)}, "BoolIfExists": {"aws:ViaAWSService": "false"}}
         statements.append({"Sid": "Elsewhere", "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": elsewhere})

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-import webbrowser
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.arm.errors import ArmError
+from isthmus.cli.browser import open_page
 from isthmus.cli.formats import Column, pick
 from isthmus.cli.output import clean, print_item
 from isthmus.cli.session import Session
@@ -101,15 +100,10 @@ def _show_code(session: Session, begun: Mapping[str, Any]) -> None:
 
 
 def _open(session: Session, address: str) -> None:
-    """Show the address, and open it where there is a browser with a window: one in the terminal would take it over."""
+    """Show the address, and open it where there is a browser."""
     session.say(f"Sign in with your browser: {clean(address)}")
-    has_window = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
-    try:
-        if has_window and webbrowser.open(address):
-            return
-    except webbrowser.Error as error:
-        session.say(f"No browser could be opened: {error}")
-    session.say("No browser on this computer? Run: isthmus login --device-code")
+    if not open_page(address):
+        session.say("No browser on this computer? Run: isthmus login --device-code")
 
 
 def _moment(until: float) -> str:

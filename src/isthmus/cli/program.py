@@ -25,6 +25,8 @@ from isthmus.cli import (
     role,
     solution,
 )
+from isthmus.cli.aws.ssh import ssh
+from isthmus.cli.aws.ssm import ssm
 from isthmus.cli.backup import backup, restore
 from isthmus.cli.completion import completion
 from isthmus.cli.doctor import doctor
@@ -106,6 +108,29 @@ verb(
     },
     complete={"name": connectors_known},
 )(scan)
+_AWS = "Where AWS is, and whom to trust for it."
+verb(
+    app,
+    "ssm",
+    examples={
+        "ssm i-0123456789abcdef0": "With the one role that opens shells there",
+        "ssm web-1 --role 123456789012.Operator --reason 'disk full'": "By the name of a machine, with a role and a reason",
+        "ssm i-0123456789abcdef0 --region eu-west-1": "Without the inventory",
+    },
+    codes={0: "What the session itself ends with."},
+    environment={"AWS_ENDPOINT_URL, AWS_CA_BUNDLE": _AWS},
+)(ssm)
+verb(
+    app,
+    "ssh",
+    examples={
+        "ssh alice@i-0123456789abcdef0": "Straight to its address",
+        "ssh alice@web-1 --via ssm": "Through Session Manager, where no network leads there",
+        "ssh alice@web-1 -- uptime": "One command",
+    },
+    codes={0: "What ssh itself ends with."},
+    environment={"AWS_ENDPOINT_URL, AWS_CA_BUNDLE": _AWS},
+)(ssh)
 verb(
     app,
     "doctor",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from sqlalchemy import select
 
 from isthmus.access import grants, leaving, revocations
-from isthmus.access.broker import Broker, refused
+from isthmus.access.broker import SHELL, Broker, refused
 from isthmus.access.deciding import Decision, decide
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
 from isthmus.access.requests import Requests
@@ -44,6 +44,25 @@ class Ending(Body):
     """Body of `end` of a grant."""
 
     reason: Annotated[str, Field(min_length=1, max_length=250)] = "Ended by an administrator."
+
+
+class Taking(Body):
+    """Body of `credentials` of a role: what for, and in which region a shell is opened."""
+
+    use: Literal["credentials", "console", "shell"] = "credentials"
+    region: Annotated[str, Field(pattern=r"^([a-z]{2,12}-){2,4}[0-9]{1,2}$")] | None = None
+
+    @model_validator(mode="after")
+    def check(self) -> Taking:
+        """A region goes with a shell, and a shell with its region."""
+        if (self.use == SHELL) != (self.region is not None):
+            raise ValueError("Name the region of a shell, and of nothing else: shells are found and ended by region.")
+        return self
+
+    @property
+    def recorded(self) -> str:
+        """The use as sessions and records carry it."""
+        return f"{self.use}:{self.region}" if self.region else self.use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +105,9 @@ class AccessTypes:
         raise ArmError("RoleNotFound", f"There is no role '{name[:100]}'. List yours: isthmus aws roles.", status=404, target=name[:100])
 
     def _credentials(self, _resource: Resource | None, ask: Ask) -> Answer:
+        asked = read(Taking, ask.body or {})
         mapping = self._named(ask.id.name)
-        issued = self.broker.issue(mapping, ask.actor)
+        issued = self.broker.issue(mapping, ask.actor, use=asked.recorded)
         made = issued.credentials
         return Answer(
             body={
@@ -203,6 +223,7 @@ def _role(mapping: RoleMapping, decision: Decision) -> dict[str, Any]:
             "accountId": mapping.target.account,
             "mappingId": mapping.id,
             "roleArn": mapping.role_arn,
+            "machineTag": mapping.machine_tag,
             "activation": mapping.activation,
             "state": error.code if error else "Available",
             "stateDetails": error.message if error else f"Because of {decision.because}.",

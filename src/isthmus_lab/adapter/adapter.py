@@ -18,6 +18,7 @@ from isthmus_lab.adapter.requests import AdapterError, Requests
 from isthmus_lab.adapter.sessions import Sessions
 from isthmus_lab.adapter.stacks import Stacks
 from isthmus_lab.adapter.trails import Trails
+from isthmus_lab.adapter.variables import fill_variables
 from isthmus_lab.call import current
 from isthmus_lab.world import Denial, Instance, Response, RoleCredentials
 
@@ -42,6 +43,7 @@ class Adapter:
         self.ec2 = Ec2State()
         self.iam = IamState()
         self.sessions = Sessions(clock)
+        fill_variables()
         self.stacks = Stacks()
         self.trails = Trails()
 

@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
@@ -18,7 +17,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.cli.aws.agent import Agent, Whereabouts, find_agent, token_file
 from isthmus.cli.aws.cache import Cache, Credentials
 from isthmus.cli.aws.profiles import with_profiles
-from isthmus.cli.completion import offering
+from isthmus.cli.aws.taking import ROLES, Role, take
 from isthmus.cli.formats import Column
 from isthmus.cli.nouns import new_app
 from isthmus.cli.output import print_list
@@ -27,7 +26,6 @@ from isthmus.client.private import write_private
 
 app = new_app("Roles of AWS accounts, taken by your directory identity.")
 
-ROLES = "/providers/Isthmus.Access/roles"
 _WAIT = 10.0
 COLUMNS: dict[str, Column] = {
     "ROLE": "name",
@@ -35,13 +33,6 @@ COLUMNS: dict[str, Column] = {
     "STATE": "properties.state",
     "DETAILS": "properties.stateDetails",
 }
-
-
-def _roles(session: Session, _given: Mapping[str, Any]) -> Iterable[str]:
-    return (str(one["name"]) for one in session.client.list(ROLES))
-
-
-Role = Annotated[str, typer.Option("--role", "-r", help="Role, as 'isthmus aws roles' names it.", autocompletion=offering(_roles))]
 
 
 @verb(app, "roles", examples={"aws roles": "See what you may take", "aws roles --output json": "For a program"})
@@ -146,10 +137,8 @@ def agent(session: Session) -> None:
 
 
 def _fetch(session: Session, role: str) -> Credentials:
-    if "/" in role or not role:
-        raise ArmError("RoleNotFound", f"'{role[:100]}' names no role. List yours: isthmus aws roles.", status=404, target=role[:100])
     try:
-        return Credentials.of(session.client.post(f"{ROLES}/{role}/credentials").body)
+        return take(session, role).credentials
     except ArmError as error:
         if error.status == 401:
             session.reconnect()

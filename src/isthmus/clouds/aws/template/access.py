@@ -24,6 +24,7 @@ SESSION_TAGS = ("grant", "signin", "SSMSessionRunAs")
 """Keys that a session may be tagged with: its grant, the sign-in behind it, and the user of its shells."""
 
 _SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
+_SSH_DOCUMENT = "AWS-StartSSHSession"
 
 
 def person_logical_id(name: str) -> str:
@@ -104,7 +105,8 @@ def _person_statements(arns: Arns, asked: PersonRole) -> list[Statement]:
     ]
     if asked.machine_tag:
         key, _, value = asked.machine_tag.partition(":")
-        own_sessions = arns.regional("ssm", "session/${aws:userid}-*")
+        # A session is named after the caller. AWS' guide writes the first; the names that we give end with the source identity.
+        own_sessions = [arns.regional("ssm", f"session/{name}-*") for name in ("${aws:userid}", "*.${aws:SourceIdentity}")]
         found += [
             Statement(
                 role=held,
@@ -123,9 +125,24 @@ def _person_statements(arns: Arns, asked: PersonRole) -> list[Statement]:
             ),
             Statement(
                 role=held,
+                sid="SshTunnel",
+                actions=["ssm:StartSession"],
+                resources=[f"arn:{arns.partition}:ssm:*::document/{_SSH_DOCUMENT}"],
+                reason="Carry SSH to instances that no network reaches; the instance itself still asks for a key.",
+            ),
+            Statement(
+                role=held,
+                sid="PushKeys",
+                actions=["ec2-instance-connect:SendSSHPublicKey"],
+                resources=[arns.regional("ec2", "instance/*")],
+                conditions={"StringEquals": {f"aws:ResourceTag/{key}": value, "ec2:osuser": "${aws:PrincipalTag/SSMSessionRunAs}"}},
+                reason="Put an SSH key on instances with this tag, for a minute, and for one's own Unix user alone.",
+            ),
+            Statement(
+                role=held,
                 sid="OwnShells",
                 actions=["ssm:ResumeSession", "ssm:TerminateSession"],
-                resources=[own_sessions],
+                resources=own_sessions,
                 reason="Go on with one's own shells and end them, and nobody else's.",
             ),
         ]

@@ -1,0 +1,81 @@
+"""Which instance a person means, where it is, and by which role it is reached."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import typer
+
+from isthmus.arm.errors import ArmError, invalid
+from isthmus.cli.aws.taking import ROLES
+from isthmus.cli.nouns import MACHINE, find
+from isthmus.cli.session import Session
+
+INSTANCE: Final = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
+_ARN: Final = re.compile(r"arn:[a-z-]+:ec2:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):instance/(?P<instance>i-[0-9a-f]+)")
+_PROJECTION = "providers/Microsoft.AwsConnector/ec2Instances/default"
+
+Where = Annotated[str, typer.Option("--region", help="Region of an instance named by its id, for who may not look it up in the inventory.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the account's own records; the grant stands there anyhow.")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """An instance, and the role by which it is reached. `addresses` are its public one and its private one, as far as they are known."""
+
+    instance: str
+    region: str
+    role: str
+    addresses: tuple[str, ...] = ()
+
+
+def find_target(session: Session, name: str, *, role: str, region: str) -> Target:
+    """An instance by its id, or by the name or id of its machine. ArmError as the inventory refuses; 409 `RoleNotClear`."""
+    if region:
+        if not INSTANCE.fullmatch(name):
+            raise invalid(
+                f"--region goes with the id of an instance (i-…), not with '{name[:100]}'.", target="region", code="InvalidTarget"
+            )
+        return Target(instance=name, region=region, role=role or choose_role(_offered(session), ""))
+    shown = session.client.get(f"{find(session, MACHINE, name)}/{_PROJECTION}")["properties"]
+    arn = _ARN.fullmatch(str(shown.get("arn")))
+    if arn is None:
+        raise ArmError("InvalidTarget", f"'{name[:100]}' is no EC2 instance.", status=400, target=name[:100])
+    chosen = role or choose_role(_offered(session), arn["account"])
+    return Target(instance=arn["instance"], region=arn["region"], role=chosen, addresses=_addresses(shown.get("awsProperties") or {}))
+
+
+def choose_role(offered: Sequence[dict[str, Any]], account: str) -> str:
+    """The only role that opens shells, in the account where one is named. ArmError 409 `RoleNotClear`."""
+    fitting = [
+        str(one["name"])
+        for one in offered
+        if one["properties"].get("machineTag")
+        and one["properties"]["state"] == "Available"
+        and account in ("", one["properties"]["accountId"])
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    where = f" in account {account}" if account else ""
+    if fitting:
+        raise ArmError("RoleNotClear", f"Several roles open shells{where}: {', '.join(fitting)}. Name one: --role", status=409)
+    raise ArmError("RoleNotClear", f"No role that you may take opens shells{where}. See yours: isthmus aws roles", status=409)
+
+
+def _offered(session: Session) -> list[dict[str, Any]]:
+    return list(session.client.list(ROLES))
+
+
+def _addresses(properties: dict[str, Any]) -> tuple[str, ...]:
+    """What AWS told of them; nothing that is no address ever reaches a command line."""
+    found = []
+    for member in ("publicIpAddress", "privateIpAddress"):
+        try:
+            found.append(str(ipaddress.ip_address(str(properties.get(member)))))
+        except ValueError:
+            continue
+    return tuple(found)
