@@ -140,7 +140,7 @@ def row(lookup: Lookup) -> ResourceType:
     return ResourceType(
         name=ROLE_MAPPINGS,
         scopes=frozenset({Scope.EXTENSION}),
-        lists=frozenset({Scope.EXTENSION}),
+        lists=frozenset({Scope.EXTENSION, Scope.SUBSCRIPTION}),
         extends=(CONNECTORS,),
         versions=VERSIONS,
         name_pattern=re.compile(rf"^{PERSON_ROLE.pattern}$"),
