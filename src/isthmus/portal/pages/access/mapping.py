@@ -15,8 +15,8 @@ from isthmus.portal.principals import may_change, read_principals
 _DONE = MappingProxyType(
     {
         "created": "The mapping is made. Update the account's stack, so that the role exists there.",
-        "saved": "The mapping is saved. Conditions count from the next renewal on; what the role allows, when the stack is updated.",
-        "ended": "The grant is ended. It had no session that an account would have to deny.",
+        "saved": "The mapping is saved. Who held the role by a group that was taken out has lost it; conditions count from the next "
+        "renewal on; what the role allows counts when the stack is updated.",
     }
 )
 
@@ -38,7 +38,7 @@ class MappingPage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoveMappingPage:
-    """The question before a mapping goes. `holders` use it now; None where that may not be known."""
+    """The question before a mapping goes. `holders` have an active grant; None where that may not be known."""
 
     mapping: Mapped
     holders: int | None
@@ -82,11 +82,10 @@ def remove_view(visit: Visit) -> RemoveMappingPage:
 
 def _question(visit: Visit, problems: Problems) -> RemoveMappingPage:
     mapping = mapped_of(visit.client.get(mapping_id(visit)))
-    _, sessions = _held(visit, mapping.role.id)
-    live = None if sessions is None else len({one.who.id for one in sessions if one.state == "Live"})
+    grants, _ = _held(visit, mapping.role.id)
     return RemoveMappingPage(
         mapping=mapping,
-        holders=live,
+        holders=None if grants is None else len({one.who.id for one in grants if one.is_active}),
         can_change=read_principals(visit).may_give(mapping.role.connector.id),
         action=mapping_path(mapping.role.id, "remove"),
         problems=problems,

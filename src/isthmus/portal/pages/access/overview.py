@@ -27,8 +27,7 @@ SOLUTION = "Isthmus.Access"
 _LATEST = 10
 _DONE = MappingProxyType(
     {
-        "removed": "The mapping is removed. Nobody gets credentials by it any more.",
-        "ended": "The grant is ended. It had no session that an account would have to deny.",
+        "removed": "The mapping is removed. Nobody gets credentials by it any more, and its grants have ended.",
     }
 )
 

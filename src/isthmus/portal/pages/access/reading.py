@@ -129,16 +129,23 @@ def read_mappings(visit: Visit) -> list[dict[str, Any]]:
 
 
 def read_book(visit: Visit, mappings: Iterable[Mapping[str, Any]] | None = None) -> Book:
-    """Names. Who may not read the subscription gets those that the ids say."""
-    if mappings is None:
-        try:
-            mappings = read_mappings(visit)
-        except ArmError as error:
-            if error.status != 403:
-                raise
-            mappings = ()
-    roles = {one["id"].lower(): role_of(one["id"], one["properties"].get("accountId", "")) for one in mappings}
-    return Book(principals=read_principals(visit), roles=roles)
+    """Names of people, roles and accounts."""
+    return Book(principals=read_principals(visit), roles=read_roles(visit) if mappings is None else roles_of(mappings))
+
+
+def read_roles(visit: Visit) -> Mapping[str, Role]:
+    """Roles by the key of their mapping: one call. Who may not read the subscription gets none; ids say something, too."""
+    try:
+        return roles_of(read_mappings(visit))
+    except ArmError as error:
+        if error.status != 403:
+            raise
+        return {}
+
+
+def roles_of(mappings: Iterable[Mapping[str, Any]]) -> Mapping[str, Role]:
+    """The roles of mappings that were read."""
+    return {one["id"].lower(): role_of(one["id"], one["properties"].get("accountId", "")) for one in mappings}
 
 
 def read_grants(visit: Visit, book: Book, **query: str) -> tuple[Grant, ...]:

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from isthmus.portal.page import Live, Piece, Visit
-from isthmus.portal.pages.access.reading import REVOCATIONS, Revocation, read_book, revocation_of
+from isthmus.portal.pages.access.reading import REVOCATIONS, Book, Revocation, read_book, read_roles, revocation_of
+from isthmus.portal.principals import Principal, Principals
 from isthmus.portal.words import plural
 
 _DONE = MappingProxyType(
@@ -29,14 +30,19 @@ class RevocationPage:
 
 def view(visit: Visit) -> RevocationPage:
     """Read it."""
+    return _read(visit, read_book(visit))
+
+
+def _read(visit: Visit, book: Book) -> RevocationPage:
     body = visit.client.get(f"{REVOCATIONS}/{quote(visit.path['revocation'], safe='')}")
-    one = revocation_of(body, read_book(visit))
+    one = revocation_of(body, book)
     return RevocationPage(one=one, line=line_of(one), toast=_DONE.get(visit.query.get("done", ""), ""))
 
 
 def live(visit: Visit, piece: Piece) -> Live:
-    """How it stands, until every account denies."""
-    page = view(visit)
+    """How it stands, until every account denies: two calls, for nobody is named in it."""
+    nobody = Principals(known={}, me=Principal(id="", name="", kind=""), owns=())
+    page = _read(visit, Book(principals=nobody, roles=read_roles(visit)))
     parts = {"revocation-line": piece("line", page=page), "revocation-accounts": piece("accounts", page=page)}
     return Live(parts=parts, shape=page.one.state, ended=not page.one.is_pending)
 
