@@ -101,7 +101,7 @@ def test_somebody_is_offboarded_with_the_mouse_and_every_account_is_watched(
         expect(page.get_by_role("region", name="Revocations, the latest first")).to_contain_text("AWS 123456789012: 3.250 s")
         expect(rows.filter(has_text="Revoked")).to_have_count(1)
         look.check("access-person-offboarded")
-    shown = site.client.get(f"/providers/Isthmus.Access/grants?person={person}")["value"]
+    shown = site.client.get("/providers/Isthmus.Access/grants", query={"person": person})["value"]
     assert {one["properties"]["state"] for one in shown} == {"Ended"}
 
 
