@@ -161,3 +161,16 @@ def test_readers_see_grants_sessions_and_revocations_and_others_do_not(api: Api)
         assert api.call("GET", f"/providers/Isthmus.Access/{kind}", version=VERSION, token=nobody).status_code == 403
     missing = api.call("GET", f"/providers/Isthmus.Access/revocations/{uuid.uuid4()}", version=VERSION)
     assert missing.status_code == 404
+
+
+def test_mappings_are_listed_for_a_whole_subscription(api: Api) -> None:
+    host = connector(api)
+    put(api, host, READ)
+    root = host.partition("/resourceGroups/")[0]
+    path = f"{root}/providers/Isthmus.Access/roleMappings"
+    listed = api.call("GET", path, version=VERSION).json()["value"]
+    assert [one["id"].lower() for one in listed] == [f"{host}/providers/Isthmus.Access/roleMappings/Reader".lower()]
+    assert listed[0]["properties"]["accountId"] == "123456789012"
+    assert api.call("GET", path, version=VERSION, token=api.client(None)).status_code == 403
+    for method, body in (("PUT", {"properties": READ}), ("GET", None)):
+        assert api.call(method, f"{path}/Reader", body, version=VERSION).status_code == 404, "it lies in its connector alone"

@@ -16,10 +16,12 @@ import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from playwright.sync_api import expect, sync_playwright
 
 from tests.cli.conftest import Cli, Ran
 from tests.cli.people import Person, Place
 from tests.e2e.stack import Stack, until
+from tests.portal.browser import launch, looking
 from tests.support.openid import OpenIdProvider
 
 pytestmark = pytest.mark.e2e
@@ -31,6 +33,7 @@ USERS: dict[str, dict[str, Any]] = {
     "carol": {"name": "Carol", "_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph"}}, **MFA},
     "dave": {"name": "Dave", "groups": ["g-sales"], **MFA},
     "grace": {"name": "Grace", "email": "grace@example.test", "groups": ["g-dev", "g-shell"], **MFA},
+    "heidi": {"name": "Heidi", "email": "heidi@example.test", "groups": ["g-dev"], **MFA},
     "erin": {"name": "Erin", "email": "erin@example.test", "groups": ["g-dev"], **MFA},
 }
 CALLS = """
@@ -195,6 +198,34 @@ def test_who_is_offboarded_is_denied_everywhere_and_the_seconds_are_told(compute
     shown = owner("access", "revocations", "--output", "json").json()
     assert shown[0]["properties"]["state"] == "Denied"
     assert 0 < shown[0]["properties"]["seconds"] <= 10
+
+
+def test_the_portal_offboards_and_shows_the_measured_seconds(computers: Any, estate: Stack) -> None:
+    heidi = computers("heidi")
+    ec2 = held(estate, heidi.run("aws", "credentials", "--role", heidi.role))
+    assert ec2.describe_regions()["Regions"]
+    person = heidi.place.me()["objectId"]
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        with looking(browser, estate.url, "") as look:
+            look.page.goto(estate.client.post("/providers/Isthmus.Identity/signInLinks").body["url"])
+            look.page.get_by_role("button", name="Sign in").click()
+            look.page.wait_for_url("**/portal/")
+            page = look.open("/portal/access")
+            page.get_by_role("region", name="Live sessions").get_by_role("row", name=person).get_by_role("link", name="Heidi").click()
+            page.get_by_role("link", name="Offboard").click()
+            page.get_by_label("Reason").fill("left")
+            page.get_by_role("button", name="Offboard").click()
+            line = page.locator("#revocation-line")
+            expect(line).to_contain_text("1 of 1 account denies, after ", timeout=60_000)
+            look.check("access-revocation-on-the-lab")
+            seconds = float(line.inner_text().partition("after ")[2].partition(" seconds")[0])
+            page.get_by_role("link", name="Heidi").first.click()
+            expect(page.get_by_role("region", name="Sessions, those that live first").locator("tbody tr").first).to_contain_text("Revoked")
+        browser.close()
+    assert 0 < seconds <= 10
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        ec2.describe_regions()
 
 
 def test_who_leaves_the_group_loses_the_role_at_the_next_sign_in(computers: Any, openid_provider: OpenIdProvider) -> None:

@@ -17,10 +17,11 @@ from isthmus.portal.page import local
 _STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (7, "day"), (4.35, "week"), (12, "month"), (float("inf"), "year"))
 
 TONES: Mapping[str, str] = {
-    "good": "Completed Succeeded Connected connected Running Create InStep Arrived allowed complete SUCCESS Valid",
+    "good": "Completed Succeeded Connected connected Running Create InStep Arrived allowed complete SUCCESS Valid Live Active Denied",
     "busy": "InProgress New Accepted inProgress waiting Waiting KEYGEN CONNECTING VERIFYING DISCOVERED SSM_WAIT ENQUEUED PENDING DELAYED "
-    "Deleting AwaitingConnection Update",
-    "warn": "AuthorizationPending CompletedWithGaps disconnected Disconnected Drifted warning throttled stopped STOPPED Canceled Expired",
+    "Deleting AwaitingConnection Update Pending",
+    "warn": "AuthorizationPending CompletedWithGaps disconnected Disconnected Drifted warning throttled stopped STOPPED Canceled "
+    "Expired Revoked",
     "bad": "Failed blocked BLOCKED QUARANTINED error denied scp NotDeployed Unreadable Unreachable ERROR CANCELLED "
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED Delete Error",
 }

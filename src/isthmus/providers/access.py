@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, model_validator
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Table, select
 
 from isthmus.access import grants, leaving, revocations
 from isthmus.access.broker import SHELL, Broker, refused
@@ -123,7 +123,7 @@ class AccessTypes:
 
     def _grants(self) -> ResourceType:
         def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-            wanted = [access_grants.c.person == ask.query["person"].lower()] if ask.query.get("person") else []
+            wanted = _chosen(ask, access_grants)
             order = select(access_grants.c.id).where(*wanted).order_by(access_grants.c.began_at.desc()).limit(_MOST)
             now = self.engine.now()
             with self.engine.store.read() as connection:
@@ -152,7 +152,7 @@ class AccessTypes:
     def _sessions(self) -> ResourceType:
         def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
             now = self.engine.now()
-            wanted = [access_sessions.c.person == ask.query["person"].lower()] if ask.query.get("person") else []
+            wanted = _chosen(ask, access_sessions)
             if ask.query.get("state", "").lower() == "live":
                 wanted += [access_sessions.c.lease_until > now, access_sessions.c.revoked_at.is_(None)]
             order = select(access_sessions).where(*wanted).order_by(access_sessions.c.issued_at.desc()).limit(_MOST)
@@ -197,6 +197,11 @@ class AccessTypes:
         with self.engine.store.begin() as connection:
             lifted = revocations.readmit(connection, self.engine, _object_id(ask.id.name), ask.actor)
         return Answer(body={"lifted": lifted})
+
+
+def _chosen(ask: Ask, table: Table) -> list[ColumnElement[bool]]:
+    """The rows of one person, or of one mapping, where the query names them."""
+    return [table.c[name] == ask.query[name].lower() for name in ("person", "mapping") if ask.query.get(name)]
 
 
 def _object_id(given: str) -> str:

@@ -121,9 +121,12 @@ def row(lookup: Lookup, knows_use: Callable[[], bool]) -> ResourceType:
     Who may give roles may map them to people, nobody else: a mapping gives people rights in the account."""
 
     def put(old: Resource | None, ask: Ask) -> Change:
-        _require_owner(ask)
         connector = ask.parent
-        assert connector is not None
+        if connector is None:
+            raise ArmError(
+                "InvalidResourceType", f"A role mapping extends a connector; '{ask.id}' names none.", status=404, target=str(ask.id)
+            )
+        _require_owner(ask)
         if connector.properties.get("provisioningState") == "Deleting":
             raise conflict(f"Connector '{connector.id.name}' is being removed.", code="ConnectorIsBeingRemoved", target=str(connector.id))
         solutions = lookup.all(types=[CONFIGURATIONS], parent=connector.id.key)
@@ -146,7 +149,7 @@ def row(lookup: Lookup, knows_use: Callable[[], bool]) -> ResourceType:
     return ResourceType(
         name=ROLE_MAPPINGS,
         scopes=frozenset({Scope.EXTENSION}),
-        lists=frozenset({Scope.EXTENSION}),
+        lists=frozenset({Scope.EXTENSION, Scope.SUBSCRIPTION}),
         extends=(CONNECTORS,),
         versions=VERSIONS,
         name_pattern=re.compile(rf"^{PERSON_ROLE.pattern}$"),

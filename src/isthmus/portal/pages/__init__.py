@@ -2,6 +2,7 @@
 
 from isthmus.portal.page import Page
 from isthmus.portal.pages import (
+    access,
     add,
     applications,
     connector,
@@ -20,6 +21,7 @@ from isthmus.portal.pages import (
 )
 
 PAGES: tuple[Page, ...] = (
+    *access.PAGES,
     *applications.PAGES,
     *home.PAGES,
     *add.PAGES,

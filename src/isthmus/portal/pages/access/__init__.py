@@ -1,0 +1,41 @@
+"""Access of people: who may take which role, who holds one, and its end. An address per question; each has a module here."""
+
+from isthmus.portal.page import Page
+from isthmus.portal.pages.access import grants, mapping, mapping_form, overview, person, revocation
+
+_NAV = "access"
+PAGES = (
+    Page(path="/portal/access", template="access.html", view=overview.view, nav=_NAV),
+    Page(path="/portal/access/people/{person}", template="access_person.html", view=person.view, act=person.readmit, nav=_NAV),
+    Page(
+        path="/portal/access/people/{person}/offboard",
+        template="access_offboard.html",
+        view=person.offboard_view,
+        act=person.offboard,
+        nav=_NAV,
+    ),
+    Page(
+        path="/portal/access/revocations/{revocation}",
+        template="access_revocation.html",
+        view=revocation.view,
+        live=revocation.live,
+        nav=_NAV,
+    ),
+    Page(path="/portal/access/grants/{grant}/end", template="access_grant_end.html", view=grants.view, act=grants.act, nav=_NAV),
+    Page(path="/portal/access/new", template="access_mapping_form.html", view=mapping_form.new_view, act=mapping_form.create, nav=_NAV),
+    Page(path="/portal/access/mapping/{id:path}", template="access_mapping.html", view=mapping.view, nav=_NAV),
+    Page(
+        path="/portal/access/edit/{id:path}",
+        template="access_mapping_form.html",
+        view=mapping_form.edit_view,
+        act=mapping_form.edit,
+        nav=_NAV,
+    ),
+    Page(
+        path="/portal/access/remove/{id:path}",
+        template="access_mapping_remove.html",
+        view=mapping.remove_view,
+        act=mapping.remove,
+        nav=_NAV,
+    ),
+)

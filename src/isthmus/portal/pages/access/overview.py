@@ -1,0 +1,103 @@
+"""Access at a glance: which groups hold which roles of which accounts, who holds one now, and whom accounts have been told to deny."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from isthmus.arm.errors import ArmError
+from isthmus.portal.page import Visit
+from isthmus.portal.pages.access.mapped import Mapped, mapped_of
+from isthmus.portal.pages.access.reading import (
+    MOST,
+    Book,
+    Grant,
+    Revocation,
+    Session,
+    read_book,
+    read_grants,
+    read_mappings,
+    read_revocations,
+    read_sessions,
+)
+from isthmus.portal.principals import Principals, may_change
+from isthmus.portal.subjects import Subject, subject_of
+
+SOLUTION = "Isthmus.Access"
+_LATEST = 10
+_DONE = MappingProxyType(
+    {
+        "removed": "The mapping is removed. Nobody gets credentials by it any more, and its grants have ended.",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class People:
+    """Who holds what now, and who was taken something lately; for who may read the tenant."""
+
+    sessions: tuple[Session, ...]
+    grants: tuple[Grant, ...]
+    revocations: tuple[Revocation, ...]
+    holders: int
+    pending: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessPage:
+    """The overview. `people` is None for who may not read the tenant; `accounts` have the solution, told only when nothing is mapped."""
+
+    mappings: tuple[Mapped, ...]
+    connected: int
+    people: People | None
+    accounts: tuple[Subject, ...]
+    has_connectors: bool
+    can_map: bool
+    can_end: bool
+    toast: str
+
+
+def view(visit: Visit) -> AccessPage:
+    """Read mappings, live sessions, grants and revocations."""
+    bodies = read_mappings(visit)
+    book = read_book(visit, bodies)
+    mappings = sorted(map(mapped_of, bodies), key=lambda one: (one.role.account, one.role.name.lower(), one.role.id))
+    connectors = () if mappings else connectors_of(visit, book.principals)
+    return AccessPage(
+        mappings=tuple(mappings),
+        connected=len({one.role.connector.id.lower() for one in mappings}),
+        people=_people(visit, book),
+        accounts=tuple(one for one, _, has in connectors if has),
+        has_connectors=bool(connectors),
+        can_map=bool(book.principals.owns),
+        can_end=may_change(visit, "/"),
+        toast=_DONE.get(visit.query.get("done", ""), ""),
+    )
+
+
+def connectors_of(visit: Visit, principals: Principals) -> tuple[tuple[Subject, str, bool], ...]:
+    """Connectors with their account, and whether people's access is configured there; where the visitor may give roles come first."""
+    told = [one["properties"] for one in visit.client.list(f"{visit.root}/providers/Isthmus.Insights/connectors", query=MOST)]
+    found = [
+        (subject_of(one["connectorId"]), one["accountId"], any(each["type"].lower() == SOLUTION.lower() for each in one["solutions"]))
+        for one in told
+    ]
+    return tuple(sorted(found, key=lambda one: (not principals.may_give(one[0].id), one[0].name.lower(), one[0].id)))
+
+
+def _people(visit: Visit, book: Book) -> People | None:
+    try:
+        sessions = read_sessions(visit, book, state="live")
+        grants = tuple(one for one in read_grants(visit, book) if one.is_active)
+        revocations = read_revocations(visit, book)
+    except ArmError as error:
+        if error.status != 403:
+            raise
+        return None
+    return People(
+        sessions=sessions,
+        grants=grants,
+        revocations=revocations[:_LATEST],
+        holders=len({one.who.id.lower() for one in sessions}),
+        pending=sum(one.is_pending for one in revocations),
+    )
