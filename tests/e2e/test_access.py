@@ -34,6 +34,7 @@ USERS: dict[str, dict[str, Any]] = {
     "dave": {"name": "Dave", "groups": ["g-sales"], **MFA},
     "grace": {"name": "Grace", "email": "grace@example.test", "groups": ["g-dev", "g-shell"], **MFA},
     "heidi": {"name": "Heidi", "email": "heidi@example.test", "groups": ["g-dev"], **MFA},
+    "ivan": {"name": "Ivan", "email": "ivan@example.test", "groups": ["g-dev"], **MFA},
     "erin": {"name": "Erin", "email": "erin@example.test", "groups": ["g-dev"], **MFA},
 }
 CALLS = """
@@ -166,6 +167,19 @@ def test_a_member_reaches_aws_through_the_agent_and_no_further(computers: Any, e
     sessions = [one["properties"] for one in estate.client.list("/providers/Isthmus.Access/sessions")]
     assert {one["use"] for one in sessions} == {"credentials"}
     assert len({one["grant"] for one in sessions if one["person"] == alice.place.me()["objectId"]}) == 1
+
+
+def test_credentials_are_kept_nowhere_but_in_the_memory_of_who_asked(computers: Any, estate: Stack) -> None:
+    """Neither the server's folder and log nor the person's computer holds what AWS gave; nor does our token for AWS lie anywhere."""
+    ivan = computers("ivan")
+    made = ivan.run("aws", "credentials", "--role", ivan.role).json()
+    needles = [made[name].encode() for name in ("SecretAccessKey", "SessionToken")]
+    places = [estate.data, estate.server.log, ivan.place.cli.home, Path(ivan.place.env["HOME"])]
+    files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*")) if file.is_file()]
+    assert len(files) > 5
+    found = [str(file) for file in files for needle in needles if needle in file.read_bytes()]
+    assert found == []
+    assert [str(file) for file in files if b'"https://aws.amazon.com/roles"' in file.read_bytes()] == []
 
 
 @pytest.mark.parametrize(("name", "state"), [("bob", "SecondFactorNeeded"), ("carol", "GroupsUnknown"), ("dave", "")])
