@@ -210,8 +210,8 @@ def test_the_inventory_of_a_solution_is_read_over_pages(connectivity: HybridConn
 def test_solution_types_are_listed_at_both_scopes(connectivity: HybridConnectivityMgmtClient, group: str) -> None:
     types = connectivity.solution_types
     everywhere = list(types.list_by_subscription())
-    assert [one.properties.solution_type for one in everywhere] == [ASSET, ONBOARD]
-    assert [one.name for one in types.list_by_resource_group(group)] == [ASSET, ONBOARD]
+    assert [one.properties.solution_type for one in everywhere] == ["Isthmus.Access", ASSET, ONBOARD]
+    assert [one.name for one in types.list_by_resource_group(group)] == ["Isthmus.Access", ASSET, ONBOARD]
     asset = types.get(group, ASSET.lower())
     assert asset.properties.host_types == (["AWS"] if connectivity._config.api_version > "2025" else None)
     setting = next(one for one in asset.properties.solution_settings if one.name == "periodicSyncTime")

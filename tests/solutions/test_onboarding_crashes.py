@@ -34,7 +34,7 @@ class MortalStore(Store):
     """A store under which the process may die before and after every commit."""
 
     def __init__(self, inner: Store, points: Points) -> None:
-        self.url, self.engine = inner.url, inner.engine
+        vars(self).update(vars(inner))
         self._points = points
 
     @contextmanager
