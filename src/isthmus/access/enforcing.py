@@ -111,11 +111,15 @@ class Enforcement:
         if probes and not is_exact:
             self._write(target, key)
         watched = {probe.revocation.id for probe in probes}
-        unwatched = [one.id for one in pending if one.id not in watched]
-        self._note(key, unwatched, DENIED, "No session had been given here that could be watched.", attached_at=attached)
+        unwatched = [one for one in pending if one.id not in watched]
+        self._settle(target, key, unwatched, "The policy stands; there was no session here that could be watched.", attached, None)
         self._watch(target, key, probes, attached)
-        for person in sorted({one.person for one in pending}):
-            self._end_shells(target, key, person, pending)
+
+    def _settle(self, target: ScanTarget, key: str, found: Sequence[Revocation], detail: str, attached: int, denied_at: int | None) -> None:
+        """Shells end first: what is noted as denied is not looked at again, also when this process dies in between."""
+        for one in found:
+            self._end_shells(target, key, one)
+        self._note(key, [one.id for one in found], DENIED, detail, attached_at=attached, denied_at=denied_at)
 
     def _write(self, target: ScanTarget, key: str) -> bool:
         """Make the policy what it has to be at this moment; whether it names everybody whom it denies."""
@@ -196,8 +200,8 @@ class Enforcement:
         pause = 0.05
         while left:
             allowed = self.run(self._ask(target, left))
-            denied = [probe.revocation.id for probe, is_allowed in zip(left, allowed, strict=True) if not is_allowed]
-            self._note(key, denied, DENIED, "", attached_at=attached, denied_at=self.engine.now())
+            denied = [probe.revocation for probe, is_allowed in zip(left, allowed, strict=True) if not is_allowed]
+            self._settle(target, key, denied, "", attached, self.engine.now())
             left = [probe for probe, is_allowed in zip(left, allowed, strict=True) if is_allowed]
             if left and self.engine.now() - attached > WATCH_SECONDS * 1000:
                 told = f"The account still allowed a call {WATCH_SECONDS:.0f} seconds after its policy was changed."
@@ -216,16 +220,21 @@ class Enforcement:
 
         return list(await asyncio.gather(*map(one, probes)))
 
-    def _end_shells(self, target: ScanTarget, key: str, person: str, pending: Sequence[Revocation]) -> None:
-        """In every region in which the person opened one under us, as long as it may still be open."""
-        wanted = (access_sessions.c.person == person, access_sessions.c.use.like("shell:%"))
+    def _end_shells(self, target: ScanTarget, key: str, revocation: Revocation) -> None:
+        """In every region in which the person took a session for one, of the grant that ended where it is a single one."""
+        wanted = [
+            access_sessions.c.person == revocation.person,
+            access_sessions.c.account == target.account,
+            access_sessions.c.use.like("shell:%"),
+        ]
+        if revocation.grant:
+            wanted.append(access_sessions.c.grant == revocation.grant)
         with self.engine.store.read() as connection:
             uses = connection.execute(select(access_sessions.c.use).where(*wanted).distinct()).scalars().all()
-        ended = sum(self.run(self.cloud.end_shells(target, use.removeprefix("shell:"), person)) for use in sorted(uses))
+        ended = sum(self.run(self.cloud.end_shells(target, use.removeprefix("shell:"), revocation.person)) for use in sorted(uses))
         if ended:
-            first = next(one for one in pending if one.person == person)
             with self.engine.store.begin() as connection:
-                revocations.note(connection, first.id, key, shells=ended)
+                revocations.note(connection, revocation.id, key, shells=ended)
 
     def _note(
         self, key: str, ids: Sequence[str], state: str, detail: str, *, attached_at: int | None = None, denied_at: int | None = None
