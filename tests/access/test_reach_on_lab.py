@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from isthmus.access import leaving, revocations
+from isthmus.access import grants, leaving, revocations
 from isthmus.access.broker import Issued
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
@@ -131,6 +131,20 @@ def test_shells_end_with_their_person_in_every_region_and_others_live(people: Es
         assert [one["SessionId"] for one in active] == [opened[bob.id, region]], "a bystander's shell lives"
         assert active[0]["Reason"].startswith("G-")
     assert [one.shells for one in found.denials] == [len(places)]
+
+
+def test_ending_one_grant_ends_its_shells_and_those_that_say_nothing(people: Estate) -> None:
+    alice, machine = people.sign_in("alice", "g-dev"), boot(people)
+    issued = people.issue(alice, "Shell", use=f"shell:{REGION}")
+    ssm = people.client(issued, "ssm", REGION)
+    opened = {reason: ssm.start_session(Target=machine, Reason=reason)["SessionId"] for reason in (issued.grant, "G-OTHER: disk", "tea")}
+    with people.engine.store.begin() as connection:
+        held = grants.find(connection, issued.grant)
+        assert held is not None
+        revocations.end_grants(connection, people.engine, [held], ADMIN, "over")
+    assert people.run_jobs() == 1
+    active = people.root("ssm", REGION).describe_sessions(State="Active")["Sessions"]
+    assert [one["SessionId"] for one in active] == [opened["G-OTHER: disk"]]
 
 
 def test_shells_are_opened_only_where_the_record_says_so(people: Estate) -> None:

@@ -231,7 +231,8 @@ class Enforcement:
             wanted.append(access_sessions.c.grant == revocation.grant)
         with self.engine.store.read() as connection:
             uses = connection.execute(select(access_sessions.c.use).where(*wanted).distinct()).scalars().all()
-        ended = sum(self.run(self.cloud.end_shells(target, use.removeprefix("shell:"), revocation.person)) for use in sorted(uses))
+        regions = sorted(use.removeprefix("shell:") for use in uses)
+        ended = sum(self.run(self.cloud.end_shells(target, region, revocation.person, grant=revocation.grant)) for region in regions)
         if ended:
             with self.engine.store.begin() as connection:
                 revocations.note(connection, revocation.id, key, shells=ended)

@@ -233,8 +233,9 @@ class AccessCloud(Protocol):
         """Make the account's revocation policy this document; False when it already was. Raises what `exchange` raises."""
         ...
 
-    async def end_shells(self, target: ScanTarget, region: str, source: str) -> int:
-        """End the open shells of a source identity in a region; how many. Raises what `exchange` raises."""
+    async def end_shells(self, target: ScanTarget, region: str, source: str, *, grant: str = "") -> int:
+        """End the open shells of a source identity in a region; how many. Where a grant is named, those that say that they are of another
+        one stay. Raises what `exchange` raises."""
         ...
 
 

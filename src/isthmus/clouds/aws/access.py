@@ -77,9 +77,10 @@ class AwsAccess:
         async with self._turns.setdefault(target, asyncio.Lock()):
             return await _translated(self._write(target, document))
 
-    async def end_shells(self, target: ScanTarget, region: str, source: str) -> int:
-        """See the contract. The names of people's sessions end with their source identity (`session_name_of`)."""
-        return await _translated(self._end_shells(target, region, source))
+    async def end_shells(self, target: ScanTarget, region: str, source: str, *, grant: str = "") -> int:
+        """See the contract. The names of people's sessions end with their source identity, and the reason of a
+        shell begins with its grant (`isthmus ssm`)."""
+        return await _translated(self._end_shells(target, region, source, grant))
 
     async def _write(self, target: ScanTarget, document: str) -> bool:
         home, arn = (
@@ -101,11 +102,13 @@ class AwsAccess:
         await self._sessions.call(target, "iam:CreatePolicyVersion", made, region=home)
         return True
 
-    async def _end_shells(self, target: ScanTarget, region: str, source: str) -> int:
+    async def _end_shells(self, target: ScanTarget, region: str, source: str, grant: str) -> int:
         ended = 0
         async for page in self._sessions.pages(target, "ssm:DescribeSessions", {"State": "Active"}, region=region):
             for shell in page.get("Sessions") or ():
-                if str(shell.get("Owner", "")).endswith(f".{source}"):
+                is_theirs = str(shell.get("Owner", "")).endswith(f".{source}")
+                reason = str(shell.get("Reason", ""))
+                if is_theirs and (reason.startswith(grant) or not reason.startswith("G-")):
                     await self._sessions.call(target, "ssm:TerminateSession", {"SessionId": shell["SessionId"]}, region=region)
                     ended += 1
         return ended
