@@ -321,6 +321,7 @@ class World:
             loop=self.loop,
             machines=machines,
             ca=CA,
+            started=self.engine.now(),
         )
 
     def _create(self, settings: Mapping[str, object]) -> None:

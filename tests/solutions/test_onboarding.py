@@ -99,6 +99,37 @@ def test_what_fails_says_so_and_harms_nobody_else(world: World, estate: Estate, 
     assert world.item(good)["state"] == "CONNECTED"
 
 
+def test_a_machine_that_met_us_away_is_tried_again_at_once(world: World, estate: Estate) -> None:
+    """The machine found nobody there because we were restarted: that says nothing about its network."""
+    host = estate.host(1, faults={"connect": ("Failed", "Failed", 26, "refused the connection")})
+    world.sync()
+    while world.item(host)["state"] != "CONNECTING":
+        assert world.tick_once()
+    world.clock.advance(20)
+    world.app = world.start(world.store)
+    while world.item(host)["state"] == "CONNECTING":
+        assert world.tick_once()
+    item = world.item(host)
+    assert (item["state"], item["code"]) == ("BLOCKED", "CONTROL_PLANE_AWAY")
+    assert "restarted" in item["statusDetails"]
+    host.faults.clear()
+    world.run(until=10)
+    item = world.item(host)
+    assert (item["state"], item["generation"]) == ("CONNECTED", 1)
+
+
+def test_a_machine_without_egress_is_blocked_again_after_a_restart(world: World, estate: Estate) -> None:
+    host = estate.host(1, faults={"connect": ("Failed", "Failed", 26, "no route")})
+    world.sync()
+    while world.item(host)["state"] != "CONNECTING":
+        assert world.tick_once()
+    world.clock.advance(20)
+    world.app = world.start(world.store)
+    world.run(until=60)
+    assert world.item(host)["code"] == "EGRESS_BLOCKED"
+    assert len(estate.commands) == 3, "a key, the attempt that met nobody, and one more"
+
+
 def test_a_private_key_in_an_output_is_never_stored(world: World, estate: Estate, keys: Keys) -> None:
     leak = keys[0].pem().decode()
     estate.host(1, faults={"genkey": ("Success", "Success", 0, leak), "connect": ("Failed", "Failed", 1, leak)})

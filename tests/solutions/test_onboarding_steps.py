@@ -111,6 +111,7 @@ def observations(draw: st.DrawFn) -> Observed:
         used=draw(st.integers(min_value=0, max_value=6)),
         retry=draw(st.booleans()),
         release=draw(st.booleans()),
+        before_start=draw(st.booleans()),
     )
 
 

@@ -140,6 +140,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         loop=reach.loop,
         machines=machines,
         ca=footing.authority.ca_pem.decode(),
+        started=engine.now(),
         keep_event_days=settings.keep_event_days,
     )
     people = join_people(engine, lookup, metrics, clouds=reach.people, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)

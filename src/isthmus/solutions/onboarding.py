@@ -78,7 +78,8 @@ SOLUTION = SolutionType(
 
 @dataclass(frozen=True, kw_only=True)
 class Onboarding:
-    """Jobs and timetables of this solution. `ca` is the PEM of the CA under which machines find `machines.public_url`."""
+    """Jobs and timetables of this solution. `ca` is the PEM of the CA under which machines find `machines.public_url`; `started` is when
+    this process did, epoch milliseconds."""
 
     engine: Engine
     lookup: Lookup
@@ -87,12 +88,21 @@ class Onboarding:
     loop: Loop
     machines: Machines
     ca: str = ""
+    started: int = 0
     keep_event_days: float = 30.0
 
     @property
     def ticks(self) -> Ticks:
         """The executor of ticks."""
-        return Ticks(engine=self.engine, lookup=self.lookup, shell=self.shell, loop=self.loop, machines=self.machines, ca=self.ca)
+        return Ticks(
+            engine=self.engine,
+            lookup=self.lookup,
+            shell=self.shell,
+            loop=self.loop,
+            machines=self.machines,
+            ca=self.ca,
+            started=self.started,
+        )
 
     def jobs(self) -> tuple[Job, ...]:
         """The sync, which discovers, and the tick, which onboards. Queues: `scans` and `ticks`, both partitioned."""

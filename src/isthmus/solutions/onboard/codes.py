@@ -118,6 +118,11 @@ CODES = _table(
             "The instance shows the key of {other}: its disk was copied. Give it a key of its own, then sync with confirmation.",
         ),
         ("EGRESS_BLOCKED", "E", "The machine does not reach the control plane. Look at its egress and its proxy. Output: {tail}"),
+        (
+            "CONTROL_PLANE_AWAY",
+            "T",
+            "Isthmus was stopped or restarted while the machine connected. It is tried again at once. Output: {tail}",
+        ),
         ("CONNECT_FAIL", "T", "azcmagent {action} ended with exit code {exit}. Output: {tail}"),
         ("WINDOW_EXPIRED", "T", "The machine did not enrol in time; it is registered again with a new generation."),
         ("VERIFY_TIMEOUT", "T", "The agent said that it is connected, and no proof of its key arrived."),

@@ -35,6 +35,7 @@ _OBSERVABLE = frozenset({"NO_PROFILE", "IMDS_DISABLED", "SSM_NOT_REGISTERED"})
 _PARKED = frozenset({"AGENT_DISCONNECTED", "MACHINE_REMOVED"})
 _NEW_KEY = frozenset({"KEY_MISMATCH", "WINDOW_EXPIRED", "VERIFY_TIMEOUT", "EXPIRED"})
 _NEW_KEY_EXITS = frozenset({62, 81, 104})
+_UNREACHED = 26
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +54,8 @@ class Observed:
     """What was found out for this step, beside what the cloud said of the instance (that is in the row).
 
     `polled`: the cloud was asked for the row's command; `invocation` is its answer. `used` is the highest generation that had a window.
-    `retry` and `release` are a person's word: try again now, and leave quarantine.
+    `retry` and `release` are a person's word: try again now, and leave quarantine. `before_start`: what is under way was begun before this
+    process started.
     """
 
     standing: Standing | None = None
@@ -62,6 +64,7 @@ class Observed:
     used: int = 0
     retry: bool = False
     release: bool = False
+    before_start: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,7 +243,13 @@ def _command(row: InstanceRow, observed: Observed, now: int, action: str) -> Ste
         late = Failure(code="SSM_EXEC_TIMEOUT", evidence={"tail": tail_of(observed.invocation.output)})
         return waiting if age <= RUN_LIMIT else Step(row=failed(row, late, now))
     failure = failure_of(observed.invocation, action, row.machine)
-    return None if failure is None else Step(row=failed(row, failure, now))
+    if failure is None:
+        return None
+    if observed.before_start and failure.evidence.get("exit") == _UNREACHED:
+        # It is we who were not there: no reason to suspect the machine's network, nor to wait.
+        evidence = {"instance": row.instance_id, **failure.evidence}
+        return Step(row=moved(row, rows.BLOCKED, "CONTROL_PLANE_AWAY", now + 1_000, now, evidence))
+    return Step(row=failed(row, failure, now))
 
 
 def _blocked(row: InstanceRow, observed: Observed, now: int) -> Step | None:

@@ -42,7 +42,7 @@ class Gone(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Ticks:
-    """Runs ticks. `ca` is the PEM of the CA that machines are to trust."""
+    """Runs ticks. `ca` is the PEM of the CA that machines are to trust; `started` is when this process did, epoch milliseconds."""
 
     engine: Engine
     lookup: Lookup
@@ -50,6 +50,7 @@ class Ticks:
     loop: Loop
     machines: Machines
     ca: str
+    started: int = 0
 
     def tick(self, arguments: Arguments) -> Mapping[str, Any] | None:
         """Arguments `solution`, `account`, `region`, `slot`; `scan` when a scan has just looked; `retry` and `release` by a person."""
@@ -111,7 +112,7 @@ class Ticks:
             standings = _standings(connection, known, now)
             used = windows.generations(connection, known)
             steps = [
-                next_step(row, _observed(row, answers, standings.get(row.machine), used.get(row.key, 0), person), now)
+                next_step(row, self._observed(row, answers, standings.get(row.machine), used.get(row.key, 0), person), now)
                 for row in known.values()
             ]
             registering = [step for step in steps if step.act == "register"]
@@ -127,6 +128,24 @@ class Ticks:
             changed = [row for key, row in decided.items() if row != known[key]]
             rows.save(connection, changed, known)
         return list(decided.values()), steps
+
+    def _observed(
+        self,
+        row: InstanceRow,
+        answers: Mapping[str, Mapping[str, Invocation]],
+        standing: Standing | None,
+        used: int,
+        person: Mapping[str, bool],
+    ) -> Observed:
+        polled = answers.get(row.command_id) if row.command_id else None
+        return Observed(
+            standing=standing,
+            polled=polled is not None,
+            invocation=polled.get(row.instance_id) if polled is not None else None,
+            used=used,
+            before_start=row.since < self.started,
+            **person,
+        )
 
     def _act(self, found: Subject, region: str, decided: Sequence[InstanceRow], known: Mapping[str, InstanceRow]) -> None:
         """Send what was decided and not sent, and store what became of it."""
@@ -229,17 +248,4 @@ def _standing(row: RowMapping, open_: set[str], now: int) -> Standing:
         silent=row["silent_since"] is not None,
         window_open=row["window_id"] is None or row["window_id"] in open_,
         expires_at=row["expires_at"] or 0,
-    )
-
-
-def _observed(
-    row: InstanceRow, answers: Mapping[str, Mapping[str, Invocation]], standing: Standing | None, used: int, person: Mapping[str, bool]
-) -> Observed:
-    polled = answers.get(row.command_id) if row.command_id else None
-    return Observed(
-        standing=standing,
-        polled=polled is not None,
-        invocation=polled.get(row.instance_id) if polled is not None else None,
-        used=used,
-        **person,
     )
