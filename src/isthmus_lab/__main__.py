@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from isthmus_lab.environment import PORT, scrubbed, usable_port
+from isthmus_lab.environment import PORT, listen, scrubbed
 
 
 def main() -> None:
@@ -19,13 +19,15 @@ def main() -> None:
     parser.add_argument("--state-dir", type=Path, default=None, help="folder for the lab's machines and files (default: a temporary one)")
     arguments = parser.parse_args()
     try:
-        port = usable_port(arguments.port, exact=arguments.exact_port)
+        listener = listen(arguments.port, exact=arguments.exact_port)
     except OSError as error:
         sys.exit(f"Port {arguments.port} on 127.0.0.1 cannot be used: {error.strerror}. Choose another with --port.")
     folder = (arguments.state_dir or Path(tempfile.mkdtemp(prefix="isthmus-lab-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # The process is replaced: ministack reads its environment at import, so the server starts in one that was built for it.
-    os.execve(sys.executable, [sys.executable, "-m", "isthmus_lab.server"], scrubbed(os.environ, port=port, state_dir=folder))  # noqa: S606
+    listener.set_inheritable(True)
+    environment = scrubbed(os.environ, listener=listener, state_dir=folder)
+    os.execve(sys.executable, [sys.executable, "-m", "isthmus_lab.server"], environment)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ SECRET = "isthmus-lab"
 """Secret of every account's root key in the lab; the access key is the account id."""
 
 STATE_DIR_VARIABLE = "ISTHMUS_LAB_STATE_DIR"
+LISTENER_VARIABLE = "ISTHMUS_LAB_LISTENER"
 _PASSED = (
     "PATH",
     "HOME",
@@ -28,15 +29,17 @@ _PASSED = (
 )
 
 
-def scrubbed(environ: Mapping[str, str], *, port: int, state_dir: Path) -> dict[str, str]:
-    """The whole environment of a lab process; everything not named here is left out, the host's AWS settings above all."""
+def scrubbed(environ: Mapping[str, str], *, listener: socket.socket, state_dir: Path) -> dict[str, str]:
+    """The whole environment of a lab process that inherits the listener; what is not named here is left out, the host's AWS settings
+    above all."""
     kept = {name: value for name, value in environ.items() if name in _PASSED or name.startswith("ISTHMUS_LAB_")}
     return kept | {
         STATE_DIR_VARIABLE: str(state_dir),
+        LISTENER_VARIABLE: str(listener.fileno()),
         "AUTH": "true",
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
+        "GATEWAY_PORT": str(listener.getsockname()[1]),
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "MINISTACK_ACCOUNT_ID": "000000000000",
         "MINISTACK_REGION": "us-east-1",
@@ -60,17 +63,22 @@ def is_scrubbed(environ: Mapping[str, str]) -> bool:
     return STATE_DIR_VARIABLE in environ and environ.get("AUTH") == "true" and "AWS_ACCESS_KEY_ID" not in environ
 
 
-def usable_port(wanted: int, *, exact: bool = False) -> int:
-    """The wanted port if it can be bound on loopback, else a free one; with `exact` an OSError instead. 0 asks for any."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listen(wanted: int, *, exact: bool = False) -> socket.socket:
+    """A socket that listens on loopback at the wanted port, or at a free one when that is taken; with `exact` an OSError instead. 0 asks
+    for any. Whoever starts the lab listens for it: a port that was only looked for can be somebody else's a moment later."""
+    for port in (wanted, 0):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted))
+            listener.bind(("127.0.0.1", port))
+            listener.listen(1024)
         except OSError:
-            if exact:
+            listener.close()
+            if exact or port == 0:
                 raise
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        else:
+            return listener
+    raise AssertionError("a listener or an error")
 
 
 def root_credentials(account: str) -> dict[str, str]:
@@ -81,3 +89,8 @@ def root_credentials(account: str) -> dict[str, str]:
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """The folder that the running lab process may write to."""
     return Path(environ[STATE_DIR_VARIABLE])
+
+
+def listener_descriptor(environ: Mapping[str, str] = os.environ) -> int:
+    """The listening socket that this lab process inherited."""
+    return int(environ[LISTENER_VARIABLE])

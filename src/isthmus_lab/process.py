@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from isthmus_lab.environment import PORT, root_credentials, scrubbed, usable_port
+from isthmus_lab.environment import PORT, listen, root_credentials, scrubbed
 
 ADMIN_HEADER = "x-isthmus-lab"
 
@@ -37,18 +37,18 @@ class LabProcess:
         self._port, self._exact_port, self._environ = port, exact_port, environ
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout: float = 20.0) -> Self:
+    def start(self, timeout: float = 60.0) -> Self:
         """Start and wait until the lab answers; raises LabFailedError after `timeout` seconds or when it ends before."""
         self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        port = usable_port(self._port, exact=self._exact_port)
-        environment = scrubbed(self._environ, port=port, state_dir=self.state_dir)
-        with self.log_path.open("ab") as log:
+        with listen(self._port, exact=self._exact_port) as listener, self.log_path.open("ab") as log:
+            environment = scrubbed(self._environ, listener=listener, state_dir=self.state_dir)
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "isthmus_lab.server"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                pass_fds=(listener.fileno(),),
                 start_new_session=True,
             )
         try:

@@ -15,7 +15,7 @@ import hypercorn.config
 
 from isthmus_lab.adapter.adapter import Adapter
 from isthmus_lab.console import Console
-from isthmus_lab.environment import is_scrubbed, state_dir
+from isthmus_lab.environment import is_scrubbed, listener_descriptor, state_dir
 from isthmus_lab.faults import Faults
 from isthmus_lab.front import Front
 from isthmus_lab.pack.install import Pack
@@ -30,8 +30,8 @@ DELIVERY_SECONDS = 10.0
 """Between log files of trails; AWS takes minutes."""
 
 
-async def run(port: int) -> None:
-    """Serve on loopback until SIGTERM or SIGINT; prints the ready line once the port answers."""
+async def run(port: int, listener: int) -> None:
+    """Serve on the inherited listener, which has the port, until SIGTERM or SIGINT; prints the ready line once requests are taken."""
     url = f"http://127.0.0.1:{port}"
     adapter = Adapter(endpoint=url, state_dir=state_dir(os.environ), clock=time.time)
     issuers = Issuers(time.time)
@@ -58,13 +58,12 @@ async def run(port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     config = hypercorn.config.Config()
-    config.bind = [f"127.0.0.1:{port}"]
+    config.bind = [f"fd://{listener}"]
     config.loglevel = "WARNING"
     config.graceful_timeout = 1.0
     config.keep_alive_timeout = 120.0
     config.h11_max_incomplete_size = 1 << 20
     server = asyncio.create_task(hypercorn.asyncio.serve(front, config, shutdown_trigger=stopping.wait))  # type: ignore[arg-type]
-    await _until_open(port, server)
     await ssm.start()
     delivering = asyncio.create_task(_deliver_often(delivery))
     sys.stdout.write(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
@@ -86,25 +85,13 @@ def _word() -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(16))
 
 
-async def _until_open(port: int, server: asyncio.Task[None]) -> None:
-    while not server.done():
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.01)
-        else:
-            writer.close()
-            return
-    await server
-
-
 def main() -> None:
     """Run the server in this process."""
     if not is_scrubbed(os.environ):
         sys.exit("The lab needs an environment of its own. Start it with: python -m isthmus_lab")
     # Worker threads that load moto or run handlers would otherwise hold the event loop up for 5 ms at a time.
     sys.setswitchinterval(0.0005)
-    asyncio.run(run(int(os.environ["GATEWAY_PORT"])))
+    asyncio.run(run(int(os.environ["GATEWAY_PORT"]), listener_descriptor()))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +29,7 @@ import boto3
 import httpx
 
 from isthmus.client import Client, choose_token, find_server
-from isthmus_lab.environment import usable_port
+from isthmus_lab.environment import listen
 from isthmus_lab.estate import Summary, seed
 from isthmus_lab.process import LabProcess
 
@@ -55,17 +57,25 @@ def clean_environ(folder: Path) -> dict[str, str]:
     return {**kept, "XDG_CACHE_HOME": str(folder / "cache"), "NO_PROXY": "*"}
 
 
+def lasting_port() -> int:
+    """A port that stays free while its server is down: below those that systems give away by themselves (RFC 6335, Linux from 32768)."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with suppress(OSError), listen(port, exact=True):
+            return port
+
+
 class Server:
     """`isthmus serve` on a data folder, as a child. `start` waits until it is ready; `stop` is SIGTERM, `kill` is SIGKILL."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], *options: str) -> None:
         self.data, self.log, self.options = folder / "data", folder / "serve.log", options
         self.keys = Path(settings.get("ISTHMUS_KEYS_FOLDER", "") or self.data / "keys")
-        self.port = usable_port(0)
+        self.port = lasting_port()
         self.environ = {**clean_environ(folder), "ISTHMUS_DATA": str(self.data), "ISTHMUS_PORT": str(self.port), **settings}
         self.child: subprocess.Popen[bytes] | None = None
 
-    def start(self, seconds: float = 60.0) -> None:
+    def start(self, seconds: float = 120.0) -> None:
         """Start it and wait until it answers."""
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
@@ -88,7 +98,7 @@ class Server:
         except (httpx.TransportError, FileNotFoundError):
             return False
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 30.0) -> None:
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 45.0) -> None:
         """End it by a signal and wait; SIGKILL when it does not listen."""
         child, self.child = self.child, None
         if child is None or child.poll() is not None:

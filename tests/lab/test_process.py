@@ -3,16 +3,16 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from isthmus_lab.environment import is_scrubbed, scrubbed, usable_port
+from isthmus_lab.environment import is_scrubbed, listen, scrubbed
 from isthmus_lab.process import LabFailedError, LabProcess
 
 pytestmark = pytest.mark.e2e
@@ -27,7 +27,8 @@ HOSTILE = {
 
 
 def test_nothing_of_the_host_s_aws_settings_passes(tmp_path: Path) -> None:
-    environment = scrubbed(HOSTILE, port=1, state_dir=tmp_path)
+    with listen(0) as listener:
+        environment = scrubbed(HOSTILE, listener=listener, state_dir=tmp_path)
     assert is_scrubbed(environment)
     assert {name for name in environment if name.startswith("AWS_")} == {"AWS_SECRET_ACCESS_KEY"}
     assert environment["AWS_SECRET_ACCESS_KEY"] != "real"
@@ -54,13 +55,19 @@ def test_lab_lives_and_ends_cleanly_and_reset_forgets(tmp_path: Path) -> None:
 
 
 def test_taken_port_is_replaced_or_refused() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with listen(0) as taken:
         port = taken.getsockname()[1]
-        assert usable_port(port) != port
+        with listen(port) as other:
+            assert other.getsockname()[1] != port
         with pytest.raises(OSError, match="in use"):
-            usable_port(port, exact=True)
+            listen(port, exact=True)
+
+
+def test_many_that_start_at_once_have_a_port_each() -> None:
+    """What counts is who listens: a port that was free a moment ago may be another lab's now."""
+    with ExitStack() as opened:
+        ports = [opened.enter_context(listen(wanted)).getsockname()[1] for wanted in [0] * 50 + [4566] * 3]
+        assert len(set(ports)) == len(ports)
 
 
 def test_command_prints_one_line_and_ends_on_signal(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ class ServeProcess:
         """The most memory it ever had, in bytes; 0 when it does not run."""
         return _field("VmHWM", self._child.pid) if self._child is not None and self.is_running else 0
 
-    def stop(self, timeout: float = 15.0) -> None:
-        """Ask it to end, wait, and end it by force after `timeout` seconds."""
+    def stop(self, timeout: float = 45.0) -> None:
+        """Ask it to end, wait, and end it by force after `timeout` seconds: it lets running steps of jobs end, at most 20 seconds."""
         child, self._child = self._child, None
         if child is None or child.poll() is not None:
             return
