@@ -20,7 +20,7 @@ from isthmus.cli import app
 from isthmus.client import read_note
 from tests.contract.server import denying_aws
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 # Nothing listens there: AWS is out of reach at once instead of after a name lookup.
 NO_CLOUD = {"AWS_ENDPOINT_URL": "https://127.0.0.1:9"}
 

@@ -19,11 +19,11 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 import httpx
@@ -32,23 +32,13 @@ from isthmus.client import Client, choose_token, find_server
 from isthmus_lab.environment import listen
 from isthmus_lab.estate import Summary, seed
 from isthmus_lab.process import LabProcess
-
-T = TypeVar("T")
+from tests.support.waiting import until
 
 ACCOUNT = "210987654321"
 GROUP = "clouds"
 INVENTORY, ONBOARDING = "Microsoft.AssetManagement", "Microsoft.HybridCompute.Onboard"
 FILTER = {"arcOnboardEc2FilterTag": "arc:yes"}
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_START")
-
-
-def until(check: Callable[[], T], seconds: float = 60.0, pause: float = 0.1, what: str = "") -> T:
-    """The first true answer of `check`, asked again and again; AssertionError with the last answer after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (answer := check()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what or check!r}; last answer {answer!r}"
-        time.sleep(pause)
-    return answer
 
 
 def clean_environ(folder: Path) -> dict[str, str]:
@@ -75,7 +65,7 @@ class Server:
         self.environ = {**clean_environ(folder), "ISTHMUS_DATA": str(self.data), "ISTHMUS_PORT": str(self.port), **settings}
         self.child: subprocess.Popen[bytes] | None = None
 
-    def start(self, seconds: float = 120.0) -> None:
+    def start(self, seconds: float = 60.0) -> None:
         """Start it and wait until it answers."""
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(

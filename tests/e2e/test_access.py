@@ -20,9 +20,10 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.cli.conftest import Cli, Ran
 from tests.cli.people import Person, Place
-from tests.e2e.stack import Stack, until
+from tests.e2e.stack import Stack
 from tests.portal.browser import launch, looking
 from tests.support.openid import OpenIdProvider
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
 

@@ -16,7 +16,8 @@ import pytest
 
 from isthmus.client import ArmError, choose_token, find_server
 from tests.e2e.ledger import joined, resources_of
-from tests.e2e.stack import FILTER, INVENTORY, ONBOARDING, Stack, until
+from tests.e2e.stack import FILTER, INVENTORY, ONBOARDING, Stack
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import FILTER, INVENTORY, ONBOARDING, Stack, until
+from tests.e2e.stack import FILTER, INVENTORY, ONBOARDING, Stack
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

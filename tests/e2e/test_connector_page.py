@@ -10,12 +10,13 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from isthmus.portal.words import connector_path
-from tests.e2e.stack import INVENTORY, Stack, until
+from tests.e2e.stack import INVENTORY, Stack
 from tests.portal.browser import launch, looking
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-_PATIENCE = 60_000
+_PATIENCE = 180_000
 QUEUES = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "sqs:ListQueues", "Resource": "*"}]}
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.ledger import finished_cells, joined, resources_of
-from tests.e2e.stack import FILTER, INVENTORY, ONBOARDING, Stack, until
+from tests.e2e.stack import FILTER, INVENTORY, ONBOARDING, Stack
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

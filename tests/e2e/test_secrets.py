@@ -26,7 +26,8 @@ from isthmus.client import Client, choose_token, find_server
 from isthmus_lab.environment import root_credentials
 from isthmus_lab.process import admin_call
 from tests.e2e.needles import Find, Search, key_forms, text_forms
-from tests.e2e.stack import clean_environ, until
+from tests.e2e.stack import clean_environ
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

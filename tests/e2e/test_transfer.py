@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from isthmus.store.tables import instances, metadata, registrations
 from tests.e2e.ledger import joined, resources_of, store_of
-from tests.e2e.stack import FILTER, INVENTORY, ONBOARDING, Stack, until
+from tests.e2e.stack import FILTER, INVENTORY, ONBOARDING, Stack
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.postgresql]
 

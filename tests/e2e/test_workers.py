@@ -16,7 +16,8 @@ from sqlalchemy import func, select, text
 from isthmus.client import Client, choose_token, find_server
 from isthmus.store.tables import scans, scopes
 from tests.e2e.ledger import finished_cells, joined, resources_of, store_of
-from tests.e2e.stack import INVENTORY, Server, Stack, until
+from tests.e2e.stack import INVENTORY, Server, Stack
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.postgresql]
 

@@ -15,7 +15,7 @@ from isthmus.store.tables import operations
 from tests.portal.conftest import Site
 
 # On a busy machine a browser may take its time; what never comes fails all the same.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=45_000)
 
 
 class Caller:

@@ -28,7 +28,7 @@ _SETTINGS = {
     "autovacuum": "off",
 }
 _INITDB = ("-U", "postgres", "--auth=password", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 _LIBC = ctypes.CDLL(None)
 # PostgreSQL refuses to run as root; then it runs as the unprivileged account that every system has.
 _ACCOUNT = 65534 if os.geteuid() == 0 else None

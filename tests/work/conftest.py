@@ -10,6 +10,7 @@ import pytest
 
 from isthmus.store import Store
 from isthmus.work import Job, Queue, Work
+from tests.support.waiting import LOADED
 
 QUEUES = (
     Queue(name="main", worker_concurrency=8, polling_seconds=0.05),
@@ -43,7 +44,7 @@ def launch(store: Store) -> Iterator[Launch]:
 
 def eventually(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
     """Return as soon as the condition holds; fail when it does not in time."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + LOADED * seconds
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail("what was waited for did not happen in time")

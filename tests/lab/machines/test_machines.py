@@ -19,6 +19,7 @@ from isthmus_lab.machines.scripts import Outcome, Script
 from isthmus_lab.machines.supervisor import Machines
 from isthmus_lab.world import Instance
 from tests.lab.machines.fake_world import UBUNTU, FakeWorld
+from tests.support.waiting import LOADED
 
 pytestmark = pytest.mark.e2e
 
@@ -61,7 +62,7 @@ def on_machines(tmp_path: Path, scenario: Callable[[Harness], Awaitable[None]], 
 
 
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + LOADED * seconds
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from isthmus.clouds.aws.template.document import document_hash, document_text
 from isthmus_lab.process import LabProcess
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -46,13 +46,6 @@ def launch(client: Client, count: int, profile: str | None = None, **settings: A
 def nodes(client: Client) -> dict[str, str]:
     pages = client("ssm").get_paginator("describe_instance_information").paginate(MaxResults=50)
     return {row["InstanceId"]: row["PingStatus"] for page in pages for row in page["InstanceInformationList"]}
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def run(ssm: Any, ids: list[str], seconds: float = 20, **request: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,22 @@
+"""Waiting for what another process or thread is about to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LOADED = 3.0
+"""A deadline ends a test that would wait for ever; it does not measure. A machine with other work on it gets this many times as long."""
+
+
+def until(check: Callable[[], T], seconds: float = 60.0, pause: float = 0.1, what: str = "") -> T:
+    """The first true answer of `check`, asked again and again. `seconds` is what an idle machine may need at most; AssertionError with the
+    last answer when even a loaded one would have had it."""
+    deadline = time.monotonic() + LOADED * seconds
+    while not (answer := check()):
+        assert time.monotonic() < deadline, f"not within {LOADED * seconds:g} s: {what or check!r}; last answer {answer!r}"
+        time.sleep(pause)
+    return answer
