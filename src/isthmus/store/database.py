@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -38,6 +39,7 @@ def typed_outage() -> Iterator[None]:
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+@cache
 def schemas() -> tuple[str, ...]:
     """The revisions of the schema that this program knows, the newest first."""
     return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
@@ -65,6 +67,8 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the schema to this program's version. Safe to repeat; several processes may call it at once on PostgreSQL."""
+        if self.schema == schemas()[0]:
+            return
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.begin() as connection:

@@ -5,6 +5,8 @@ Passwords have no place here, so the attribute is not served and what comes unde
 
 from __future__ import annotations
 
+from functools import cache
+
 from scim2_models import (
     AuthenticationScheme,
     Bulk,
@@ -31,8 +33,10 @@ ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 _NOT_SERVED = frozenset({"password", "groups"})
 
 
+@cache
 def vocabulary() -> ScimProvider:
-    """Users (with the enterprise extension) and groups, whose names are unique as user names are."""
+    """Users (with the enterprise extension) and groups, whose names are unique as user names are. Nobody changes it, and its models
+    take a while to make, so a process makes them once."""
     schemas = load_default_schemas()
     _drop(schemas[f"{CORE}:User"], _NOT_SERVED)
     group = schemas[f"{CORE}:Group"]
