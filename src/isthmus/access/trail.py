@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select, update
 
 from isthmus.access.joining import UNKNOWN, Console, Joined, console_of, exchanged, joined, key_of, makes_root
 from isthmus.audit.events import Event, pack
@@ -22,6 +22,8 @@ from isthmus.store.tables import access_sessions, trail_events, trail_machines, 
 BATCH: Final = 1_000
 """Events that are taken in at once: a transaction of some 100 ms on a small computer."""
 _CHUNK = 400
+_PAIRS = 100
+_LATELY = 1_000
 _WHOSE = ("person", "sign_in", "grant", "session", "foreign")
 
 
@@ -109,12 +111,13 @@ def ingest(connection: Connection, events: Sequence[Event], issuer: str) -> Take
 
 
 def _fresh(connection: Connection, events: Sequence[Event]) -> list[Event]:
-    """Those that are not stored, each once; `dict` keeps the first of a batch."""
-    unique = {event.id: event for event in events}
-    stored: set[str] = set()
-    for chunk in _chunks(sorted(unique)):
-        stored.update(connection.execute(select(trail_events.c.id).where(trail_events.c.id.in_(chunk))).scalars())
-    return [event for id, event in unique.items() if id not in stored]
+    """Those that are not stored, each once. An event's time is part of what tells it apart, since by time it is found fast."""
+    table = trail_events.c
+    unique = {(event.at, event.id): event for event in events}
+    stored: set[tuple[int, str]] = set()
+    for chunk in _chunks(sorted({at for at, _ in unique})):
+        stored.update((row.at, row.id) for row in connection.execute(select(table.at, table.id).where(table.at.in_(chunk))))
+    return [event for key, event in unique.items() if key not in stored]
 
 
 def _kept(seq: int, event: Event, issuer: str, given: Mapping[str, Joined]) -> _Kept:
@@ -163,10 +166,11 @@ def _inherited(event: Event) -> str:
 
 
 def _lately_given(connection: Connection, knowledge: _Knowledge) -> set[str]:
-    """Keys of ours whose events came before our own record of the session was written."""
-    waiting = trail_events.join(access_sessions, access_sessions.c.id == trail_events.c.access_key)
-    late = select(trail_events.c.access_key).select_from(waiting).where(trail_events.c.loose.is_not(None)).distinct()
-    found = set(connection.execute(late).scalars())
+    """Keys of ours whose events came before our own record of the session was written: that takes moments, so the newest are asked."""
+    newest = select(access_sessions.c.id).order_by(access_sessions.c.issued_at.desc(), access_sessions.c.id.desc()).limit(_LATELY)
+    lately = newest.subquery()
+    waits = exists().where(trail_events.c.access_key == lately.c.id, trail_events.c.loose.is_not(None))
+    found = set(connection.execute(select(lately.c.id).where(waits)).scalars())
     knowledge.ask(found)
     return found
 
@@ -237,9 +241,8 @@ def _roots(connection: Connection, found: Sequence[_Kept], knowledge: _Knowledge
         return {}
     seen: dict[str, _Made] = {}
     pairs = sorted({(one.principal, one.began_at) for one in wanted})
-    place = tuple_(trail_sessions.c.principal, trail_sessions.c.began_at)
-    for chunk in _chunks(pairs):
-        for row in connection.execute(select(trail_sessions).where(place.in_(chunk), trail_sessions.c.is_root)):
+    for place in _places(trail_sessions.c.principal, trail_sessions.c.began_at, pairs):
+        for row in connection.execute(select(trail_sessions).where(place, trail_sessions.c.is_root)):
             seen[row.id] = _made(row)
     roots = defaultdict(list)
     for one in (seen | knowledge.made).values():
@@ -258,7 +261,7 @@ def _hanging(connection: Connection, changed: Collection[str], knowledge: _Knowl
     wanted: list[ColumnElement[bool]] = []
     for chunk in _chunks(sorted(changed)):
         wanted += [table.access_key.in_(chunk), table.made.in_(chunk)]
-    wanted += [table.loose.is_not(None) & tuple_(table.loose, table.began_at).in_(chunk) for chunk in _chunks(consoles)]
+    wanted += _places(table.loose, table.began_at, consoles)
     for condition in wanted:
         for row in connection.execute(select(*columns).where(condition)):
             yield _Kept(
@@ -275,6 +278,13 @@ def _hanging(connection: Connection, changed: Collection[str], knowledge: _Knowl
                 # An exchange says itself whose it is; its caller has no key of a session.
                 is_fixed=row.name.startswith("AssumeRoleWith"),
             )
+
+
+def _places(first: ColumnElement[str], second: ColumnElement[int], pairs: Sequence[tuple[str, int]]) -> Iterator[ColumnElement[bool]]:
+    """Rows with one of some pairs of values. SQLite looks pairs up in an index only when they are spelled out."""
+    for start in range(0, len(pairs), _PAIRS):
+        chosen = [(first == one) & (second == other) for one, other in pairs[start : start + _PAIRS]]
+        yield or_(*chosen)
 
 
 def _write(connection: Connection, kept: Sequence[_Kept]) -> None:

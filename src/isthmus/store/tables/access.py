@@ -46,6 +46,7 @@ access_grants = Table(
     Index("access_grants_by_person", "person", "mapping", "ended_at"),
     Index("access_grants_by_mapping", "mapping", "began_at"),
     Index("access_grants_by_end", "ends_at"),
+    Index("access_grants_by_time", "began_at", "id"),
 )
 
 access_sessions = Table(
@@ -66,6 +67,7 @@ access_sessions = Table(
     Index("access_sessions_by_grant", "grant", "issued_at"),
     Index("access_sessions_by_mapping", "mapping", "issued_at"),
     Index("access_sessions_by_lease", "lease_until"),
+    Index("access_sessions_by_time", "issued_at", "id"),
 )
 
 access_revocations = Table(

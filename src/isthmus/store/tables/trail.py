@@ -19,7 +19,7 @@ trail_events = Table(
     Column(
         "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False, comment="order of ingestion, from 1"
     ),
-    Column("id", exact(64), nullable=False, unique=True, comment="CloudTrail's event id"),
+    Column("id", exact(64), nullable=False, comment="CloudTrail's event id"),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -42,6 +42,8 @@ trail_events = Table(
     Column("loose", exact(512), comment="principal of a caller with a source identity whose key nothing explains"),
     Column("digest", String(64), nullable=False, comment="SHA-256 of the event as canonical JSON"),
     Column("document", LargeBinary, nullable=False, comment="the event, compressed"),
+    # Ids are random: told apart by time first, new ones stand beside each other in the index, whatever its size.
+    Index("trail_events_by_id", "at", "id", unique=True),
     Index("trail_events_by_time", "at", "seq"),
     _partial("trail_events_by_person", "person", "at", "seq"),
     _partial("trail_events_by_grant", "grant", "at", "seq"),
@@ -57,6 +59,7 @@ trail_machines = Table(
     Column("machine", exact(32), primary_key=True, comment="instance id that an event names"),
     Column("at", BigInteger, primary_key=True),
     Column("seq", BigInteger, primary_key=True, comment="the event"),
+    Index("trail_machines_by_event", "seq"),
 )
 
 trail_sessions = Table(
