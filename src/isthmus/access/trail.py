@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select, update
 
 from isthmus.access.joining import UNKNOWN, Console, Joined, console_of, exchanged, joined, key_of, makes_root
+from isthmus.access.use import Use, note_use
 from isthmus.audit.events import Event, pack
 from isthmus.store import dialect
 from isthmus.store.tables import access_sessions, trail_events, trail_machines, trail_sessions
@@ -48,6 +49,7 @@ class _Kept:
     source_identity: str
     began_at: int
     made: str
+    use: Use
     whose: Joined
     loose: str | None = None
     is_fixed: bool = False
@@ -107,6 +109,7 @@ def ingest(connection: Connection, events: Sequence[Event], issuer: str) -> Take
     _write(connection, kept)
     _write_sessions(connection, knowledge)
     _rejoin(connection, touched)
+    note_use(connection, ((one.whose.grant, one.use) for one in (*kept, *touched.values())))
     return Taken(new=len(kept), joined=sum(not one.whose.foreign for one in kept), changed=len(touched))
 
 
@@ -131,6 +134,7 @@ def _kept(seq: int, event: Event, issuer: str, given: Mapping[str, Joined]) -> _
         source_identity=event.source_identity,
         began_at=event.began_at,
         made=event.made,
+        use=Use(source=event.source, name=event.name, outcome=event.outcome, at=event.at),
         whose=exchanged(event, issuer, given) if is_fixed else Joined(),
         is_fixed=is_fixed,
         event=event,
@@ -255,8 +259,22 @@ def _roots(connection: Connection, found: Sequence[_Kept], knowledge: _Knowledge
 def _hanging(connection: Connection, changed: Collection[str], knowledge: _Knowledge) -> Iterator[_Kept]:
     """Stored events that a change of these sessions may concern."""
     table = trail_events.c
-    names = ("seq", "id", "kind", "access_key", "principal", "source_identity", "began_at", "made", "name", "loose", *_WHOSE)
-    columns = [table[name] for name in names]
+    told = (
+        "seq",
+        "id",
+        "kind",
+        "access_key",
+        "principal",
+        "source_identity",
+        "began_at",
+        "made",
+        "source",
+        "name",
+        "outcome",
+        "at",
+        "loose",
+    )
+    columns = [table[name] for name in (*told, *_WHOSE)]
     consoles = sorted({(one.principal, one.began_at) for key in changed for one in _consoles(key, knowledge)})
     wanted: list[ColumnElement[bool]] = []
     for chunk in _chunks(sorted(changed)):
@@ -273,6 +291,7 @@ def _hanging(connection: Connection, changed: Collection[str], knowledge: _Knowl
                 source_identity=row.source_identity,
                 began_at=row.began_at,
                 made=row.made or "",
+                use=Use(source=row.source, name=row.name, outcome=row.outcome, at=row.at),
                 whose=Joined(**{name: getattr(row, name) for name in _WHOSE}),
                 loose=row.loose,
                 # An exchange says itself whose it is; its caller has no key of a session.

@@ -157,6 +157,14 @@ def upsert(
         _many(connection, _upsert(connection.dialect.name, table, columns, tuple(keep), tuple(on)), columns, values)
 
 
+def upsert_latest(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], column: str) -> None:
+    """Insert rows; of those with the same primary key the one stays whose number in a column is higher."""
+    if rows:
+        columns = tuple(one.name for one in table.columns)
+        values = [tuple([row[name] for name in columns]) for row in rows]
+        _many(connection, _latest(connection.dialect.name, table, columns, column), columns, values)
+
+
 def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows that are not there yet: a value for each column of the table, in its order."""
     if rows:
@@ -198,6 +206,14 @@ def _upsert(backend: str, table: Table, columns: tuple[str, ...], keep: tuple[st
     changed = {name: offered[name] for name in columns if name not in keys and name not in keep}
     statement: Executable = insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
     return statement
+
+
+@cache
+def _latest(backend: str, table: Table, columns: tuple[str, ...], column: str) -> Executable:
+    insert = _into(backend, table).values({name: bindparam(name) for name in columns})
+    keys, offered = tuple(one.name for one in table.primary_key.columns), insert.excluded[column]
+    higher: Executable = insert.on_conflict_do_update(index_elements=keys, set_={column: offered}, where=table.c[column] < offered)
+    return higher
 
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
