@@ -12,18 +12,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
 
 from isthmus.access.joining import UNKNOWN, Console, Joined, console_of, exchanged, joined, key_of, makes_root
 from isthmus.access.use import Use, note_use
 from isthmus.audit.events import Event, pack
 from isthmus.store import dialect
-from isthmus.store.tables import access_sessions, trail_events, trail_machines, trail_sessions
+from isthmus.store.tables import access_sessions, audit_checkpoints, trail_events, trail_machines, trail_sessions
 
 BATCH: Final = 1_000
 """Events that are taken in at once: a transaction of some 100 ms on a small computer."""
 _CHUNK = 400
-_PAIRS = 100
 _LATELY = 1_000
 _WHOSE = ("person", "sign_in", "grant", "session", "foreign")
 
@@ -100,7 +99,7 @@ def ingest(connection: Connection, events: Sequence[Event], issuer: str) -> Take
     """
     dialect.lock_name(connection, "trail")
     fresh = _fresh(connection, events)
-    last = connection.execute(select(func.max(trail_events.c.seq))).scalar() or 0
+    last = _last(connection)
     knowledge = _Knowledge(connection)
     knowledge.ask([event.key for event in fresh] + [event.made for event in fresh])
     kept = [_kept(number, event, issuer, knowledge.given) for number, event in enumerate(fresh, last + 1)]
@@ -111,6 +110,13 @@ def ingest(connection: Connection, events: Sequence[Event], issuer: str) -> Take
     _rejoin(connection, touched)
     note_use(connection, ((one.whose.grant, one.use) for one in (*kept, *touched.values())))
     return Taken(new=len(kept), joined=sum(not one.whose.foreign for one in kept), changed=len(touched))
+
+
+def _last(connection: Connection) -> int:
+    """The highest number that an event ever had; those that are under a checkpoint may all be deleted."""
+    covered = select(func.max(audit_checkpoints.c.size)).where(audit_checkpoints.c.tree == "trail")
+    present = connection.execute(select(func.max(trail_events.c.seq))).scalar()
+    return int(present or connection.execute(covered).scalar() or 0)
 
 
 def _fresh(connection: Connection, events: Sequence[Event]) -> list[Event]:
@@ -245,7 +251,7 @@ def _roots(connection: Connection, found: Sequence[_Kept], knowledge: _Knowledge
         return {}
     seen: dict[str, _Made] = {}
     pairs = sorted({(one.principal, one.began_at) for one in wanted})
-    for place in _places(trail_sessions.c.principal, trail_sessions.c.began_at, pairs):
+    for place in dialect.in_pairs(trail_sessions.c.principal, trail_sessions.c.began_at, pairs):
         for row in connection.execute(select(trail_sessions).where(place, trail_sessions.c.is_root)):
             seen[row.id] = _made(row)
     roots = defaultdict(list)
@@ -279,7 +285,7 @@ def _hanging(connection: Connection, changed: Collection[str], knowledge: _Knowl
     wanted: list[ColumnElement[bool]] = []
     for chunk in _chunks(sorted(changed)):
         wanted += [table.access_key.in_(chunk), table.made.in_(chunk)]
-    wanted += _places(table.loose, table.began_at, consoles)
+    wanted += dialect.in_pairs(table.loose, table.began_at, consoles)
     for condition in wanted:
         for row in connection.execute(select(*columns).where(condition)):
             yield _Kept(
@@ -297,13 +303,6 @@ def _hanging(connection: Connection, changed: Collection[str], knowledge: _Knowl
                 # An exchange says itself whose it is; its caller has no key of a session.
                 is_fixed=row.name.startswith("AssumeRoleWith"),
             )
-
-
-def _places(first: ColumnElement[str], second: ColumnElement[int], pairs: Sequence[tuple[str, int]]) -> Iterator[ColumnElement[bool]]:
-    """Rows with one of some pairs of values. SQLite looks pairs up in an index only when they are spelled out."""
-    for start in range(0, len(pairs), _PAIRS):
-        chosen = [(first == one) & (second == other) for one, other in pairs[start : start + _PAIRS]]
-        yield or_(*chosen)
 
 
 def _write(connection: Connection, kept: Sequence[_Kept]) -> None:

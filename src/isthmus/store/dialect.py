@@ -24,6 +24,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    or_,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -37,6 +38,7 @@ _PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchr
 _STEPS = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 _CANCELED = "57014"
+_PAIRS = 100
 
 
 _PASSING_CODES = frozenset(
@@ -262,6 +264,13 @@ def limit_time(connection: Connection, seconds: float, clock: Callable[[], float
         if getattr(error.orig, "sqlstate", None) == _CANCELED or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
             raise TimeIsUp from error
         raise
+
+
+def in_pairs(first: ColumnElement[Any], second: ColumnElement[Any], pairs: Sequence[tuple[Any, Any]]) -> Iterator[ColumnElement[bool]]:
+    """Conditions for rows with one of some pairs of values, of a bounded length each. SQLite looks pairs up in an index only when they are
+    spelled out: a list of rows makes it read the whole index."""
+    for start in range(0, len(pairs), _PAIRS):
+        yield or_(*[(first == one) & (second == other) for one, other in pairs[start : start + _PAIRS]])
 
 
 def contains(connection: Connection, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
