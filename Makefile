@@ -71,6 +71,7 @@ pictures: setup node-tools chromium
 
 models: setup
 	$(BIN)/python -m isthmus.clouds.aws.wire.compile
+	$(BIN)/python -m isthmus.clouds.aws.usage.compile
 
 golden: setup
 	$(BIN)/python -m tests.golden.write

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     keep_event_days: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="Days for which the history of instances, and instances that were removed, are kept."
     )
+    keep_trail_days: Annotated[float, Field(ge=120)] = Field(
+        default=400.0,
+        description="Days for which events of the accounts' trails, ended sessions and grants, decided requests, and the sign-ins behind "
+        "them are kept. Events go only up to a checkpoint that the second store (audit_anchor) has; without one they all stay.",
+    )
     audit_anchor: Annotated[str, Field(pattern=r"^(file:///[^\x00-\x1f?#]+)?$")] = Field(
         default="",
         description="Second store of the audit log's signed checkpoints: file:///folder, best a mount of another cloud's immutable "

@@ -166,6 +166,18 @@ def deploy(lab: LabProcess, account: str, issuer: FakeIssuer, lookup: Lookup) ->
     cloudformation.get_waiter("stack_create_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 
 
+def deploy_again(people: Estate) -> None:
+    """Bring the stack in line with the mappings as they are now."""
+    connector = people.lookup.find(CONNECTOR)
+    assert connector is not None
+    roles = access.person_roles(people.lookup, connector)
+    wanted = TemplateRequest(account=people.account, guid=GUID, issuer_url=people.signer.url, access=AccessAsk(roles=roles))
+    cloudformation = people.root("cloudformation")
+    text = template_text(authentication_template(wanted))
+    cloudformation.update_stack(StackName="isthmus", TemplateBody=text, Capabilities=["CAPABILITY_NAMED_IAM"])
+    cloudformation.get_waiter("stack_update_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
 @contextmanager
 def estate(store: Store, lab: LabProcess, account: str, issuer: FakeIssuer) -> Iterator[Estate]:
     """Everything stored, deployed and joined."""

@@ -37,15 +37,16 @@ def role(api: Api) -> str:
     return "123456789012.Reader"
 
 
-def test_least_privilege_is_refused_where_nobody_knows_what_was_used(api: Api, role: str) -> None:
+def test_least_privilege_may_be_applied_and_takes_nothing_from_somebody_unseen(api: Api, role: str) -> None:
     assert role
     id = ask(api, role, None).json()["mappingId"]
     stored = api.call("GET", id, version=OURS).json()["properties"]
     assert stored["leastPrivilege"] == "Off"
     body = {"properties": {"groups": ["g-dev"], "statements": stored["statements"], "leastPrivilege": "Apply"}}
     answer = api.call("PUT", id, body, version=OURS)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "UseNotKnown")
-    assert api.call("GET", id, version=OURS).json()["properties"] == stored
+    assert answer.status_code == 200, answer.text
+    assert api.call("GET", id, version=OURS).json()["properties"] == {**stored, "leastPrivilege": "Apply"}
+    assert ask(api, role, None).json()["suggestedActions"] is None, "everything: nothing is known of this person"
 
 
 def ask(api: Api, role: str, body: Any, token: str | None = None) -> Any:

@@ -148,7 +148,7 @@ class Broker:
         mail = self._mail(person)
         stamp = Stamp(grant=grant, sign_in=person.id, run_as=mail.partition("@")[0] if mapping.machine_tag else "")
         issued_at = self.engine.now()
-        actions = self.suggested(mapping, person.object_id, until) if mapping.least_privilege == APPLY else EVERYTHING
+        actions = self._applied(mapping, person, grant, until)
         shells_in = use.partition(":")[2]
         try:
             made = self.run(
@@ -167,7 +167,7 @@ class Broker:
             raise unavailable(str(error)) from error
         row = session_row(mapping, person.object_id, made.access_key, grant=grant, sign_in=person.id, use=use)
         with self.engine.store.begin() as connection:
-            grants.note_session(connection, {**row, "issued_at": issued_at, "lease_until": until})
+            grants.note_session(connection, {**row, "issued_at": issued_at, "lease_until": until, "is_narrowed": actions != EVERYTHING})
             gone = is_revoked(connection, person.object_id)
             held = grants.find(connection, grant)
         # Taken away while STS answered: the session is known, and its credentials are handed to nobody.
@@ -176,6 +176,14 @@ class Broker:
         if held is None or held.ended_at is not None:
             raise refused(ENDED, mapping)
         return Issued(mapping=mapping, grant=grant, until=until, credentials=made)
+
+    def _applied(self, mapping: RoleMapping, person: SignedIn, grant: str, until: int) -> tuple[str, ...]:
+        """What a session allows of the role. Who breaks the glass needs what nobody needed before."""
+        if mapping.least_privilege != APPLY:
+            return EVERYTHING
+        with self.engine.store.read() as connection:
+            held = grants.find(connection, grant)
+        return EVERYTHING if held is not None and held.is_break_glass else self.suggested(mapping, person.object_id, until)
 
     def _mail(self, person: SignedIn) -> str:
         with self.engine.store.read() as connection:

@@ -62,9 +62,9 @@ class Joins:
             return f"the session {event.made} that it made is said to be another one, or somebody else's"
         return ""
 
-    def left(self) -> list[str]:
-        """Keys of sessions whose event nobody met."""
-        return sorted(row.id for row in self._made.values())
+    def left(self, since: int) -> list[str]:
+        """Keys of sessions whose event nobody met; not of such as began before `since` (ms), whose events may be deleted."""
+        return sorted(row.id for row in self._made.values() if row.began_at > since)
 
 
 def verify_offline(database: str, archive: Path | None, anchor: str, issuer: str) -> Verification:
@@ -89,7 +89,7 @@ def _verify(store: Store, anchor: FolderAnchor | None, issuer: str) -> Verificat
         with store.snapshot() as connection:
             joins = Joins(connection, issuer)
             result = verify_log(connection, anchor, joins)
-            for key in joins.left():
+            for key in joins.left(result.cut_at):
                 result.find(f"session {key}", "no event tells that it was made")
             return result
     except DBAPIError as error:

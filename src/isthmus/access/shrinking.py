@@ -15,7 +15,7 @@ from typing import Final, Protocol
 DAYS: Final = 90
 """How many days of use count."""
 EVERYTHING: Final = ("*",)
-_ACTION = re.compile(r"(?P<service>[a-z0-9-]{1,40}):(?P<name>[A-Za-z0-9]{1,80})", re.ASCII)
+_ACTION = re.compile(r"(?P<service>[a-z0-9-]{1,40}):(?P<name>[A-Za-z0-9*?]{1,80})", re.ASCII)
 _VERB = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
@@ -23,7 +23,8 @@ class UsedActions(Protocol):
     """Knows what people did in accounts."""
 
     def used_actions(self, person: str, mapping: str, days: int) -> Collection[str]:
-        """IAM actions (`s3:GetObject`) that a person (object id) used by a mapping (key) in the last days; empty when nothing is known."""
+        """IAM actions and patterns (`s3:GetObject`) that have to stay allowed for a person (object id) by a mapping (key), by what was used
+        in the last days; empty when nothing is known."""
         ...
 
 

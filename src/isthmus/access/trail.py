@@ -12,16 +12,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
 
 from isthmus.access.joining import UNKNOWN, Console, Joined, console_of, exchanged, joined, key_of, makes_root
+from isthmus.access.use import Use, note_use
 from isthmus.audit.events import Event, pack
 from isthmus.store import dialect
-from isthmus.store.tables import access_sessions, trail_events, trail_machines, trail_sessions
+from isthmus.store.tables import access_sessions, audit_checkpoints, trail_events, trail_machines, trail_sessions
 
 BATCH: Final = 1_000
 """Events that are taken in at once: a transaction of some 100 ms on a small computer."""
 _CHUNK = 400
+_LATELY = 1_000
 _WHOSE = ("person", "sign_in", "grant", "session", "foreign")
 
 
@@ -46,6 +48,7 @@ class _Kept:
     source_identity: str
     began_at: int
     made: str
+    use: Use
     whose: Joined
     loose: str | None = None
     is_fixed: bool = False
@@ -96,7 +99,7 @@ def ingest(connection: Connection, events: Sequence[Event], issuer: str) -> Take
     """
     dialect.lock_name(connection, "trail")
     fresh = _fresh(connection, events)
-    last = connection.execute(select(func.max(trail_events.c.seq))).scalar() or 0
+    last = _last(connection)
     knowledge = _Knowledge(connection)
     knowledge.ask([event.key for event in fresh] + [event.made for event in fresh])
     kept = [_kept(number, event, issuer, knowledge.given) for number, event in enumerate(fresh, last + 1)]
@@ -105,16 +108,25 @@ def ingest(connection: Connection, events: Sequence[Event], issuer: str) -> Take
     _write(connection, kept)
     _write_sessions(connection, knowledge)
     _rejoin(connection, touched)
+    note_use(connection, ((one.whose.grant, one.use) for one in (*kept, *touched.values())))
     return Taken(new=len(kept), joined=sum(not one.whose.foreign for one in kept), changed=len(touched))
 
 
+def _last(connection: Connection) -> int:
+    """The highest number that an event ever had; those that are under a checkpoint may all be deleted."""
+    covered = select(func.max(audit_checkpoints.c.size)).where(audit_checkpoints.c.tree == "trail")
+    present = connection.execute(select(func.max(trail_events.c.seq))).scalar()
+    return int(present or connection.execute(covered).scalar() or 0)
+
+
 def _fresh(connection: Connection, events: Sequence[Event]) -> list[Event]:
-    """Those that are not stored, each once; `dict` keeps the first of a batch."""
-    unique = {event.id: event for event in events}
-    stored: set[str] = set()
-    for chunk in _chunks(sorted(unique)):
-        stored.update(connection.execute(select(trail_events.c.id).where(trail_events.c.id.in_(chunk))).scalars())
-    return [event for id, event in unique.items() if id not in stored]
+    """Those that are not stored, each once. An event's time is part of what tells it apart, since by time it is found fast."""
+    table = trail_events.c
+    unique = {(event.at, event.id): event for event in events}
+    stored: set[tuple[int, str]] = set()
+    for chunk in _chunks(sorted({at for at, _ in unique})):
+        stored.update((row.at, row.id) for row in connection.execute(select(table.at, table.id).where(table.at.in_(chunk))))
+    return [event for key, event in unique.items() if key not in stored]
 
 
 def _kept(seq: int, event: Event, issuer: str, given: Mapping[str, Joined]) -> _Kept:
@@ -128,6 +140,7 @@ def _kept(seq: int, event: Event, issuer: str, given: Mapping[str, Joined]) -> _
         source_identity=event.source_identity,
         began_at=event.began_at,
         made=event.made,
+        use=Use(source=event.source, name=event.name, outcome=event.outcome, at=event.at),
         whose=exchanged(event, issuer, given) if is_fixed else Joined(),
         is_fixed=is_fixed,
         event=event,
@@ -163,10 +176,11 @@ def _inherited(event: Event) -> str:
 
 
 def _lately_given(connection: Connection, knowledge: _Knowledge) -> set[str]:
-    """Keys of ours whose events came before our own record of the session was written."""
-    waiting = trail_events.join(access_sessions, access_sessions.c.id == trail_events.c.access_key)
-    late = select(trail_events.c.access_key).select_from(waiting).where(trail_events.c.loose.is_not(None)).distinct()
-    found = set(connection.execute(late).scalars())
+    """Keys of ours whose events came before our own record of the session was written: that takes moments, so the newest are asked."""
+    newest = select(access_sessions.c.id).order_by(access_sessions.c.issued_at.desc(), access_sessions.c.id.desc()).limit(_LATELY)
+    lately = newest.subquery()
+    waits = exists().where(trail_events.c.access_key == lately.c.id, trail_events.c.loose.is_not(None))
+    found = set(connection.execute(select(lately.c.id).where(waits)).scalars())
     knowledge.ask(found)
     return found
 
@@ -237,9 +251,8 @@ def _roots(connection: Connection, found: Sequence[_Kept], knowledge: _Knowledge
         return {}
     seen: dict[str, _Made] = {}
     pairs = sorted({(one.principal, one.began_at) for one in wanted})
-    place = tuple_(trail_sessions.c.principal, trail_sessions.c.began_at)
-    for chunk in _chunks(pairs):
-        for row in connection.execute(select(trail_sessions).where(place.in_(chunk), trail_sessions.c.is_root)):
+    for place in dialect.in_pairs(trail_sessions.c.principal, trail_sessions.c.began_at, pairs):
+        for row in connection.execute(select(trail_sessions).where(place, trail_sessions.c.is_root)):
             seen[row.id] = _made(row)
     roots = defaultdict(list)
     for one in (seen | knowledge.made).values():
@@ -252,13 +265,27 @@ def _roots(connection: Connection, found: Sequence[_Kept], knowledge: _Knowledge
 def _hanging(connection: Connection, changed: Collection[str], knowledge: _Knowledge) -> Iterator[_Kept]:
     """Stored events that a change of these sessions may concern."""
     table = trail_events.c
-    names = ("seq", "id", "kind", "access_key", "principal", "source_identity", "began_at", "made", "name", "loose", *_WHOSE)
-    columns = [table[name] for name in names]
+    told = (
+        "seq",
+        "id",
+        "kind",
+        "access_key",
+        "principal",
+        "source_identity",
+        "began_at",
+        "made",
+        "source",
+        "name",
+        "outcome",
+        "at",
+        "loose",
+    )
+    columns = [table[name] for name in (*told, *_WHOSE)]
     consoles = sorted({(one.principal, one.began_at) for key in changed for one in _consoles(key, knowledge)})
     wanted: list[ColumnElement[bool]] = []
     for chunk in _chunks(sorted(changed)):
         wanted += [table.access_key.in_(chunk), table.made.in_(chunk)]
-    wanted += [table.loose.is_not(None) & tuple_(table.loose, table.began_at).in_(chunk) for chunk in _chunks(consoles)]
+    wanted += dialect.in_pairs(table.loose, table.began_at, consoles)
     for condition in wanted:
         for row in connection.execute(select(*columns).where(condition)):
             yield _Kept(
@@ -270,6 +297,7 @@ def _hanging(connection: Connection, changed: Collection[str], knowledge: _Knowl
                 source_identity=row.source_identity,
                 began_at=row.began_at,
                 made=row.made or "",
+                use=Use(source=row.source, name=row.name, outcome=row.outcome, at=row.at),
                 whose=Joined(**{name: getattr(row, name) for name in _WHOSE}),
                 loose=row.loose,
                 # An exchange says itself whose it is; its caller has no key of a session.

@@ -11,6 +11,8 @@ from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
 from isthmus.access.groups import GroupSource, ProvisionedGroups, TokenGroups
 from isthmus.access.requests import Requests
+from isthmus.access.use import TrailUse
+from isthmus.clouds.aws.usage import load
 from isthmus.clouds.contract import AccessCloud, TrailCloud, TrustCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
@@ -53,7 +55,10 @@ class People:
 def join_people(engine: Engine, lookup: Lookup, metrics: Metrics, *, clouds: Clouds, loop: Loop, issuer: Issuer, groups: str) -> People:
     """The parts over one engine, one cloud and the issuer that accounts trust; `groups` is the setting that says who tells memberships."""
     source: GroupSource = ProvisionedGroups(engine.store) if groups == "directory" else TokenGroups()
-    broker = Broker(engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id)
+    used = TrailUse(store=engine.store, lookup=lookup, usage=load(), now=engine.now)
+    broker = Broker(
+        engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id, used=used
+    )
     metrics.count(GLASS, by=0)
     return People(
         broker=broker,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -25,7 +25,6 @@ from isthmus.store.tables import audit_checkpoints, audit_records, trail_events
 
 TREES: Final = ("audit", "trail")
 _log = structlog.get_logger("isthmus.audit")
-_AT_ONCE = 10_000
 
 
 class Ring(Protocol):
@@ -38,20 +37,57 @@ class Ring(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
-    """Takes checkpoints and anchors them. `anchor` None: they stay in the database alone."""
+    """Takes checkpoints and anchors them. `anchor` None: they stay in the database alone.
+
+    Leaves are never changed, so they are read `at_once` at a time without holding anything, and no write waits for more than one row. After
+    `most` leaves a checkpoint is signed in between, so that what was done of a long way stays done.
+    """
 
     store: Store
     ring: Ring
     anchor: FolderAnchor | None
     clock: Callable[[], float]
+    at_once: int = 5_000
+    most: int = 100_000
 
     def run(self, _planned: datetime) -> None:
-        """A checkpoint of each tree that has grown, and whatever the second store does not have yet."""
+        """Checkpoints of each tree that has grown, and whatever the second store does not have yet."""
         for tree in TREES:
-            with self.store.begin() as connection:
-                take(connection, tree, self.ring.signer(), int(self.clock() * 1000))
+            while self.take(tree) == self.most:
+                pass
         if self.anchor is not None:
             self._anchor(self.anchor)
+
+    def take(self, tree: str) -> int:
+        """A checkpoint over the next leaves, `most` at most; how many it covers anew. 0: the tree has not grown, or another process was
+        faster. Raises ArmError 500 `LogHasGaps`: nothing is signed."""
+        with self.store.read() as connection:
+            last = _newest(connection, tree)
+        grown = Tree(last.size, [bytes.fromhex(one) for one in json.loads(last.edge)]) if last else Tree()
+        began = grown.size
+        while (left := self.most - (grown.size - began)) and self._grow(tree, grown, min(self.at_once, left)):
+            pass
+        if grown.size == began:
+            return 0
+        row = _signed(tree, grown, self.ring.signer(), int(self.clock() * 1000), link(last.body, last.signature) if last else "")
+        with self.store.begin() as connection:
+            dialect.lock_name(connection, "checkpoints")
+            present = _newest(connection, tree)
+            if (present.size if present else 0) != began:
+                return 0
+            connection.execute(audit_checkpoints.insert().values(row))
+        return grown.size - began
+
+    def _grow(self, tree: str, grown: Tree, limit: int) -> int:
+        """Append the next leaves; how many there were."""
+        with self.store.read() as connection:
+            found = leaves(connection, tree, grown.size, limit)
+        for number, data in found:
+            if number != grown.size + 1:
+                message = f"The log '{tree}' has no entry {grown.size + 1}. Nothing was signed; run 'isthmus audit verify'."
+                raise ArmError("LogHasGaps", message, status=500, target=tree)
+            grown.append(data)
+        return len(found)
 
     def _anchor(self, anchor: FolderAnchor) -> None:
         waiting = select(audit_checkpoints).where(audit_checkpoints.c.anchored_at.is_(None))
@@ -68,39 +104,31 @@ class Checkpoints:
                 connection.execute(update(audit_checkpoints).where(*mine).values(anchored_at=int(self.clock() * 1000)))
 
 
-def take(connection: Connection, tree: str, signer: Signer, now: int) -> int | None:
-    """A checkpoint over all leaves; its size, or None when the tree has not grown. Raises ArmError 500 `LogHasGaps`: nothing is signed."""
-    dialect.lock_name(connection, "checkpoints")
-    newest = select(audit_checkpoints).where(audit_checkpoints.c.tree == tree).order_by(audit_checkpoints.c.size.desc()).limit(1)
-    last = connection.execute(newest).first()
-    grown = Tree(last.size, [bytes.fromhex(one) for one in json.loads(last.edge)]) if last else Tree()
-    for number, data in leaves(connection, tree, grown.size):
-        if number != grown.size + 1:
-            message = f"The log '{tree}' has no entry {grown.size + 1}. Nothing was signed; run 'isthmus audit verify'."
-            raise ArmError("LogHasGaps", message, status=500, target=tree)
-        grown.append(data)
-    if last is not None and grown.size == last.size:
-        return None
-    previous = link(last.body, last.signature) if last else ""
+def _newest(connection: Connection, tree: str) -> Row[Any] | None:
+    mine = select(audit_checkpoints).where(audit_checkpoints.c.tree == tree)
+    return connection.execute(mine.order_by(audit_checkpoints.c.size.desc()).limit(1)).first()
+
+
+def _signed(tree: str, grown: Tree, signer: Signer, now: int, previous: str) -> dict[str, Any]:
     body = body_of(tree, grown.size, grown.root, now, previous)
-    row = {"tree": tree, "size": grown.size, "at": now, "body": body, "kid": signer.kid, "signature": encode(signer.sign(body.encode()))}
-    jwk = json.dumps(dict(signer.public_jwk), sort_keys=True)
-    edge = json.dumps([one.hex() for one in grown.edge])
-    connection.execute(audit_checkpoints.insert().values(**row, public_jwk=jwk, edge=edge))
-    return grown.size
+    return {
+        "tree": tree,
+        "size": grown.size,
+        "at": now,
+        "body": body,
+        "kid": signer.kid,
+        "public_jwk": json.dumps(dict(signer.public_jwk), sort_keys=True),
+        "signature": encode(signer.sign(body.encode())),
+        "edge": json.dumps([one.hex() for one in grown.edge]),
+    }
 
 
-def leaves(connection: Connection, tree: str, after: int) -> Iterator[tuple[int, bytes]]:
-    """Number and data of every leaf after a number, in order, from one look at the database at a time."""
+def leaves(connection: Connection, tree: str, after: int, limit: int) -> list[tuple[int, bytes]]:
+    """Number and data of the leaves after a number, in order, `limit` at most."""
     table = audit_records if tree == "audit" else trail_events
     columns = (table.c.seq, table.c.hash) if tree == "audit" else (table.c.seq, table.c.id, table.c.digest)
-    while True:
-        rows = connection.execute(select(*columns).where(table.c.seq > after).order_by(table.c.seq).limit(_AT_ONCE)).all()
-        for row in rows:
-            yield row.seq, leaf(tree, row)
-        if len(rows) < _AT_ONCE:
-            return
-        after = rows[-1].seq
+    rows = connection.execute(select(*columns).where(table.c.seq > after).order_by(table.c.seq).limit(limit))
+    return [(row.seq, leaf(tree, row)) for row in rows]
 
 
 def leaf(tree: str, row: Row[Any]) -> bytes:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, select
 from isthmus.audit.anchors import FolderAnchor
 from isthmus.audit.chain import GENESIS, fits
 from isthmus.audit.checkpoints import TREES, body_of, decode, leaf, link, told
+from isthmus.audit.cuts import tree_of, until_of
 from isthmus.audit.events import Event, UnreadableEvent, unpack
 from isthmus.audit.merkle import Tree
 from isthmus.keys.signer import kid_of
@@ -43,11 +44,16 @@ class Finding:
 
 @dataclass(kw_only=True, slots=True)
 class Verification:
-    """What was looked at and what was found (the first `MOST` findings). `covered` are leaves under the last good checkpoint, by tree."""
+    """What was looked at and what was found (the first `MOST` findings). `covered` are leaves under the last good checkpoint, by tree.
+
+    `cut` is the last event that retention deleted, and `cut_at` when it was covered (ms): of what is before, checkpoints alone are left.
+    """
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("records", "events", "checkpoints", "anchored"), 0))
     covered: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TREES, 0))
     findings: list[Finding] = field(default_factory=list)
+    cut: int = 0
+    cut_at: int = 0
 
     def find(self, where: str, what: str) -> None:
         """Note a finding."""
@@ -65,6 +71,25 @@ class _Path:
     grown: Tree = field(default_factory=Tree)
     previous: str = ""
     is_good: bool = True
+
+    def begin(self, until: int) -> None:
+        """Begin behind a checkpoint: of those before it, and of itself, only what stands in them is looked at."""
+        found = None
+        while self.waiting and self.waiting[0].size <= until:
+            row = self.waiting.pop(0)
+            grown = tree_of(row)
+            if grown is None:
+                self.result.find(f"checkpoint {self.tree} {row.size}", "the hashes to go on from are not those that were signed")
+                self.is_good = False
+            else:
+                self.grown = grown
+            self._check(row)
+            found = row if row.size == until else None
+        if found is None:
+            self.result.find(f"event {until}", "all up to it are said to have been deleted, and no checkpoint covers just these")
+            self.grown = Tree()
+            return
+        self.result.cut, self.result.cut_at = until, found.at
 
     def append(self, data: bytes) -> None:
         self.grown.append(data)
@@ -113,27 +138,30 @@ def verify_log(connection: Connection, anchor: FolderAnchor | None, whose: Whose
         if row.tree not in TREES:
             result.find(f"checkpoint {row.tree} {row.size}", "there is no such tree")
     paths = {tree: _Path(tree, result, [row for row in stored if row.tree == tree]) for tree in TREES}
-    _check_chain(connection, paths["audit"])
+    if cut := _check_chain(connection, paths["audit"]):
+        paths["trail"].begin(cut)
     _check_trail(connection, paths["trail"], whose)
     if anchor is not None:
         _check_anchor(anchor, stored, result)
     return result
 
 
-def _check_chain(connection: Connection, path: _Path) -> None:
-    expected, previous = 1, GENESIS
+def _check_chain(connection: Connection, path: _Path) -> int:
+    """Look at the chain; up to which event it says that the trail was deleted."""
+    expected, previous, cut = 1, GENESIS, 0
     for row in _rows(connection, audit_records):
         path.result.counts["records"] += 1
         if not fits(row, expected, previous):
             path.result.find(f"audit record {expected}", "it does not fit the chain: it, or one before it, was changed or removed")
         path.append(leaf("audit", row) if isinstance(row.hash, str) else b"")
-        expected, previous = row.seq + 1, row.hash
+        expected, previous, cut = row.seq + 1, row.hash, max(cut, until_of(row))
     path.end()
+    return cut
 
 
 def _check_trail(connection: Connection, path: _Path, whose: Whose) -> None:
-    expected = 1
-    for rows in _pages(connection, trail_events):
+    expected = path.result.cut + 1
+    for rows in _pages(connection, trail_events, path.result.cut):
         machines: dict[int, set[str]] = {row.seq: set() for row in rows}
         named = select(trail_machines).where(trail_machines.c.seq.in_(list(machines)))
         times = {row.seq: row.at for row in rows}
@@ -225,8 +253,7 @@ def _rows(connection: Connection, table: Any) -> Iterator[Row[Any]]:
         yield from rows
 
 
-def _pages(connection: Connection, table: Any) -> Iterator[Any]:
-    after = 0
+def _pages(connection: Connection, table: Any, after: int = 0) -> Iterator[Any]:
     while rows := connection.execute(select(table).where(table.c.seq > after).order_by(table.c.seq).limit(_AT_ONCE)).all():
         yield rows
         after = rows[-1].seq

@@ -77,7 +77,7 @@ class AccessTypes:
     def rows(self) -> tuple[ResourceType, ...]:
         """Every type."""
         asking = RequestTypes(engine=self.engine, requests=self.requests, named=self._named)
-        mappings = role_mappings.row(self.lookup, lambda: self.broker.used is not None)
+        mappings = role_mappings.row(self.lookup)
         own = (self._roles(asking.action()), self._grants(), self._sessions(), self._revocations(), self._people())
         return (mappings, *own, *asking.rows())
 

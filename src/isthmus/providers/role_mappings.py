@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from isthmus.access.mappings import OFF, ROLE_MAPPINGS, mapping_of
+from isthmus.access.mappings import ROLE_MAPPINGS, mapping_of
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, conflict
@@ -115,8 +115,8 @@ class MappingBody(Body):
     properties: MappingProperties
 
 
-def row(lookup: Lookup, knows_use: Callable[[], bool]) -> ResourceType:
-    """The row. `knows_use` says whether anybody knows what people did, on which least privilege stands.
+def row(lookup: Lookup) -> ResourceType:
+    """The row.
 
     Who may give roles may map them to people, nobody else: a mapping gives people rights in the account."""
 
@@ -137,9 +137,6 @@ def row(lookup: Lookup, knows_use: Callable[[], bool]) -> ResourceType:
                 target=str(connector.id),
             )
         properties = read(MappingBody, ask.body).properties.model_dump(exclude_none=True)
-        if properties["leastPrivilege"] != OFF and not knows_use():
-            text = "Nobody here knows which actions people used, so that leastPrivilege has nothing to stand on. Leave it Off."
-            raise conflict(text, code="UseNotKnown", target="properties.leastPrivilege")
         return Change(puts=(Resource(id=old.id if old else ask.id, properties={**properties, "provisioningState": "Succeeded"}),))
 
     def delete(_old: Resource, ask: Ask) -> Change:

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from sqlalchemy import ColumnElement, Table, delete, func, select
+from sqlalchemy import ColumnElement, Table, delete, exists, func, select
 
 from isthmus.engine import Engine
-from isthmus.store.tables import operations, refresh_tokens, resource_changes, scans, sign_in_codes, sign_ins
+from isthmus.store.tables import access_sessions, operations, refresh_tokens, resource_changes, scans, sign_in_codes, sign_ins
 from isthmus.work import Timetable
 
 NEWEST_SCANS = 50
 """Scans that every solution keeps, however old they are."""
 _DAY = 86_400_000
 _BATCH = 500
+_IS_EVIDENCE = exists().where(access_sessions.c.person == sign_ins.c.object_id, access_sessions.c.sign_in == sign_ins.c.id)
+"""A session in an account stands on it: it is kept as long as that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class Retention:
             "operations": self._delete(operations, operations.c.ended_at < before),
             "scans": self._delete_scans(before),
             "changes": self._delete(resource_changes, resource_changes.c.at < before),
-            "sign_ins": self._delete(sign_ins, sign_ins.c.ends_at < before),
+            "sign_ins": self._delete(sign_ins, sign_ins.c.ends_at < before, ~_IS_EVIDENCE),
             "codes": self._delete(sign_in_codes, sign_in_codes.c.expires_at < before),
             "refresh_tokens": self._delete(refresh_tokens, refresh_tokens.c.expires_at < before),
         }

@@ -24,6 +24,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    or_,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -37,6 +38,7 @@ _PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchr
 _STEPS = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 _CANCELED = "57014"
+_PAIRS = 100
 
 
 _PASSING_CODES = frozenset(
@@ -157,6 +159,14 @@ def upsert(
         _many(connection, _upsert(connection.dialect.name, table, columns, tuple(keep), tuple(on)), columns, values)
 
 
+def upsert_latest(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], column: str) -> None:
+    """Insert rows; of those with the same primary key the one stays whose number in a column is higher."""
+    if rows:
+        columns = tuple(one.name for one in table.columns)
+        values = [tuple([row[name] for name in columns]) for row in rows]
+        _many(connection, _latest(connection.dialect.name, table, columns, column), columns, values)
+
+
 def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows that are not there yet: a value for each column of the table, in its order."""
     if rows:
@@ -198,6 +208,14 @@ def _upsert(backend: str, table: Table, columns: tuple[str, ...], keep: tuple[st
     changed = {name: offered[name] for name in columns if name not in keys and name not in keep}
     statement: Executable = insert.on_conflict_do_update(index_elements=keys, set_=changed) if changed else insert.on_conflict_do_nothing()
     return statement
+
+
+@cache
+def _latest(backend: str, table: Table, columns: tuple[str, ...], column: str) -> Executable:
+    insert = _into(backend, table).values({name: bindparam(name) for name in columns})
+    keys, offered = tuple(one.name for one in table.primary_key.columns), insert.excluded[column]
+    higher: Executable = insert.on_conflict_do_update(index_elements=keys, set_={column: offered}, where=table.c[column] < offered)
+    return higher
 
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
@@ -246,6 +264,13 @@ def limit_time(connection: Connection, seconds: float, clock: Callable[[], float
         if getattr(error.orig, "sqlstate", None) == _CANCELED or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
             raise TimeIsUp from error
         raise
+
+
+def in_pairs(first: ColumnElement[Any], second: ColumnElement[Any], pairs: Sequence[tuple[Any, Any]]) -> Iterator[ColumnElement[bool]]:
+    """Conditions for rows with one of some pairs of values, of a bounded length each. SQLite looks pairs up in an index only when they are
+    spelled out: a list of rows makes it read the whole index."""
+    for start in range(0, len(pairs), _PAIRS):
+        yield or_(*[(first == one) & (second == other) for one, other in pairs[start : start + _PAIRS]])
 
 
 def contains(connection: Connection, column: ColumnElement[str], text: str) -> ColumnElement[bool]:

@@ -30,7 +30,16 @@ from isthmus.store.tables.state import (
     resource_tags,
     resources,
 )
-from isthmus.store.tables.trail import audit_checkpoints, sign_in_logs, trail_events, trail_machines, trail_marks, trail_sessions
+from isthmus.store.tables.trail import (
+    audit_checkpoints,
+    sign_in_logs,
+    trail_events,
+    trail_files,
+    trail_machines,
+    trail_marks,
+    trail_sessions,
+    trail_use,
+)
 
 __all__ = [
     "access_denials",
@@ -70,9 +79,11 @@ __all__ = [
     "sign_ins",
     "signing_keys",
     "trail_events",
+    "trail_files",
     "trail_machines",
     "trail_marks",
     "trail_sessions",
+    "trail_use",
     "used_assertions",
     "windows",
 ]

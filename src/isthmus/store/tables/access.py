@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, false
 
 from isthmus.store.tables.grammar import exact, metadata
 
@@ -46,6 +46,7 @@ access_grants = Table(
     Index("access_grants_by_person", "person", "mapping", "ended_at"),
     Index("access_grants_by_mapping", "mapping", "began_at"),
     Index("access_grants_by_end", "ends_at"),
+    Index("access_grants_by_time", "began_at", "id"),
 )
 
 access_sessions = Table(
@@ -62,10 +63,19 @@ access_sessions = Table(
     Column("issued_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False, comment="from when the session's own policy denies everything"),
     Column("revoked_at", BigInteger),
+    Column(
+        "is_narrowed",
+        Boolean,
+        nullable=False,
+        default=False,
+        server_default=false(),
+        comment="whether its policy allows less than the role",
+    ),
     Index("access_sessions_by_person", "person", "issued_at"),
     Index("access_sessions_by_grant", "grant", "issued_at"),
     Index("access_sessions_by_mapping", "mapping", "issued_at"),
     Index("access_sessions_by_lease", "lease_until"),
+    Index("access_sessions_by_time", "issued_at", "id"),
 )
 
 access_revocations = Table(

@@ -114,6 +114,7 @@ sign_ins = Table(
     Index("sign_ins_by_person", "object_id", "at"),
     Index("sign_ins_by_token", "token_id"),
     Index("sign_ins_by_end", "ends_at"),
+    Index("sign_ins_by_time", "at", "id"),
     comment="What a provider vouched for, each time a person signed in.",
 )
 

@@ -19,7 +19,7 @@ trail_events = Table(
     Column(
         "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False, comment="order of ingestion, from 1"
     ),
-    Column("id", exact(64), nullable=False, unique=True, comment="CloudTrail's event id"),
+    Column("id", exact(64), nullable=False, comment="CloudTrail's event id"),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -42,6 +42,8 @@ trail_events = Table(
     Column("loose", exact(512), comment="principal of a caller with a source identity whose key nothing explains"),
     Column("digest", String(64), nullable=False, comment="SHA-256 of the event as canonical JSON"),
     Column("document", LargeBinary, nullable=False, comment="the event, compressed"),
+    # Ids are random: told apart by time first, new ones stand beside each other in the index, whatever its size.
+    Index("trail_events_by_id", "at", "id", unique=True),
     Index("trail_events_by_time", "at", "seq"),
     _partial("trail_events_by_person", "person", "at", "seq"),
     _partial("trail_events_by_grant", "grant", "at", "seq"),
@@ -49,6 +51,23 @@ trail_events = Table(
     _partial("trail_events_by_key", "access_key", "at", "seq"),
     _partial("trail_events_by_made", "made"),
     _partial("trail_events_loose", "loose", "began_at"),
+    Index(
+        "trail_events_unexplained",
+        "source_identity",
+        "at",
+        sqlite_where=text("loose IS NOT NULL"),
+        postgresql_where=text("loose IS NOT NULL"),
+    ),
+)
+
+trail_use = Table(
+    "trail_use",
+    metadata,
+    Column("grant", String(64), primary_key=True),
+    Column("source", String(128), primary_key=True, comment="service, as sts.amazonaws.com"),
+    Column("name", String(128), primary_key=True, comment="operation"),
+    Column("last_at", BigInteger, nullable=False, comment="the latest event that was not denied"),
+    comment="What was called under each grant; it follows from the events.",
 )
 
 trail_machines = Table(
@@ -57,6 +76,7 @@ trail_machines = Table(
     Column("machine", exact(32), primary_key=True, comment="instance id that an event names"),
     Column("at", BigInteger, primary_key=True),
     Column("seq", BigInteger, primary_key=True, comment="the event"),
+    Index("trail_machines_by_event", "seq"),
 )
 
 trail_sessions = Table(
@@ -85,6 +105,25 @@ trail_marks = Table(
     Column("until", BigInteger, nullable=False, comment="everything up to here was read, as far as the cloud told it by then"),
     Column("read_at", BigInteger, nullable=False),
     Column("detail", Text, nullable=False, comment="why it could not be read the last time; empty when it could"),
+)
+
+trail_files = Table(
+    "trail_files",
+    metadata,
+    Column("bucket", exact(64), primary_key=True),
+    Column("key", exact(1024), primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("day", String(10), nullable=False, comment="2026-01-31, as the key says"),
+    Column("sha256", String(64), nullable=False, comment="of the file as it lies there; empty when it was not read"),
+    Column("events", Integer, nullable=False),
+    Column("state", String(16), nullable=False, comment="Taken, Refused or Missing"),
+    Column("digest", exact(1024), nullable=False, comment="key of the digest file that names it; empty until one does"),
+    Column("detail", Text, nullable=False, comment="what is wrong with it; empty when nothing is"),
+    Column("at", BigInteger, nullable=False, comment="when it was read or missed"),
+    Index("trail_files_by_day", "account", "region", "day"),
+    Index("trail_files_by_state", "state", "at"),
+    comment="Log and digest files of trails, as far as they were read from their bucket.",
 )
 
 sign_in_logs = Table(
