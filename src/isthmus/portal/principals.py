@@ -59,6 +59,12 @@ def may_change(visit: Visit, id: str) -> bool:
     return any(one["role"].lower() in _MAY_WRITE and within(id, one["scope"]) for one in mine["properties"]["assignments"])
 
 
+def reads_tenant(visit: Visit) -> bool:
+    """Whether the visitor may read the whole tenant. It decides what is shown; the API decides what is told."""
+    (mine,) = visit.client.list(ME)
+    return any(one["scope"] == "/" for one in mine["properties"]["assignments"])
+
+
 def read_principals(visit: Visit) -> Principals:
     """Read them. Who may not read the tenant knows only oneself by name."""
     mine = next(iter(visit.client.list(ME)))["properties"]

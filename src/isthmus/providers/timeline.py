@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from isthmus.access.timeline import Asked, Entry, is_place, page
+from isthmus.access.timeline import Asked, Entry, event, is_place, page
 from isthmus.arm import paging
 from isthmus.arm.envelope import instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Ask, ResourceType, Scope, Window
+from isthmus.audit.events import UnreadableEvent
 from isthmus.engine import Engine
 from isthmus.providers.history import VERSIONS
 from isthmus.store.tables import people
@@ -33,7 +34,7 @@ _TIMES = {"leaseUntil", "revokedAt", "endsAt", "endedAt"}
 
 
 def row(engine: Engine) -> ResourceType:
-    """The type: a list with `person`, `machine`, `session` or `grant`, and `since`, in its query."""
+    """The type: a list with `person`, `machine`, `session` or `grant`, and `since` and `until`, in its query; calls with their event."""
 
     def listed(ask: Ask) -> Window:
         size, asked = paging.page_size(ask.query), _asked(ask.query, ask.now)
@@ -43,7 +44,19 @@ def row(engine: Engine) -> ResourceType:
             found, more = page(connection, asked, limit=size)
         return Window(items=[_body(one) for one in found], after=found[-1].place if more else "")
 
-    return ResourceType(name=TIMELINE, scopes=frozenset({Scope.TENANT}), versions=VERSIONS, window=listed)
+    def one(ask: Ask) -> Mapping[str, Any] | None:
+        try:
+            with engine.store.read() as connection:
+                found = event(connection, ask.id.name)
+        except UnreadableEvent as error:
+            told = f"The event is not what was stored: {error}. Run 'isthmus audit verify'."
+            raise ArmError("EventDamaged", told, status=500, target=str(ask.id)) from error
+        if found is None:
+            return None
+        body = _body(found[0])
+        return {**body, "properties": {**body["properties"], "document": found[1]}}
+
+    return ResourceType(name=TIMELINE, scopes=frozenset({Scope.TENANT}), versions=VERSIONS, window=listed, read=one)
 
 
 def _asked(query: Mapping[str, str], now: int) -> Asked:
@@ -56,7 +69,7 @@ def _asked(query: Mapping[str, str], now: int) -> Asked:
     after = paging.key_of(query)
     if after and not is_place(after):
         raise invalid("The $skiptoken is not one of this list. Start it again.", target="$skiptoken", code="InvalidSkipToken")
-    return Asked(**given, since=_since(query.get("since", ""), now), after=after)
+    return Asked(**given, since=_moment(query, "since", now), until=_moment(query, "until", now), after=after)
 
 
 def _object_id(connection: Connection, given: str) -> str:
@@ -73,7 +86,8 @@ def _object_id(connection: Connection, given: str) -> str:
     return str(found[0])
 
 
-def _since(text: str, now: int) -> int:
+def _moment(query: Mapping[str, str], name: str, now: int) -> int:
+    text = query.get(name, "")
     if not text:
         return 0
     if ago := _AGO.fullmatch(text):
@@ -84,8 +98,8 @@ def _since(text: str, now: int) -> int:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise invalid(
-            f"since is an instant like 2026-01-31T08:00:00Z or a time ago like 30m, 8h or 7d, not '{text[:64]}'.",
-            target="since",
+            f"{name} is an instant like 2026-01-31T08:00:00Z or a time ago like 30m, 8h or 7d, not '{text[:64]}'.",
+            target=name,
             code="InvalidTimeline",
         )
     return max(0, int(moment.timestamp() * 1000))

@@ -26,6 +26,7 @@ access_requests = Table(
     Index("access_requests_by_state", "state", "expires_at"),
     Index("access_requests_by_person", "person", "asked_at"),
     Index("access_requests_by_mapping", "mapping", "asked_at"),
+    Index("access_requests_by_time", "asked_at", "id"),
 )
 
 access_grants = Table(
@@ -46,6 +47,7 @@ access_grants = Table(
     Index("access_grants_by_person", "person", "mapping", "ended_at"),
     Index("access_grants_by_mapping", "mapping", "began_at"),
     Index("access_grants_by_end", "ends_at"),
+    Index("access_grants_by_time", "began_at", "id"),
 )
 
 access_sessions = Table(
@@ -66,6 +68,8 @@ access_sessions = Table(
     Index("access_sessions_by_grant", "grant", "issued_at"),
     Index("access_sessions_by_mapping", "mapping", "issued_at"),
     Index("access_sessions_by_lease", "lease_until"),
+    Index("access_sessions_by_time", "issued_at", "id"),
+    Index("access_sessions_by_account", "account", "issued_at"),
 )
 
 access_revocations = Table(
@@ -82,6 +86,7 @@ access_revocations = Table(
     Column("readmitted_at", BigInteger, comment="when the person was let in again"),
     Index("access_revocations_by_person", "person", "until"),
     Index("access_revocations_by_end", "until"),
+    Index("access_revocations_by_time", "at", "id"),
 )
 
 access_denials = Table(
