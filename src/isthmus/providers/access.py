@@ -18,7 +18,7 @@ from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
 from isthmus.engine import Engine, Lookup
-from isthmus.providers import role_mappings
+from isthmus.providers import entitlements, role_mappings
 from isthmus.providers.access_requests import RequestTypes
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.held import HeldTypes, show_revocation
@@ -67,8 +67,9 @@ class AccessTypes:
         """Every type."""
         asking = RequestTypes(engine=self.engine, requests=self.requests, named=self._named)
         mappings = role_mappings.row(self.lookup, lambda: self.broker.used is not None)
-        own = (self._roles(asking.action()), self._people())
-        return (mappings, *own, *HeldTypes(engine=self.engine).rows(), *asking.rows())
+        entitled = entitlements.row(self.broker, self._mappings)
+        held = HeldTypes(engine=self.engine).rows()
+        return (mappings, self._roles(asking.action()), self._people(), entitled, *held, *asking.rows())
 
     def _roles(self, request: Action) -> ResourceType:
         credentials = Action(name="credentials", act=self._credentials, needs_resource=False, is_open=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -42,18 +42,20 @@ def row(engine: Engine) -> ResourceType:
             if asked.person:
                 asked = replace(asked, person=_object_id(connection, asked.person))
             found, more = page(connection, asked, limit=size)
-        return Window(items=[_body(one) for one in found], after=found[-1].place if more else "")
+            names = _names(connection, {one.person for one in found if one.person})
+        return Window(items=[_body(one, names) for one in found], after=found[-1].place if more else "")
 
     def one(ask: Ask) -> Mapping[str, Any] | None:
         try:
             with engine.store.read() as connection:
                 found = event(connection, ask.id.name)
+                names = _names(connection, {found[0].person}) if found and found[0].person else {}
         except UnreadableEvent as error:
             told = f"The event is not what was stored: {error}. Run 'isthmus audit verify'."
             raise ArmError("EventDamaged", told, status=500, target=str(ask.id)) from error
         if found is None:
             return None
-        body = _body(found[0])
+        body = _body(found[0], names)
         return {**body, "properties": {**body["properties"], "document": found[1]}}
 
     return ResourceType(name=TIMELINE, scopes=frozenset({Scope.TENANT}), versions=VERSIONS, window=listed, read=one)
@@ -105,12 +107,18 @@ def _moment(query: Mapping[str, str], name: str, now: int) -> int:
     return max(0, int(moment.timestamp() * 1000))
 
 
-def _body(entry: Entry) -> dict[str, Any]:
+def _names(connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
+    rows = connection.execute(select(people.c.object_id, people.c.name).where(people.c.object_id.in_(ids)))
+    return {row.object_id: row.name for row in rows}
+
+
+def _body(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
     detail = {name: instant(value) if name in _TIMES and value else value for name, value in entry.detail.items()}
+    told = {"at": instant(entry.at), "kind": entry.kind, "personName": names.get(entry.person)}
     whose = {"person": entry.person, "signIn": entry.sign_in, "grant": entry.grant, "session": entry.session}
     return {
         "id": f"/providers/{TIMELINE}/{entry.id}",
         "name": entry.id,
         "type": TIMELINE,
-        "properties": {"at": instant(entry.at), "kind": entry.kind, **{name: value or None for name, value in whose.items()}, **detail},
+        "properties": {**told, **{name: value or None for name, value in whose.items()}, **detail},
     }

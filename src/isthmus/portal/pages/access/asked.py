@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.portal.pages.access.mapped import Role
-from isthmus.portal.pages.access.reading import Book, named, request_path
+from isthmus.portal.pages.access.reading import Book, labelled, named, request_path
 from isthmus.portal.principals import Principal
 
 PENDING = "Pending"
@@ -17,8 +17,9 @@ _SAID = {"approve": "approved", "deny": "denied", "withdraw": "withdrew", "ackno
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decided:
-    """What one person did with a request. `said` is in words (`approved`), `at` an instant, `reason` may be empty."""
+    """What one person did with a request. `by` is their object id, `said` is in words (`approved`), `reason` may be empty."""
 
+    by: str
     who: str
     what: str
     said: str
@@ -75,7 +76,7 @@ def asked_of(body: Mapping[str, Any], book: Book, me: str) -> Asked:
     told = body["properties"]
     return Asked(
         id=body["name"],
-        role=book.role(told["mapping"]),
+        role=labelled(book.role(told["mapping"]), told["role"]),
         label=told["role"] or "",
         account=told["accountId"] or "",
         who=named(book.principals.find(told["person"], "User"), told["personName"]),
@@ -97,4 +98,4 @@ def asked_of(body: Mapping[str, Any], book: Book, me: str) -> Asked:
 
 def _decided(told: Mapping[str, Any]) -> Decided:
     said = _SAID.get(told["action"], told["action"])
-    return Decided(who=told["name"] or told["by"], what=told["action"], said=said, at=told["at"], reason=told["reason"])
+    return Decided(by=told["by"], who=told["name"] or told["by"], what=told["action"], said=said, at=told["at"], reason=told["reason"])

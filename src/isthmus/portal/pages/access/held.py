@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import Problem, Problems
@@ -55,9 +56,16 @@ def sessions_view(visit: Visit) -> SessionsPage:
     query = {"state": "" if state == "any" else state, "person": id, "account": account}
     found, leaf = ([], _NOTHING) if problems else _read(visit, SESSIONS, query, f"{PATH}/sessions", kept)
     book = small_book(visit)
-    sessions = tuple(session_of(one, book) for one in found)
-    more = {"states": SESSION_STATES, "state": state, "person": person, "account": account}
-    return SessionsPage(sessions=sessions, leaf=leaf, can_end=may_change(visit, "/"), problems=problems, **more)
+    return SessionsPage(
+        sessions=tuple(session_of(one, book) for one in found),
+        leaf=leaf,
+        states=SESSION_STATES,
+        state=state,
+        person=person,
+        account=account,
+        can_end=may_change(visit, "/"),
+        problems=problems,
+    )
 
 
 def grants_view(visit: Visit) -> GrantsPage:
@@ -68,9 +76,16 @@ def grants_view(visit: Visit) -> GrantsPage:
     query = {"state": "" if state == "any" else state, "person": id, "mapping": mapping}
     found, leaf = ([], _NOTHING) if problems else _read(visit, GRANTS, query, f"{PATH}/grants", kept)
     book = small_book(visit)
-    grants = tuple(grant_of(one, book) for one in found)
-    more = {"states": GRANT_STATES, "state": state, "person": person, "mapping": mapping}
-    return GrantsPage(grants=grants, leaf=leaf, can_end=may_change(visit, "/"), problems=problems, **more)
+    return GrantsPage(
+        grants=tuple(grant_of(one, book) for one in found),
+        leaf=leaf,
+        states=GRANT_STATES,
+        state=state,
+        person=person,
+        mapping=mapping,
+        can_end=may_change(visit, "/"),
+        problems=problems,
+    )
 
 
 def _state(visit: Visit, states: tuple[tuple[str, str], ...]) -> str:
@@ -88,8 +103,6 @@ def _person(visit: Visit, given: str) -> tuple[str, Problems]:
         return "", Problems(found=(Problem(field="person", message=error.message),))
 
 
-def _read(
-    visit: Visit, path: str, query: Mapping[str, str], page_path: str, kept: Mapping[str, str]
-) -> tuple[list[dict[str, object]], Leaf]:
+def _read(visit: Visit, path: str, query: Mapping[str, str], page_path: str, kept: Mapping[str, str]) -> tuple[list[dict[str, Any]], Leaf]:
     shown = {name: value for name, value in kept.items() if value}
     return read_leaf(visit, path, {**query, "$count": "true"}, size=_SIZE, page_path=page_path, kept=shown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -129,13 +129,19 @@ class Book:
     roles: Mapping[str, Role]
 
     def role(self, key: str) -> Role:
-        """A role, by what its id says where the mapping is gone or out of sight."""
-        return self.roles.get(key.lower()) or role_of(key)
+        """A role; where the mapping is gone or out of sight, by what its key says, and without a page."""
+        return self.roles.get(key.lower()) or replace(role_of(key), to="")
 
     def account(self, connector: str) -> tuple[str, str]:
         """The account of a connector (empty where it is not known), and the connector's name."""
         known = next((one for one in self.roles.values() if one.connector.id.lower() == connector.lower()), None)
         return (known.account, known.connector.name) if known else ("", subject_of(connector).name)
+
+
+def labelled(role: Role, label: str | None) -> Role:
+    """The role with the name and account of its label (`123456789012.Reader`), which those hear of who may not read its mapping."""
+    account, _, name = (label or "").partition(".")
+    return replace(role, name=name, account=account) if name else role
 
 
 def read_mappings(visit: Visit) -> list[dict[str, Any]]:
@@ -231,7 +237,7 @@ def grant_of(body: Mapping[str, Any], book: Book) -> Grant:
     told = body["properties"]
     return Grant(
         id=body["name"],
-        role=book.role(told["mapping"]),
+        role=labelled(book.role(told["mapping"]), told.get("role")),
         who=named(book.principals.find(told["person"], "User"), told["personName"]),
         because=told["because"],
         state=told["state"],

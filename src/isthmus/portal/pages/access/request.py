@@ -31,12 +31,14 @@ _CHANGED = frozenset({"RequestChanged", "RequestDecided", "AlreadyApproved"})
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestPage:
     """A request. `holds` are the person's living grants, `own` that of this request where it lives; `refusal` says why the visitor cannot
-    decide, empty when they can; `seen` is the ETag of what is shown. `reads_people` tells whether pages of people are open to them."""
+    decide, empty when they can. Who `has_approved` already may still deny. `seen` is the ETag of what is shown, `reads_people` tells
+    whether pages of people are open to the visitor."""
 
     one: Asked
     holds: tuple[Grant, ...]
     own: Grant | None
     can_decide: bool
+    has_approved: bool
     can_acknowledge: bool
     can_end: bool
     refusal: str
@@ -101,6 +103,7 @@ def _page(visit: Visit, answer: Answer, comment: str, problems: Problems) -> Req
         holds=holds,
         own=own,
         can_decide=told["canDecide"],
+        has_approved=any(each.by.lower() == principals.me.id.lower() for each in one.approved_by),
         can_acknowledge=one.needs_a_look and not one.is_mine and principals.may_give(one.role.connector.id),
         can_end=own is not None and (one.is_mine or "/" in principals.owns),
         refusal=(told["cannotBecause"] or "") if one.is_pending and not told["canDecide"] else "",
