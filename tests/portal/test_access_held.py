@@ -107,7 +107,7 @@ def test_it_is_said_who_may_what_and_why(site: Site, window: Window, mapping: st
         look.check("access-why")
         page = look.open(f"/portal/access/who?person={bob.id}&role={ROLE}")
         expect(page.locator(".note.warn")).to_contain_text("Bob may not take")
-        expect(page.locator(".timeline .bad")).to_contain_text("Not in a group that is mapped")
+        expect(page.locator(".timeline li.bad")).to_contain_text("Not in a group that is mapped")
         page = look.open(f"/portal/access/who?person={alice.id}")
         expect(page.locator("tbody tr")).to_have_count(2)
 

@@ -11,6 +11,7 @@ from isthmus.audit import checkpoints
 from isthmus.audit.events import read_event
 from isthmus.identity.roles import READER
 from isthmus.keys.signer import make_signer
+from isthmus.portal.page import local
 from isthmus.store.tables import audit_checkpoints, audit_records
 from tests.access.cloudtrail import ISSUER, Session, called, entered
 from tests.contract.server import give
@@ -20,6 +21,7 @@ from tests.portal.conftest import Site, Window
 from tests.portal.holders import HOSTILE
 
 MACHINE = "i-0123456789abcdef1"
+ARN = f"arn:aws:ec2:us-east-1:123456789012:instance/{MACHINE}"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,8 @@ def alice(site: Site) -> Asker:
     session = Session(key="ASIAALICE", person=made.id, grant="G-ALICE")
     calls = [called(session, "DescribeVpcs", 10 + number) for number in range(68)]
     refused = {**called(session, "DeleteBucket", 90, source="s3", requestParameters={"bucketName": HOSTILE}), "errorCode": "AccessDenied"}
-    shell = called(session, "StartSession", 95, source="ssm", requestParameters={"target": MACHINE})
+    about = [{"ARN": ARN, "accountId": "123456789012", "type": "AWS::EC2::Instance"}]
+    shell = called(session, "StartSession", 95, source="ssm", requestParameters={"target": MACHINE}, resources=about)
     with site.server.app.engine.store.begin() as connection:
         ingest(connection, [read_event(one) for one in (entered(session), *calls, refused, shell)], ISSUER)
     return made
@@ -43,8 +46,9 @@ def test_a_person_is_followed_from_call_to_event_and_back(window: Window, alice:
         expect(page.get_by_label("Of", exact=True)).to_have_value("person")
         expect(entries.first).to_contain_text("Signed in")
         expect(entries.nth(1)).to_contain_text("ssm:StartSession")
-        expect(entries.nth(1).get_by_role("link", name="Alice")).to_have_attribute("href", f"/portal/access/people/{alice.id}")
-        expect(entries.nth(1).get_by_role("link", name=MACHINE)).to_have_attribute("href", f"/portal/inventory?name={MACHINE}")
+        expect(entries.nth(1).get_by_role("link", name="Alice", exact=True)).to_have_attribute("href", f"/portal/access/people/{alice.id}")
+        expect(entries.nth(1).get_by_role("link", name=ARN)).to_have_attribute("href", local("/portal/inventory", name=ARN))
+        expect(entries.nth(1)).to_contain_text("2026-01-01 00:01:35")
         expect(entries.nth(2)).to_contain_text("AccessDenied")
         look.check("access-timeline")
         entries.nth(2).get_by_role("link", name="whole event").focus()
