@@ -90,6 +90,14 @@ def test_sessions_are_chosen_by_what_is_asked(store: Store, wish: Wish, ids: set
         assert listing.count(connection, access_sessions, wanted) == len(ids)
 
 
+def test_what_is_too_much_is_not_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed(store, access_sessions, [session(f"A{number}", "alice", "operator", NOW) for number in range(4)])
+    with store.read() as connection:
+        for most, expected in ((4, 4), (3, None)):
+            monkeypatch.setattr(listing, "COUNTED", most)
+            assert listing.count(connection, access_sessions, ()) == expected
+
+
 def test_grants_and_revocations_are_chosen_by_state(store: Store) -> None:
     held = [
         grant("ACTIVE", "alice", "operator", NOW - 9, NOW + 9, ended_at=None),

@@ -207,7 +207,7 @@ def test_of_two_approvers_at_once_the_second_sees_what_happened(counter: Counter
     now = api.call("GET", path, version=OURS, token=two.token).headers["etag"]
     assert act(two, "approve", now) == (200, "")
     held = api.call("GET", path, version=OURS, token=two.token).json()["properties"]
-    assert [grant["role"] for grant in held["holds"]] == [ROLE]
+    assert [grant["properties"]["role"] for grant in held["holds"]] == [ROLE]
     assert (held["canDecide"], held["state"]) == (False, "Approved")
 
 

@@ -14,6 +14,7 @@ from isthmus.access.review import PROBE
 from isthmus.access.revocations import DENIED, LONGEST_SESSION
 from isthmus.store.tables import access_denials, access_grants, access_requests, access_revocations, access_sessions
 
+COUNTED: Final = 10_000
 _PLACE = re.compile(r"([0-9]{1,15}):(.{1,128})", re.ASCII)
 _TIMES: Final = MappingProxyType(
     {
@@ -56,9 +57,11 @@ def ranged(
     return found[:limit], f"{last[at.name]}:{last['id']}" if last is not None else ""
 
 
-def count(connection: Connection, table: Table, wanted: Iterable[ColumnElement[bool]]) -> int:
-    """How many rows there are."""
-    return int(connection.execute(select(func.count()).select_from(table).where(*wanted)).scalar_one())
+def count(connection: Connection, table: Table, wanted: Iterable[ColumnElement[bool]]) -> int | None:
+    """How many rows there are; None for more than `COUNTED`, since nobody waits for a count of millions."""
+    some = select(table.c.id).where(*wanted).limit(COUNTED + 1).subquery()
+    found = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+    return found if found <= COUNTED else None
 
 
 def grants_of(wish: Wish, now: int) -> list[ColumnElement[bool]]:

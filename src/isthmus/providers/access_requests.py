@@ -117,7 +117,7 @@ class RequestTypes:
         roles = self.requests.mappings({one.mapping for one in held})
         now = self.engine.now()
         more = {
-            "holds": [{**show_grant(one, now), "role": roles[one.mapping].label if one.mapping in roles else None} for one in held],
+            "holds": [_held(show_grant(one, now), roles.get(one.mapping)) for one in held],
             "canDecide": refusal is None and shown["properties"]["state"] == judging.PENDING,
             "cannotBecause": refusal.message if refusal else None,
         }
@@ -141,6 +141,11 @@ def _acting(act: Callable[[Ask], Request], show: Callable[[Request], Mapping[str
 
 def _owns(ask: Ask) -> Owns:
     return lambda scope: ask.permits(_OWNING, scope)
+
+
+def _held(shown: Mapping[str, Any], mapping: RoleMapping | None) -> Mapping[str, Any]:
+    """A grant with the label of its role, for those who may not read the mapping."""
+    return {**shown, "properties": {**shown["properties"], "role": mapping.label if mapping else None}}
 
 
 def _look(ask: Ask) -> Look:

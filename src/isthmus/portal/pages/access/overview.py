@@ -39,14 +39,15 @@ _DONE = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class People:
-    """Who holds what now, and who was taken something lately: the latest of each, and how many there are; for who may read the tenant."""
+    """Who holds what now, and who was taken something lately: the latest of each, and how many there are (None: too many to be counted);
+    for who may read the tenant."""
 
     sessions: tuple[Session, ...]
     grants: tuple[Grant, ...]
     revocations: tuple[Revocation, ...]
-    live: int
-    active: int
-    pending: int
+    live: int | None
+    active: int | None
+    pending: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -193,10 +193,10 @@ def read_revocations(visit: Visit, book: Book, *, most: int = 50, **query: str) 
     return tuple(revocation_of(one, book) for one in first_of(visit, REVOCATIONS, most, query)[0])
 
 
-def first_of(visit: Visit, path: str, most: int, query: Mapping[str, str]) -> tuple[list[dict[str, Any]], int]:
-    """The first of a list, and how many there are."""
+def first_of(visit: Visit, path: str, most: int, query: Mapping[str, str]) -> tuple[list[dict[str, Any]], int | None]:
+    """The first of a list, and how many there are; None when they are too many to be counted."""
     body = visit.client.get(path, query={**query, "$top": str(most), "$count": "true"})
-    return list(body["value"]), body["count"]
+    return list(body["value"]), body.get("count")
 
 
 def read_grant(visit: Visit, book: Book, id: str) -> Grant:
