@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -138,6 +141,16 @@ def test_the_review_says_who_uses_what(site: Site, window: Window, crowd: str) -
         look.check("access-review")
         row.get_by_role("link", name="60 grants").click()
         expect(page.locator("#main")).to_contain_text("60 grants in all")
+
+
+def test_full_pages_stay_light(site: Site, crowd: str) -> None:
+    """Compressed, without the style sheet and the script, which are 26 KB and come once."""
+    headers = {"Accept": "text/html", "Cookie": f"__Host-isthmus={site.secret}"}
+    trust = ssl.create_default_context(cafile=str(site.server.ca))
+    for path in ("", "/sessions?state=any", "/grants?state=any", "/review", "/requests", "/timeline", "/who?account=123456789012"):
+        answer = httpx.get(f"{site.url}/portal/access{path}", headers=headers, verify=trust)
+        assert answer.status_code == 200
+        assert answer.num_bytes_downloaded < 15_000, (path, answer.num_bytes_downloaded)
 
 
 def test_programs_get_them_as_json(site: Site, crowd: str) -> None:

@@ -11,7 +11,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import Form, Problem, Problems, problems_of
 from isthmus.portal.page import Invalid, Redirect, Visit, local
 from isthmus.portal.pages.access.reading import PATH, ROLES, read_mappings, request_path
-from isthmus.portal.principals import read_principals
+from isthmus.portal.principals import read_me
 
 HERE = f"{PATH}/ask"
 _DEFAULT = "60"
@@ -96,7 +96,7 @@ def _roles(visit: Visit) -> tuple[dict[str, str], str]:
 
 
 def _owned(visit: Visit) -> dict[str, str]:
-    principals = read_principals(visit)
+    principals = read_me(visit)
     if not principals.owns:
         return {}
     mappings = [one for one in read_mappings(visit) if principals.may_give(one["id"])]

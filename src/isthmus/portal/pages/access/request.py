@@ -12,7 +12,7 @@ from isthmus.portal.forms import Form, Problem, Problems
 from isthmus.portal.page import Invalid, Redirect, Visit, local
 from isthmus.portal.pages.access.asked import Asked, asked_of
 from isthmus.portal.pages.access.reading import PATH, REQUESTS, Grant, grant_of, request_path, small_book
-from isthmus.portal.principals import read_principals, reads_tenant
+from isthmus.portal.principals import read_me, reads_tenant
 
 _ACTIONS = ("approve", "deny", "withdraw", "acknowledge")
 _DONE = MappingProxyType(
@@ -94,7 +94,7 @@ def _problem(error: ArmError) -> Problem:
 
 def _page(visit: Visit, answer: Answer, comment: str, problems: Problems) -> RequestPage:
     told, book = answer.body["properties"], small_book(visit)
-    principals = read_principals(visit)
+    principals = read_me(visit)
     one = asked_of(answer.body, book, principals.me.id)
     holds = tuple(grant_of(each, book) for each in told["holds"])
     own = next((each for each in holds if each.id == one.grant), None)
