@@ -127,3 +127,15 @@ def test_checkpoints_are_listed_newest_first_with_their_anchor(seeded: Api) -> N
 def test_bad_questions_about_entitlements_are_refused(api: Api, query: str) -> None:
     answer = api.call("GET", f"/providers/Isthmus.Access/entitlements?{query}", version="2026-11-01")
     assert (answer.status_code, answer.json()["error"]["code"]) in {(400, "InvalidEntitlements"), (400, "InvalidSkipToken")}
+
+
+def test_session_tokens_in_events_are_not_shown(seeded: Api) -> None:
+    made = Session(key="ASIAMADE", person=ALICE.person, grant="G-2")
+    document = entered(made)
+    document["responseElements"]["credentials"]["sessionToken"] = "FwoGZXIvYXdzEB"
+    with seeded.app.engine.store.begin() as connection:
+        ingest(connection, [read_event(document)], ISSUER)
+    answer = seeded.call("GET", f"{PATH}/{document['eventID']}", version="2026-11-01")
+    shown = answer.json()["properties"]["document"]["responseElements"]["credentials"]
+    assert (shown["sessionToken"], shown["accessKeyId"]) == ("(not shown)", "ASIAMADE")
+    assert "FwoGZXIvYXdzEB" not in answer.text

@@ -127,17 +127,6 @@ def test_nobody_overwrites_what_they_have_not_seen(site: Site, window: Window, h
     assert stored(site, id)["leaseSeconds"] == 60
 
 
-@pytest.mark.parametrize(
-    ("typed", "field"),
-    [
-        ({"Groups": "", "Managed policies": READ_ONLY}, "groups"),
-        ({"Groups": "g", "Managed policies": ""}, "policies"),
-        ({"Groups": "g", "Managed policies": READ_ONLY, "Lease in seconds": "soon"}, "lease"),
-        ({"Groups": "g", "Managed policies": READ_ONLY, "Name": "1st"}, "name"),
-        ({"Groups": "g", "Managed policies": READ_ONLY, "Name": "Taken"}, "name"),
-        ({"Groups": "g", "Managed policies": READ_ONLY, "Statements": "{}"}, "statements"),
-    ],
-)
 def test_of_two_who_make_a_mapping_of_one_name_at_once_the_second_is_told(
     site: Site, window: Window, holders: Holders, account: str
 ) -> None:
@@ -155,6 +144,17 @@ def test_of_two_who_make_a_mapping_of_one_name_at_once_the_second_is_told(
     assert stored(site, first)["groups"] == ["g-dev"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"Groups": "", "Managed policies": READ_ONLY}, "groups"),
+        ({"Groups": "g", "Managed policies": ""}, "policies"),
+        ({"Groups": "g", "Managed policies": READ_ONLY, "Lease in seconds": "soon"}, "lease"),
+        ({"Groups": "g", "Managed policies": READ_ONLY, "Name": "1st"}, "name"),
+        ({"Groups": "g", "Managed policies": READ_ONLY, "Name": "Taken"}, "name"),
+        ({"Groups": "g", "Managed policies": READ_ONLY, "Statements": "{}"}, "statements"),
+    ],
+)
 def test_what_is_wrong_is_said_at_its_field_without_javascript(
     window: Window, holders: Holders, account: str, typed: dict[str, str], field: str
 ) -> None:

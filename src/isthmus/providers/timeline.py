@@ -56,9 +56,18 @@ def row(engine: Engine) -> ResourceType:
         if found is None:
             return None
         body = _body(found[0], names)
-        return {**body, "properties": {**body["properties"], "document": found[1]}}
+        return {**body, "properties": {**body["properties"], "document": _without_token(found[1])}}
 
     return ResourceType(name=TIMELINE, scopes=frozenset({Scope.TENANT}), versions=VERSIONS, window=listed, read=one)
+
+
+def _without_token(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The event without the session token that CloudTrail writes down where a role was assumed: it is of no use to a reader."""
+    answer = document.get("responseElements")
+    made = answer.get("credentials") if isinstance(answer, dict) else None
+    if not isinstance(answer, dict) or not isinstance(made, dict) or "sessionToken" not in made:
+        return document
+    return {**document, "responseElements": {**answer, "credentials": {**made, "sessionToken": "(not shown)"}}}
 
 
 def _asked(query: Mapping[str, str], now: int) -> Asked:
