@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from isthmus.access import grants, leaving, request_rows, revocations
 from isthmus.access.deciding import decide
+from isthmus.access.requests import Look
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
 from isthmus.audit import verify
@@ -326,7 +327,7 @@ def test_everybody_sees_their_own_and_what_they_could_decide(here: Desk) -> None
     glass = here.ask(bob, "Root", glass=True)
 
     def seen(actor: Actor, state: str = "") -> set[str]:
-        return {one.id for one in here.requests.visible(actor, here.owns(actor), state=state, limit=100)}
+        return {one.id for one in here.requests.visible(actor, here.owns(actor), Look(state=state, limit=100))[0]}
 
     assert seen(alice) == {hers.id}
     assert seen(bob) == {his.id, glass.id}

@@ -171,14 +171,44 @@ def test_the_glass_is_broken_by_two_owners_and_stays_in_view_until_one_has_looke
     assert [told["breakGlass"] for told in counter.records("Isthmus.Access/requests/approve")] == [True, True]
 
 
-def test_one_request_is_read_by_readers_of_the_tenant(counter: Counter, api: Api) -> None:
-    alice = Visitor(api, "alice", "g-ops")
+def test_one_request_is_read_by_whom_it_concerns_and_by_readers_of_the_tenant(counter: Counter, api: Api) -> None:
+    alice, lead, stranger = Visitor(api, "alice", "g-ops"), Visitor(api, "lead", "g-lead"), Visitor(api, "stranger")
     id = counter.ask(alice)
-    answers = [api.call("GET", f"{ACCESS}/requests/{id}", version=OURS, token=token) for token in (api.client(READER.id), alice.token)]
-    assert [answer.status_code for answer in answers] == [200, 403]
-    assert answers[0].json()["properties"] == counter.listed(alice)[id]
+    tokens = (api.client(READER.id), alice.token, lead.token, stranger.token)
+    answers = [api.call("GET", f"{ACCESS}/requests/{id}", version=OURS, token=token) for token in tokens]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 403]
+    told = [answer.json()["properties"] for answer in answers[:3]]
+    assert [one["canDecide"] for one in told] == [False, False, True]
+    assert "your own request" in told[1]["cannotBecause"]
+    assert told[2]["holds"] == []
+    assert told[2] == {**counter.listed(alice)[id], "holds": [], "canDecide": True, "cannotBecause": None}
     missing = api.call("GET", f"{ACCESS}/requests/none", version=OURS)
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "RequestNotFound")
+
+
+def test_of_two_approvers_at_once_the_second_sees_what_happened(counter: Counter, api: Api) -> None:
+    alice, one, two = Visitor(api, "alice", "g-ops"), Visitor(api, "one", "g-lead"), Visitor(api, "two", "g-lead")
+    id = counter.ask(alice)
+    path = f"{ACCESS}/requests/{id}"
+    seen = api.call("GET", path, version=OURS, token=one.token).headers["etag"]
+
+    def act(who: Visitor, what: str, etag: str) -> tuple[int, str]:
+        body = {"reason": "no"} if what == "deny" else None
+        answer = api.call("POST", f"{path}/{what}", body, version=OURS, token=who.token, headers={"If-Match": etag})
+        return answer.status_code, answer.json().get("error", {}).get("code", "")
+
+    assert act(one, "approve", seen) == (200, "")
+    for who, what in ((two, "approve"), (two, "deny"), (alice, "withdraw")):
+        assert act(who, what, seen) == (412, "RequestChanged"), what
+    told = api.call("POST", f"{path}/approve", version=OURS, token=two.token, headers={"If-Match": seen}).json()["error"]["message"]
+    assert "one: approve" in told
+    assert counter.listed(alice)[id]["approvals"] == 1
+    assert act(two, "approve", "no quotes") == (400, "InvalidHeaderValue")
+    now = api.call("GET", path, version=OURS, token=two.token).headers["etag"]
+    assert act(two, "approve", now) == (200, "")
+    held = api.call("GET", path, version=OURS, token=two.token).json()["properties"]
+    assert [grant["properties"]["role"] for grant in held["holds"]] == [ROLE]
+    assert (held["canDecide"], held["state"]) == (False, "Approved")
 
 
 def test_readers_of_the_tenant_review_who_holds_what(counter: Counter, api: Api) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from isthmus.access.trail import ingest
+from isthmus.audit import checkpoints
 from isthmus.audit.events import read_event
-from isthmus.store.tables import people
+from isthmus.keys.signer import make_signer
+from isthmus.store.tables import audit_checkpoints, people, trail_events
 from tests.access.cloudtrail import ISSUER, Session, called, entered, id_of
 from tests.api.conftest import Api
 
@@ -78,3 +80,62 @@ def test_readers_of_the_tenant_see_it_and_others_do_not(seeded: Api) -> None:
     nobody = seeded.client(None)
     assert seeded.call("GET", PATH, version="2026-11-01", token=reader).status_code == 200
     assert seeded.call("GET", PATH, version="2026-11-01", token=nobody).status_code == 403
+
+
+def test_a_range_ends_where_it_is_said_and_an_event_is_read_whole(seeded: Api) -> None:
+    found = pages(seeded, "grant=G-1&since=2026-01-01T00:00:20Z&until=2026-01-01T00:00:25Z")[0]
+    assert len(found) == 5
+    assert {one["properties"]["personName"] for one in found} == {"Alice"}
+    answer = seeded.call("GET", f"{PATH}/{found[0]['name']}", version="2026-11-01")
+    told = answer.json()["properties"]
+    assert (told["operation"], told["document"]["eventID"]) == ("DescribeVpcs", found[0]["name"])
+    missing = seeded.call("GET", f"{PATH}/{ALICE.key}", version="2026-11-01")
+    assert missing.status_code == 404
+    bad = seeded.call("GET", f"{PATH}?until=tomorrow", version="2026-11-01").json()["error"]
+    assert (bad["code"], bad["target"]) == ("InvalidTimeline", "until")
+
+
+def test_an_event_that_was_damaged_is_not_shown_as_if_it_were_whole(seeded: Api) -> None:
+    [newest, *_] = pages(seeded, "grant=G-1")[0]
+    with seeded.app.engine.store.begin() as connection:
+        connection.execute(update(trail_events).where(trail_events.c.id == newest["name"]).values(document=b"\x01no"))
+    answer = seeded.call("GET", f"{PATH}/{newest['name']}", version="2026-11-01")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "EventDamaged")
+
+
+def test_checkpoints_are_listed_newest_first_with_their_anchor(seeded: Api) -> None:
+    signer, engine = make_signer(), seeded.app.engine
+    with engine.store.begin() as connection:
+        for tree in checkpoints.TREES:
+            checkpoints.take(connection, tree, signer, engine.now())
+        chosen = update(audit_checkpoints).where(audit_checkpoints.c.tree == "trail")
+        connection.execute(chosen.values(anchored_at=engine.now()))
+    reader = seeded.client("/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7")
+    answer = seeded.call("GET", "/providers/Isthmus.Audit/checkpoints?tree=trail", version="2026-11-01", token=reader)
+    [one] = answer.json()["value"]
+    assert (one["name"], one["properties"]["size"], one["properties"]["keyId"]) == ("trail-000000000000021", 21, signer.kid)
+    assert one["properties"]["anchoredAt"]
+    both = seeded.call("GET", "/providers/Isthmus.Audit/checkpoints", version="2026-11-01").json()["value"]
+    assert {each["properties"]["tree"]: bool(each["properties"]["anchoredAt"]) for each in both} == {"audit": False, "trail": True}
+    checked = seeded.call("POST", "/providers/Isthmus.Audit/records", version="2026-11-01", token=reader)
+    assert (checked.status_code, checked.json()["valid"]) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "person=alice", "account=12", "person=x&account=123456789012", "account=123456789012&$skiptoken=bm9wZQ"]
+)
+def test_bad_questions_about_entitlements_are_refused(api: Api, query: str) -> None:
+    answer = api.call("GET", f"/providers/Isthmus.Access/entitlements?{query}", version="2026-11-01")
+    assert (answer.status_code, answer.json()["error"]["code"]) in {(400, "InvalidEntitlements"), (400, "InvalidSkipToken")}
+
+
+def test_session_tokens_in_events_are_not_shown(seeded: Api) -> None:
+    made = Session(key="ASIAMADE", person=ALICE.person, grant="G-2")
+    document = entered(made)
+    document["responseElements"]["credentials"]["sessionToken"] = "FwoGZXIvYXdzEB"
+    with seeded.app.engine.store.begin() as connection:
+        ingest(connection, [read_event(document)], ISSUER)
+    answer = seeded.call("GET", f"{PATH}/{document['eventID']}", version="2026-11-01")
+    shown = answer.json()["properties"]["document"]["responseElements"]["credentials"]
+    assert (shown["sessionToken"], shown["accessKeyId"]) == ("(not shown)", "ASIAMADE")
+    assert "FwoGZXIvYXdzEB" not in answer.text

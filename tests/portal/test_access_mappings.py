@@ -127,6 +127,23 @@ def test_nobody_overwrites_what_they_have_not_seen(site: Site, window: Window, h
     assert stored(site, id)["leaseSeconds"] == 60
 
 
+def test_of_two_who_make_a_mapping_of_one_name_at_once_the_second_is_told(
+    site: Site, window: Window, holders: Holders, account: str
+) -> None:
+    """The form was opened before the other one was there; a name in other letters is the same name."""
+    with window() as look:
+        page = look.open(f"/portal/access/new?connector={account}")
+        first = holders.mapping(account, "Twice")
+        page.get_by_label("Name", exact=False).first.fill("TWICE")
+        page.get_by_label("Groups", exact=True).fill("g-mine")
+        page.get_by_label("Managed policies").fill(READ_ONLY)
+        look.refusals = 1
+        page.get_by_role("button", name="Map it").click()
+        expect(page.locator("#name-wrong")).to_contain_text("There is a mapping 'TWICE' in this account already")
+        expect(page.get_by_label("Groups", exact=True)).to_have_value("g-mine")
+    assert stored(site, first)["groups"] == ["g-dev"]
+
+
 @pytest.mark.parametrize(
     ("typed", "field"),
     [

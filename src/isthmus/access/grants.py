@@ -63,7 +63,7 @@ def standing(connection: Connection, mapping: RoleMapping, person: SignedIn, bec
     row = connection.execute(_STANDING, held).first()
     if row is not None:
         connection.execute(_CHECKED, {"checked_grant": row.id, "checked_now": now})
-        return _grant(row)
+        return of_row(row)
     made = Grant(
         id=new_id,
         mapping=mapping.key,
@@ -87,7 +87,7 @@ def add(connection: Connection, grant: Grant) -> None:
 def find(connection: Connection, id: str) -> Grant | None:
     """A grant by id."""
     row = connection.execute(select(access_grants).where(access_grants.c.id == id)).first()
-    return None if row is None else _grant(row)
+    return None if row is None else of_row(row)
 
 
 def living(connection: Connection, person: str, now: int, *, mapping: str = "", standing_only: bool = False) -> tuple[Grant, ...]:
@@ -97,13 +97,13 @@ def living(connection: Connection, person: str, now: int, *, mapping: str = "", 
         wanted.append(access_grants.c.mapping == mapping)
     if standing_only:
         wanted.append(access_grants.c.because.not_like("request:%"))
-    return tuple(_grant(row) for row in connection.execute(select(access_grants).where(*wanted).order_by(access_grants.c.id)))
+    return tuple(of_row(row) for row in connection.execute(select(access_grants).where(*wanted).order_by(access_grants.c.id)))
 
 
 def of_mappings(connection: Connection, mappings: Collection[str], now: int) -> tuple[Grant, ...]:
     """Living grants of these mappings."""
     wanted = (access_grants.c.mapping.in_(mappings), access_grants.c.ended_at.is_(None), access_grants.c.ends_at > now)
-    return tuple(_grant(row) for row in connection.execute(select(access_grants).where(*wanted)))
+    return tuple(of_row(row) for row in connection.execute(select(access_grants).where(*wanted)))
 
 
 def end(connection: Connection, grants: Sequence[Grant], now: int, ending: str) -> int:
@@ -134,5 +134,6 @@ def _living(person: str, now: int) -> tuple[ColumnElement[bool], ...]:
     return (access_grants.c.person == person.lower(), access_grants.c.ended_at.is_(None), access_grants.c.ends_at > now)
 
 
-def _grant(row: Row[Any]) -> Grant:
+def of_row(row: Row[Any]) -> Grant:
+    """The grant of a row."""
     return Grant(**{name: getattr(row, name) for name in Grant.__dataclass_fields__})

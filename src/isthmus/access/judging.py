@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -72,6 +73,12 @@ class Request:
     def grant(self) -> str:
         """The grant that came of it; empty where none did."""
         return next((one.grant for one in self.decisions if one.grant), "")
+
+    @property
+    def mark(self) -> str:
+        """Another one after everything that was done with it: its ETag."""
+        what = "|".join((self.state, *(f"{one.by}:{one.what}:{one.at}" for one in self.decisions)))
+        return hashlib.sha256(what.encode()).hexdigest()[:32]
 
     def state_at(self, now: int) -> str:
         """Its state, when nobody has noted yet that its time is over too."""
@@ -160,6 +167,16 @@ def approve(request: Request, mapping: RoleMapping, decider: Decider, now: int, 
     if len(request.approvers) + 1 < needed(request, mapping):
         return _decided(request, decider, APPROVE, now, words)
     return replace(_decided(request, decider, APPROVE, now, words, grant), state=APPROVED)
+
+
+def check_seen(request: Request, mark: str) -> None:
+    """Raises ArmError 412 `RequestChanged`, which says what happened, when something was done since its mark was `mark` (empty: any)."""
+    if not mark or mark in ("*", request.mark):
+        return
+    last = request.decisions[-1] if request.decisions else None
+    what = f"{last.name or last.by}: {last.what}" if last else f"it is {request.state}"
+    told = f"Something was done with this request since you read it ({what}). Look at it again, then decide."
+    raise ArmError("RequestChanged", told, status=412, target=request.path)
 
 
 def deny(request: Request, mapping: RoleMapping, decider: Decider, now: int, words: str) -> Request:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, or_, select, update
 
 from isthmus.access.judging import APPROVED, EXPIRED, PENDING, Decided, Request
+from isthmus.access.listing import ranged
 from isthmus.store.tables import access_requests
 
 _COLUMNS = tuple(name for name in Request.__dataclass_fields__ if name != "decisions")
@@ -60,16 +61,31 @@ def others(connection: Connection, person: str, state: str, now: int) -> tuple[t
     return tuple((row.mapping, bool(row.is_break_glass)) for row in rows)
 
 
-def page(
-    connection: Connection, person: str, decidable: Collection[str], owned: Collection[str], state: str, now: int, limit: int
-) -> tuple[Request, ...]:
-    """The newest requests: those of the person, ordinary ones for the mappings `decidable`, broken glass for the mappings `owned`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """Whose requests somebody sees: with `own` their own, of others' the ordinary ones for the mappings `decidable` and broken glass for
+    the mappings `owned`, or with `everything` all of them."""
+
+    person: str
+    own: bool = True
+    decidable: Collection[str] = ()
+    owned: Collection[str] = ()
+    everything: bool = False
+
+
+def page(connection: Connection, seen: Seen, *, state: str, now: int, after: str, limit: int) -> tuple[tuple[Request, ...], str]:
+    """The newest requests that somebody sees, behind a place; and the place where they end, empty when nothing follows."""
+    wanted = () if seen.everything else (_seen(seen),)
+    rows, ends = ranged(connection, access_requests, (*wanted, *_in_state(state, now)), after=after, limit=limit)
+    return tuple(_request(row) for row in rows), ends
+
+
+def _seen(seen: Seen) -> ColumnElement[bool]:
+    decidable, owned, table = seen.decidable, seen.owned, access_requests.c
+    others = table.person != seen.person.lower()
     ordinary = and_(access_requests.c.mapping.in_(decidable), access_requests.c.is_break_glass.is_(False)) if decidable else false()
     glass = and_(access_requests.c.mapping.in_(owned), access_requests.c.is_break_glass.is_(True)) if owned else false()
-    seen = or_(access_requests.c.person == person.lower(), ordinary, glass)
-    newest = (access_requests.c.asked_at.desc(), access_requests.c.id)
-    order = select(access_requests).where(seen, *_in_state(state, now)).order_by(*newest).limit(limit)
-    return tuple(_request(row) for row in connection.execute(order))
+    return or_(~others, ordinary, glass) if seen.own else and_(others, or_(ordinary, glass))
 
 
 def broken_glass(connection: Connection, above: str) -> tuple[Request, ...]:

@@ -18,6 +18,7 @@ from isthmus.access.broker import BROKER, REVOKED, Broker, refused
 from isthmus.access.groups import GroupsUnknown
 from isthmus.access.judging import APPROVED, DECIDED_WITHIN, REQUESTS, Decider, Request
 from isthmus.access.mappings import RoleMapping, mapping_of
+from isthmus.access.request_rows import Seen
 from isthmus.access.revocations import hold_person, is_revoked
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
@@ -34,6 +35,7 @@ _log = structlog.get_logger("isthmus.access")
 _BATCH: Final = 200
 _CHUNK: Final = 400
 
+MINE, OTHERS = "mine", "others"
 Owns = Callable[[str], bool]
 """Whether the caller is an owner at a scope."""
 
@@ -45,6 +47,18 @@ class Wanted:
     reason: str
     seconds: int
     is_break_glass: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """Which requests somebody wants to see: `mine`, those of `others` that they could decide, or both (empty), of one state or of any.
+    With `everything` they may see all there are; `after` is where the page before ended."""
+
+    whose: str = ""
+    state: str = ""
+    everything: bool = False
+    after: str = ""
+    limit: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +110,11 @@ class Requests:
             _log.warning("somebody asks to break the glass", request=made.id, role=mapping.label, person=made.person)
         return made
 
-    def approve(self, id: str, actor: Actor, owns: Owns, words: str = "") -> Request:
-        """Approve once; the last approval that is needed begins the grant.
+    def approve(self, id: str, actor: Actor, owns: Owns, words: str = "", seen: str = "") -> Request:
+        """Approve once; the last approval that is needed begins the grant. `seen` is the mark that the request must still have.
 
-        ArmError: 404 `RequestNotFound`, `RoleNotFound`; 403 `CannotDecideOwn`, `NotAnApprover`; 401, 503 about the sign-in of the approver;
-        409 `RequestDecided`, `AlreadyApproved`, `RequesterRevoked`, `RoleChanged`; 400 `TooLong`.
+        ArmError: 412 `RequestChanged`; 404 `RequestNotFound`, `RoleNotFound`; 403 `CannotDecideOwn`, `NotAnApprover`; 401, 503 about the
+        sign-in of the approver; 409 `RequestDecided`, `AlreadyApproved`, `RequesterRevoked`, `RoleChanged`; 400 `TooLong`.
         """
         request = self.find(id)
         mapping = self.broker.mapping(request.mapping)
@@ -109,7 +123,9 @@ class Requests:
         with self.engine.store.begin() as connection:
             hold_person(connection, request.person)
             self._hold(connection, mapping)
-            made = judging.approve(_held(connection, id), mapping, decider, now, grant=self.broker.new_id(), words=words)
+            held = _held(connection, id)
+            judging.check_seen(held, seen)
+            made = judging.approve(held, mapping, decider, now, grant=self.broker.new_id(), words=words)
             if is_revoked(connection, request.person):
                 what = "Everything was taken away from who made this request, so that nothing can be given to them."
                 raise conflict(what, code="RequesterRevoked", target=request.path)
@@ -124,16 +140,16 @@ class Requests:
             _log.critical("the glass is broken", request=made.id, role=mapping.label, grant=made.grant, seconds=made.seconds, **who)
         return made
 
-    def deny(self, id: str, actor: Actor, owns: Owns, words: str) -> Request:
+    def deny(self, id: str, actor: Actor, owns: Owns, words: str, seen: str = "") -> Request:
         """Deny; one approver is enough. ArmError as for `approve`."""
         request = self.find(id)
         mapping = self.broker.mapping(request.mapping)
         decider = self._decider(request, mapping, actor, owns)
-        return self._change(id, actor, "deny", lambda held, now: judging.deny(held, mapping, decider, now, words), {"reason": words})
+        return self._change(id, actor, "deny", lambda held, now: judging.deny(held, mapping, decider, now, words), {"reason": words}, seen)
 
-    def withdraw(self, id: str, actor: Actor) -> Request:
-        """Take one's own request back. ArmError 404 `RequestNotFound`, 403 `NotYourRequest`, 409 `RequestDecided`."""
-        return self._change(id, actor, "withdraw", lambda held, now: judging.withdraw(held, _named(actor), now))
+    def withdraw(self, id: str, actor: Actor, seen: str = "") -> Request:
+        """Take one's own request back. ArmError 404 `RequestNotFound`, 403 `NotYourRequest`, 409 `RequestDecided`, 412 `RequestChanged`."""
+        return self._change(id, actor, "withdraw", lambda held, now: judging.withdraw(held, _named(actor), now), seen=seen)
 
     def acknowledge(self, id: str, actor: Actor, owns: Owns, words: str = "") -> Request:
         """Say, as an owner, that a broken glass was looked at. ArmError 404 `RequestNotFound`, else see `judging.acknowledge`."""
@@ -161,10 +177,30 @@ class Requests:
             raise _unknown(id)
         return found
 
-    def visible(self, actor: Actor, owns: Owns, *, state: str, limit: int) -> tuple[Request, ...]:
-        """The newest requests of the actor, and those that they could decide. While nobody can tell their groups, these are only such as
-        owners decide; deciding says why."""
-        now = self.engine.now()
+    def refusal(self, request: Request, actor: Actor, owns: Owns) -> ArmError | None:
+        """Why the actor cannot decide about a request that waits; None when they can. Their directory is asked, as when they decide."""
+        mapping = self.mappings({request.mapping}).get(request.mapping)
+        if mapping is None:
+            return ArmError("RoleNotFound", "The role that was asked for is gone.", status=404, target=request.mapping)
+        try:
+            judging.check_decider(request, mapping, self._decider(request, mapping, actor, owns))
+        except ArmError as error:
+            return error
+        return None
+
+    def holds(self, person: str) -> tuple[grants.Grant, ...]:
+        """What a person holds now."""
+        with self.engine.store.read() as connection:
+            return grants.living(connection, person, self.engine.now())
+
+    def visible(self, actor: Actor, owns: Owns, look: Look) -> tuple[tuple[Request, ...], str]:
+        """The newest requests of the actor, and those that they could decide; and where the page ends, empty when nothing follows. While
+        nobody can tell their groups, these are only such as owners decide; deciding says why."""
+        now, state = self.engine.now(), look.state
+        if look.whose != OTHERS and (look.everything or look.whose == MINE):
+            seen = Seen(person=actor.id, everything=look.everything and look.whose != MINE)
+            with self.engine.store.read() as connection:
+                return request_rows.page(connection, seen, state=state, now=now, after=look.after, limit=look.limit)
         with self.engine.store.read() as connection:
             asked = request_rows.others(connection, actor.id, state, now)
         found = self.mappings({key for key, _ in asked})
@@ -172,16 +208,14 @@ class Requests:
         mine = self._groups(actor, frozenset[str]().union(*(one.approver_groups for one in ordinary)))
         owners = {found[key].connector for key, is_break_glass in asked if is_break_glass and key in found}
         owned = {connector for connector in owners if owns(connector)}
+        seen = Seen(
+            person=actor.id,
+            own=look.whose != OTHERS,
+            decidable=[one.key for one in ordinary if one.approver_groups & mine],
+            owned=[key for key, is_break_glass in asked if is_break_glass and key in found and found[key].connector in owned],
+        )
         with self.engine.store.read() as connection:
-            return request_rows.page(
-                connection,
-                actor.id,
-                decidable=[one.key for one in ordinary if one.approver_groups & mine],
-                owned=[key for key, is_break_glass in asked if is_break_glass and key in found and found[key].connector in owned],
-                state=state,
-                now=now,
-                limit=limit,
-            )
+            return request_rows.page(connection, seen, state=state, now=now, after=look.after, limit=look.limit)
 
     def mappings(self, keys: Collection[str]) -> Mapping[str, RoleMapping]:
         """Those of the mappings that are still there, by key."""
@@ -233,10 +267,18 @@ class Requests:
         return person if is_theirs else None
 
     def _change(
-        self, id: str, actor: Actor, what: str, judge: Callable[[Request, int], Request], detail: Mapping[str, Any] | None = None
+        self,
+        id: str,
+        actor: Actor,
+        what: str,
+        judge: Callable[[Request, int], Request],
+        detail: Mapping[str, Any] | None = None,
+        seen: str = "",
     ) -> Request:
         with self.engine.store.begin() as connection:
-            made = judge(_held(connection, id), self.engine.now())
+            held = _held(connection, id)
+            judging.check_seen(held, seen)
+            made = judge(held, self.engine.now())
             request_rows.save(connection, made)
             self._record(connection, made, actor, what, detail or {})
         return made

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, select, update
 
 from isthmus.access import grants
 from isthmus.access.denials import Denied
@@ -140,15 +140,7 @@ def waiting(connection: Connection, connector: str, now: int) -> tuple[Revocatio
 def find(connection: Connection, id: str) -> Revocation | None:
     """A revocation with where its accounts stand."""
     row = connection.execute(select(access_revocations).where(access_revocations.c.id == id)).first()
-    return None if row is None else _with_denials(connection, [row])[0]
-
-
-def page(connection: Connection, *, person: str = "", limit: int = 100) -> tuple[Revocation, ...]:
-    """The latest revocations, of one person where they are named."""
-    wanted: list[ColumnElement[bool]] = [access_revocations.c.person == person.lower()] if person else []
-    newest = (access_revocations.c.at.desc(), access_revocations.c.id)
-    rows = connection.execute(select(access_revocations).where(*wanted).order_by(*newest).limit(limit)).all()
-    return tuple(_with_denials(connection, rows))
+    return None if row is None else with_denials(connection, [row])[0]
 
 
 def unsettled(connection: Connection, now: int) -> tuple[str, ...]:
@@ -199,7 +191,8 @@ def _second_after(at: int) -> int:
     return at // 1000 + 1
 
 
-def _with_denials(connection: Connection, rows: Sequence[Row[Any]]) -> list[Revocation]:
+def with_denials(connection: Connection, rows: Sequence[Row[Any]]) -> list[Revocation]:
+    """The revocations of rows, each with where its accounts stand."""
     ids = [row.id for row in rows]
     found: dict[str, list[Denial]] = {id: [] for id in ids}
     order = select(access_denials).where(access_denials.c.revocation.in_(ids)).order_by(access_denials.c.connector)

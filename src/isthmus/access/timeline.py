@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, select, tuple_
 
 from isthmus.access.directory_logs import of_sign_ins
 from isthmus.access.joining import REASONS
+from isthmus.audit.events import unpack
 from isthmus.store.tables import access_grants, access_sessions, sign_ins, trail_events, trail_machines, trail_sessions
 
 CALL, SHELL, SESSION, GRANT, SIGN_IN = "Call", "Shell", "Session", "Grant", "SignIn"
@@ -31,13 +32,15 @@ _SHOWN = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What of the timeline is wanted: at most one of the four, and nothing before `since` (ms). `after` is an entry's `place`."""
+    """What of the timeline is wanted: at most one of the four, nothing before `since` and nothing from `until` on (ms, 0: no end). `after`
+    is an entry's `place`."""
 
     person: str = ""
     machine: str = ""
     session: str = ""
     grant: str = ""
     since: int = 0
+    until: int = 0
     after: str = ""
 
 
@@ -86,6 +89,12 @@ def page(connection: Connection, asked: Asked, *, limit: int) -> tuple[tuple[Ent
     return found[:limit], len(found) > limit
 
 
+def event(connection: Connection, id: str) -> tuple[Entry, Mapping[str, Any]] | None:
+    """One call or shell by the id of its event, with the event as the account's trail told it. UnreadableEvent where it was damaged."""
+    row = connection.execute(select(trail_events).where(trail_events.c.id == id)).first()
+    return None if row is None else (_call(row), unpack(row.document)[1].document)
+
+
 def _order(entry: Entry) -> tuple[int, int]:
     """Newest first; each kind comes in the order of its own index already."""
     return -entry.at, -_RANKS[CALL if entry.kind == SHELL else entry.kind]
@@ -94,7 +103,7 @@ def _order(entry: Entry) -> tuple[int, int]:
 def _ranged(query: Select[Any], table: Table, at: str, id: str, rank: int, asked: Asked, cut: _Cut | None, limit: int) -> Select[Any]:
     """A range of an index that ends with `at` and `id`, newest first."""
     when, number = table.c[at], table.c[id]
-    query = query.where(when >= asked.since)
+    query = query.where(when >= asked.since, *([when < asked.until] if asked.until else []))
     if cut is not None and rank == cut.rank:
         key: Any = int(cut.id) if rank == _RANKS[CALL] else cut.id
         query = query.where(tuple_(when, number) < tuple_(cut.at, key))

@@ -65,7 +65,8 @@ class Arm:
         verb = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(incoming.method)
         if verb is None or (id.is_collection and verb != "read"):
             raise not_allowed(incoming.method, id)
-        if not (id.is_collection and id.scope is None and row.is_open):
+        is_open = row.is_open if id.is_collection else row.opens_each and verb == "read"
+        if not (id.scope is None and is_open):
             self.access.require(caller, f"{row.name}/{verb}", str(id if not id.is_collection else id.parent or "/"))
         if id.is_collection:
             self._require_scope(id)
@@ -143,6 +144,7 @@ class Arm:
             new_guid=self.new_guid,
             tenant=self.tenant,
             base_url=incoming.base_url,
+            match=verbs.tag_of(incoming, "if-match") if incoming.method == "POST" else "",
             permits=lambda action, scope: self.access.permits(caller, action, scope),
         )
 

@@ -33,13 +33,13 @@ def get(ask: Ask, row: ResourceType, incoming: Incoming, lookup: Lookup) -> Repl
         found = row.read(ask)
         if found is None:
             raise not_found(row.name, ask.id.name, ask.id.group)
-        return Reply(body=found)
+        return Reply(body=found, headers={"ETag": f'"{found["etag"]}"'} if "etag" in found else {})
     resource = lookup.find(_subject(ask, row))
     if resource is None:
         raise _missing(ask.id, row, lookup)
     if incoming.method == "HEAD":
         return Reply(status=204, headers=_etag(resource))
-    if _tag(incoming, "if-none-match") == resource.etag:
+    if tag_of(incoming, "if-none-match") == resource.etag:
         return Reply(status=304, headers=_etag(resource))
     return Reply(body=render(resource, row, ask.version), headers=_etag(resource))
 
@@ -74,19 +74,23 @@ def paged(items: list[Mapping[str, Any]], after: str, incoming: Incoming) -> Rep
     """ARM's list body; `nextLink` only where there is more."""
     body: dict[str, Any] = {"value": items}
     if after:
-        query = {name: value for name, value in incoming.query.items() if name != "$skiptoken"}
-        body["nextLink"] = link(incoming.base_url, incoming.path, query | {"$skiptoken": paging.token_of(after)})
+        body["nextLink"] = _after(after, incoming)
     return Reply(body=body)
+
+
+def _after(key: str, incoming: Incoming) -> str:
+    query = {name: value for name, value in incoming.query.items() if name != "$skiptoken"}
+    return link(incoming.base_url, incoming.path, query | {"$skiptoken": paging.token_of(key)})
 
 
 def _windowed(window: Window, incoming: Incoming) -> Reply:
     """A window's body: `count` where it is known, `nextLink` where there is more: by key where the window has one, else by `$skip`."""
-    if window.after:
-        return paged(list(window.items), window.after, incoming)
     body: dict[str, Any] = {"value": list(window.items)}
     if window.count is not None:
         body["count"] = window.count
-    if window.more:
+    if window.after:
+        body["nextLink"] = _after(window.after, incoming)
+    elif window.more:
         skip = paging.skip_of(incoming.query) + len(window.items)
         query = {name: value for name, value in incoming.query.items() if name != "$skip"}
         body["nextLink"] = link(incoming.base_url, incoming.path, query | {"$skip": str(skip)})
@@ -195,10 +199,10 @@ def _page_of_virtual(ask: Ask, row: ResourceType, incoming: Incoming, size: int,
 
 
 def _condition(incoming: Incoming) -> Condition:
-    return Condition(match=_tag(incoming, "if-match"), none_match=_tag(incoming, "if-none-match"))
+    return Condition(match=tag_of(incoming, "if-match"), none_match=tag_of(incoming, "if-none-match"))
 
 
-def _tag(incoming: Incoming, header: str) -> str:
+def tag_of(incoming: Incoming, header: str) -> str:
     """An ETag header without its quotes; raises ArmError 400 for something else."""
     given = incoming.headers.get(header, "").strip()
     if not given or given == "*":

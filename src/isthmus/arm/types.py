@@ -39,7 +39,10 @@ class Actor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ask:
-    """A request, parsed. `parent` is the stored resource that the id lies in or extends; None where that is a group or wider."""
+    """A request, parsed. `parent` is the stored resource that the id lies in or extends; None where that is a group or wider.
+
+    `match` is the ETag of If-Match: actions compare it with what they act on; writes of stored resources are compared by the engine.
+    """
 
     id: ResourceId
     version: str
@@ -51,6 +54,7 @@ class Ask:
     parent: Resource | None = None
     tenant: str = ""
     base_url: str = ""
+    match: str = ""
     permits: Callable[[str, str], bool] = lambda _action, _scope: False
 
 
@@ -68,7 +72,8 @@ class Answer:
 class Window:
     """A part of an ordered list: bodies, whether more follow, and how many there are (None unless asked, or too many to count in time).
 
-    `after` is the key to go on after, for lists that are too long to count their way through; the next link carries it then.
+    `after` is the key to go on after, for lists that are too long to count their way through; the next link carries it then. It is
+    empty at the end.
     """
 
     items: Sequence[Mapping[str, Any]]
@@ -105,6 +110,7 @@ class ResourceType:
     `created` and `updated` are the status codes of PUT, `removal` of DELETE (202 goes with a `Location`); deleting what is not there
     answers 204, or 404 where clients accept no 204 (`must_exist`).
     `is_open` types list at tenant level what everybody signed in may know, or filter by rights themselves; other lists need a role.
+    Where it `opens_each`, `read` decides by itself who may read one.
     What `outlives` can be read when the resource that it extends is gone (history); `Ask.parent` is None then.
     An `aspect` has no row of its own: reads and writes go to the resource that it extends (tags).
     """
@@ -135,6 +141,7 @@ class ResourceType:
     aspect: bool = False
     outlives: bool = False
     is_open: bool = False
+    opens_each: bool = False
 
     @property
     def namespace(self) -> str:

@@ -105,21 +105,21 @@ class Client:
             raise error_of(response)
         return _parsed(response)
 
-    def put(self, path: str, body: Mapping[str, Any], *, version: str = "", etag: str = "") -> Answer:
-        """Create or replace. With `etag` only if it is still that one; `*` only if it exists."""
-        return self._call("PUT", path, version, body=body, headers={"If-Match": _quoted(etag)} if etag else None)
+    def put(self, path: str, body: Mapping[str, Any], *, version: str = "", etag: str = "", is_new: bool = False) -> Answer:
+        """Create or replace. With `etag` only if it is still that one; `*` only if it exists. `is_new`: only if it does not exist."""
+        return self._call("PUT", path, version, body=body, headers={"If-None-Match": "*"} if is_new else _match(etag))
 
     def patch(self, path: str, body: Mapping[str, Any], *, version: str = "", etag: str = "") -> Answer:
         """Change what exists."""
-        return self._call("PATCH", path, version, body=body, headers={"If-Match": _quoted(etag)} if etag else None)
+        return self._call("PATCH", path, version, body=body, headers=_match(etag))
 
     def delete(self, path: str, *, version: str = "") -> Answer:
         """Delete; status 204 says that there was nothing."""
         return self._call("DELETE", path, version)
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None, *, version: str = "") -> Answer:
-        """Run an action: `{id}/{action}`. It is sent once only."""
-        return self._call("POST", path, version, body=body)
+    def post(self, path: str, body: Mapping[str, Any] | None = None, *, version: str = "", etag: str = "") -> Answer:
+        """Run an action: `{id}/{action}`. It is sent once only. `etag`: what it is about must still be that, where the action looks."""
+        return self._call("POST", path, version, body=body, headers=_match(etag))
 
     def list(self, path: str, *, version: str = "", query: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """Every entry of a collection, page after page as they are read."""
@@ -325,6 +325,10 @@ def _parsed(response: httpx.Response) -> Any:
 def _retry_after(response: httpx.Response) -> float:
     given = response.headers.get("Retry-After", "")
     return min(float(given), _LONGEST_WAIT) if given.isascii() and given.isdigit() else 1.0
+
+
+def _match(etag: str) -> dict[str, str] | None:
+    return {"If-Match": _quoted(etag)} if etag else None
 
 
 def _quoted(etag: str) -> str:

@@ -1,10 +1,11 @@
-"""Windows of long lists: one part read from the API, and the addresses of the parts before and behind it."""
+"""Parts of long lists, read from the API: by number with both neighbours, or by key, from where one goes on or starts again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from isthmus.portal.page import Visit, local
 from isthmus.portal.words import number
@@ -48,3 +49,29 @@ def read_window(
         older=local(page_path, **own, skip=str(skip + size)) if body.get("nextLink") else "",
     )
     return found, span
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leaf:
+    """A part of a list that goes on by key: how many there are in all (None: not counted), the addresses of its beginning, where this part
+    is not that, and of what follows; or nothing."""
+
+    total: int | None
+    newest: str
+    older: str
+
+
+def read_leaf(
+    visit: Visit, list_path: str, query: Mapping[str, str], *, size: int, page_path: str, kept: Mapping[str, str] | None = None
+) -> tuple[list[dict[str, Any]], Leaf]:
+    """The part of a list that the visit's `after` names; `kept` are the query parameters of the page's own address."""
+    asked = {name: value for name, value in query.items() if value}
+    after, own = visit.query.get("after", ""), dict(kept or {})
+    body = visit.client.get(list_path, query={**asked, "$top": str(size), **({"$skiptoken": after} if after else {})})
+    following = parse_qs(urlsplit(body.get("nextLink", "")).query).get("$skiptoken", [""])[0]
+    leaf = Leaf(
+        total=body.get("count"),
+        newest=local(page_path, **own) if after else "",
+        older=local(page_path, **own, after=following) if following else "",
+    )
+    return list(body["value"]), leaf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.arm.errors import ArmError
 from isthmus.portal.page import Visit
@@ -59,11 +59,24 @@ def may_change(visit: Visit, id: str) -> bool:
     return any(one["role"].lower() in _MAY_WRITE and within(id, one["scope"]) for one in mine["properties"]["assignments"])
 
 
-def read_principals(visit: Visit) -> Principals:
-    """Read them. Who may not read the tenant knows only oneself by name."""
+def reads_tenant(visit: Visit) -> bool:
+    """Whether the visitor may read the whole tenant. It decides what is shown; the API decides what is told."""
+    (mine,) = visit.client.list(ME)
+    return any(one["scope"] == "/" for one in mine["properties"]["assignments"])
+
+
+def read_me(visit: Visit) -> Principals:
+    """Oneself alone, with what one owns: one call, however many people there are."""
     mine = next(iter(visit.client.list(ME)))["properties"]
     me = Principal(id=mine["objectId"], name=mine["name"], kind="User" if mine["kind"] == "User" else "ServicePrincipal")
-    known = {me.id.lower(): me}
+    owns = tuple(one["scope"] for one in mine["assignments"] if one["role"] == "Owner")
+    return Principals(known={me.id.lower(): me}, me=me, owns=owns)
+
+
+def read_principals(visit: Visit) -> Principals:
+    """Read them. Who may not read the tenant knows only oneself by name."""
+    mine = read_me(visit)
+    known = dict(mine.known)
     try:
         people = [one["properties"] for one in visit.client.list(PEOPLE, query=_MOST)]
         clients = [one["properties"] for one in visit.client.list(CLIENTS, query=_MOST)]
@@ -77,5 +90,4 @@ def read_principals(visit: Visit) -> Principals:
         known[one["objectId"].lower()] = Principal(
             id=one["objectId"], name=one["displayName"], kind="ServicePrincipal", more=one["clientId"]
         )
-    owns = tuple(one["scope"] for one in mine["assignments"] if one["role"] == "Owner")
-    return Principals(known=known, me=me, owns=owns)
+    return replace(mine, known=known)

@@ -1,4 +1,4 @@
-"""Isthmus.Access: the roles that a person may take, grants, sessions, revocations, and the end of a person's access."""
+"""Isthmus.Access: the roles that a person may take, and the end of a person's access."""
 
 from __future__ import annotations
 
@@ -8,42 +8,31 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, model_validator
-from sqlalchemy import ColumnElement, Table, select
 
-from isthmus.access import grants, leaving, revocations
+from isthmus.access import leaving, revocations
 from isthmus.access.broker import SHELL, Broker, refused
 from isthmus.access.deciding import Decision, decide
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
 from isthmus.access.requests import Requests
-from isthmus.access.revocations import Revocation
-from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
 from isthmus.engine import Engine, Lookup
-from isthmus.providers import role_mappings
+from isthmus.providers import entitlements, role_mappings
 from isthmus.providers.access_requests import RequestTypes
 from isthmus.providers.bodies import Body, read
+from isthmus.providers.held import HeldTypes, show_revocation
 from isthmus.providers.history import VERSIONS
 from isthmus.providers.why import why
-from isthmus.store.tables import access_grants, access_sessions
 
-ROLES, GRANTS = "Isthmus.Access/roles", "Isthmus.Access/grants"
-SESSIONS, REVOCATIONS, PEOPLE = "Isthmus.Access/sessions", "Isthmus.Access/revocations", "Isthmus.Access/people"
+ROLES, PEOPLE = "Isthmus.Access/roles", "Isthmus.Access/people"
 _TENANT = frozenset({Scope.TENANT})
-_MOST = 500
 
 
 class Leaving(Body):
     """Body of `offboard`."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)] = "Offboarded."
-
-
-class Ending(Body):
-    """Body of `end` of a grant."""
-
-    reason: Annotated[str, Field(min_length=1, max_length=250)] = "Ended by an administrator."
 
 
 class Taking(Body):
@@ -78,8 +67,9 @@ class AccessTypes:
         """Every type."""
         asking = RequestTypes(engine=self.engine, requests=self.requests, named=self._named)
         mappings = role_mappings.row(self.lookup)
-        own = (self._roles(asking.action()), self._grants(), self._sessions(), self._revocations(), self._people())
-        return (mappings, *own, *asking.rows())
+        entitled = entitlements.row(self.broker, self._mappings)
+        held = HeldTypes(engine=self.engine).rows()
+        return (mappings, self._roles(asking.action()), self._people(), entitled, *held, *asking.rows())
 
     def _roles(self, request: Action) -> ResourceType:
         credentials = Action(name="credentials", act=self._credentials, needs_resource=False, is_open=True)
@@ -121,60 +111,6 @@ class AccessTypes:
             }
         )
 
-    def _grants(self) -> ResourceType:
-        def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-            wanted = _chosen(ask, access_grants)
-            order = select(access_grants.c.id).where(*wanted).order_by(access_grants.c.began_at.desc()).limit(_MOST)
-            now = self.engine.now()
-            with self.engine.store.read() as connection:
-                found = [grants.find(connection, id) for id in connection.execute(order).scalars()]
-            return sorted((_grant(one, now) for one in found if one), key=lambda body: str(body["id"]).lower())
-
-        def one(ask: Ask) -> Mapping[str, Any] | None:
-            with self.engine.store.read() as connection:
-                found = grants.find(connection, ask.id.name)
-            return None if found is None else _grant(found, self.engine.now())
-
-        end = Action(name="end", act=self._end, needs_resource=False)
-        return ResourceType(name=GRANTS, scopes=_TENANT, versions=VERSIONS, enumerate=listed, read=one, actions=(end,))
-
-    def _end(self, _resource: Resource | None, ask: Ask) -> Answer:
-        asked = read(Ending, ask.body or {})
-        with self.engine.store.begin() as connection:
-            found = grants.find(connection, ask.id.name)
-            if found is None:
-                raise ArmError("GrantNotFound", f"There is no grant '{ask.id.name[:64]}'.", status=404, target=str(ask.id))
-            detail = {"grant": found.id, "reason": asked.reason}
-            self.engine.apply_within(connection, Change(detail=detail), ask.actor, f"{GRANTS}/end", str(ask.id))
-            made = revocations.end_grants(connection, self.engine, [found], ask.actor, asked.reason)
-        return Answer(body={"revocations": list(made)})
-
-    def _sessions(self) -> ResourceType:
-        def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-            now = self.engine.now()
-            wanted = _chosen(ask, access_sessions)
-            if ask.query.get("state", "").lower() == "live":
-                wanted += [access_sessions.c.lease_until > now, access_sessions.c.revoked_at.is_(None)]
-            order = select(access_sessions).where(*wanted).order_by(access_sessions.c.issued_at.desc()).limit(_MOST)
-            with self.engine.store.read() as connection:
-                found = [dict(row) for row in connection.execute(order).mappings()]
-            return sorted((_session(row, now) for row in found), key=lambda body: str(body["id"]).lower())
-
-        return ResourceType(name=SESSIONS, scopes=_TENANT, versions=VERSIONS, enumerate=listed)
-
-    def _revocations(self) -> ResourceType:
-        def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
-            with self.engine.store.read() as connection:
-                found = revocations.page(connection, person=ask.query.get("person", ""), limit=_MOST)
-            return sorted(map(_revocation, found), key=lambda body: str(body["id"]).lower())
-
-        def one(ask: Ask) -> Mapping[str, Any] | None:
-            with self.engine.store.read() as connection:
-                found = revocations.find(connection, ask.id.name)
-            return None if found is None else _revocation(found)
-
-        return ResourceType(name=REVOCATIONS, scopes=_TENANT, versions=VERSIONS, enumerate=listed, read=one)
-
     def _people(self) -> ResourceType:
         actions = (
             Action(name="offboard", act=self._offboard, needs_resource=False),
@@ -189,7 +125,7 @@ class AccessTypes:
             id = leaving.offboard(connection, self.engine, person, ask.actor, asked.reason)
             made = revocations.find(connection, id)
         assert made is not None
-        return Answer(body=_revocation(made))
+        return Answer(body=show_revocation(made))
 
     def _readmit(self, _resource: Resource | None, ask: Ask) -> Answer:
         if not ask.permits("Microsoft.Authorization/roleAssignments/write", "/"):
@@ -197,11 +133,6 @@ class AccessTypes:
         with self.engine.store.begin() as connection:
             lifted = revocations.readmit(connection, self.engine, _object_id(ask.id.name), ask.actor)
         return Answer(body={"lifted": lifted})
-
-
-def _chosen(ask: Ask, table: Table) -> list[ColumnElement[bool]]:
-    """The rows of one person, or of one mapping, where the query names them."""
-    return [table.c[name] == ask.query[name].lower() for name in ("person", "mapping") if ask.query.get(name)]
 
 
 def _object_id(given: str) -> str:
@@ -230,84 +161,8 @@ def _role(mapping: RoleMapping, decision: Decision) -> dict[str, Any]:
             "roleArn": mapping.role_arn,
             "machineTag": mapping.machine_tag,
             "activation": mapping.activation,
+            "longestSeconds": mapping.longest_seconds,
             "state": error.code if error else "Available",
             "stateDetails": error.message if error else f"Because of {decision.because}.",
-        },
-    }
-
-
-def _grant(grant: grants.Grant, now: int) -> dict[str, Any]:
-    return {
-        "id": f"/providers/{GRANTS}/{grant.id}",
-        "name": grant.id,
-        "type": GRANTS,
-        "properties": {
-            "mapping": grant.mapping,
-            "person": grant.person,
-            "personName": grant.name,
-            "because": grant.because,
-            "state": grant.state(now),
-            "breakGlass": grant.is_break_glass,
-            "beganAt": instant(grant.began_at),
-            "endsAt": instant(grant.ends_at),
-            "checkedAt": instant(grant.checked_at),
-            "endedAt": instant(grant.ended_at) if grant.ended_at else None,
-            "ending": grant.ending,
-        },
-    }
-
-
-def _session(row: Mapping[str, Any], now: int) -> dict[str, Any]:
-    state = "Revoked" if row["revoked_at"] else "Live" if row["lease_until"] > now else "Ended"
-    return {
-        "id": f"/providers/{SESSIONS}/{row['id']}",
-        "name": row["id"],
-        "type": SESSIONS,
-        "properties": {
-            "accessKeyId": row["id"],
-            "grant": row["grant"],
-            "mapping": row["mapping"],
-            "person": row["person"],
-            "signIn": row["sign_in"],
-            "accountId": row["account"],
-            "roleArn": row["role_arn"],
-            "use": row["use"],
-            "state": state,
-            "issuedAt": instant(row["issued_at"]),
-            "leaseUntil": instant(row["lease_until"]),
-        },
-    }
-
-
-def _revocation(found: Revocation) -> dict[str, Any]:
-    denials = [
-        {
-            "connector": one.connector,
-            "state": one.state,
-            "attachedAt": instant(one.attached_at) if one.attached_at else None,
-            "deniedAt": instant(one.denied_at) if one.denied_at else None,
-            "seconds": round((one.denied_at - found.at) / 1000, 3) if one.denied_at else None,
-            "shells": one.shells,
-            "details": one.detail,
-        }
-        for one in found.denials
-    ]
-    measured = [one["seconds"] for one in denials if one["seconds"] is not None]
-    waits = any(one.state != revocations.DENIED for one in found.denials)
-    return {
-        "id": f"/providers/{REVOCATIONS}/{found.id}",
-        "name": found.id,
-        "type": REVOCATIONS,
-        "properties": {
-            "person": found.person,
-            "grant": found.grant or None,
-            "reason": found.reason,
-            "actor": found.actor,
-            "at": instant(found.at),
-            "until": instant(found.until),
-            "readmittedAt": instant(found.readmitted_at) if found.readmitted_at else None,
-            "state": "Pending" if waits else "Denied",
-            "seconds": max(measured, default=None),
-            "accounts": denials,
         },
     }

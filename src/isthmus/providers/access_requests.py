@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,20 +11,21 @@ from pydantic import Field
 
 from isthmus.access import judging
 from isthmus.access.judging import REQUESTS, STATES, Request
+from isthmus.access.listing import is_place
 from isthmus.access.mappings import RoleMapping
-from isthmus.access.requests import Owns, Requests, Wanted
+from isthmus.access.requests import MINE, OTHERS, Look, Owns, Requests, Wanted
 from isthmus.access.review import Reviewed, count, review
 from isthmus.arm import paging
 from isthmus.arm.envelope import Resource, instant
-from isthmus.arm.errors import invalid
+from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope, Window
 from isthmus.engine import Engine
 from isthmus.providers.bodies import Body, read
+from isthmus.providers.held import show_grant
 from isthmus.providers.history import VERSIONS
 
 REVIEWS = "Isthmus.Access/reviews"
 _TENANT = frozenset({Scope.TENANT})
-_MOST = 500
 _OWNING = "Microsoft.Authorization/roleAssignments/write"
 
 Words = Annotated[str, Field(max_length=500)]
@@ -68,9 +69,10 @@ class RequestTypes:
                 name=REQUESTS,
                 scopes=_TENANT,
                 versions=VERSIONS,
-                enumerate=self._listed,
-                read=lambda ask: self._shown(self.requests.find(ask.id.name)),
+                window=self._listed,
+                read=self._one,
                 is_open=True,
+                opens_each=True,
                 actions=actions,
             ),
             ResourceType(name=REVIEWS, scopes=_TENANT, versions=VERSIONS, window=self._reviews),
@@ -86,22 +88,40 @@ class RequestTypes:
         return self.requests.ask(self.named(ask.id.name), ask.actor, wanted, _owns(ask))
 
     def _approve(self, ask: Ask) -> Request:
-        return self.requests.approve(ask.id.name, ask.actor, _owns(ask), read(Remark, ask.body or {}).reason)
+        return self.requests.approve(ask.id.name, ask.actor, _owns(ask), read(Remark, ask.body or {}).reason, ask.match)
 
     def _deny(self, ask: Ask) -> Request:
-        return self.requests.deny(ask.id.name, ask.actor, _owns(ask), read(Denying, ask.body or {}).reason)
+        return self.requests.deny(ask.id.name, ask.actor, _owns(ask), read(Denying, ask.body or {}).reason, ask.match)
 
     def _withdraw(self, ask: Ask) -> Request:
-        return self.requests.withdraw(ask.id.name, ask.actor)
+        return self.requests.withdraw(ask.id.name, ask.actor, ask.match)
 
     def _acknowledge(self, ask: Ask) -> Request:
         return self.requests.acknowledge(ask.id.name, ask.actor, _owns(ask), read(Remark, ask.body or {}).reason)
 
-    def _listed(self, ask: Ask) -> Iterable[Mapping[str, Any]]:
-        found = self.requests.visible(ask.actor, _owns(ask), state=_state(ask.query.get("state", "")), limit=_MOST)
+    def _listed(self, ask: Ask) -> Window:
+        found, after = self.requests.visible(ask.actor, _owns(ask), _look(ask))
         mappings = self.requests.mappings({one.mapping for one in found})
         now = self.engine.now()
-        return sorted((show_request(one, mappings.get(one.mapping), now) for one in found), key=lambda body: str(body["id"]).lower())
+        return Window(items=[show_request(one, mappings.get(one.mapping), now) for one in found], after=after)
+
+    def _one(self, ask: Ask) -> Mapping[str, Any]:
+        """For who made it, who could decide it, and readers of the tenant; with what the person holds, and whether the caller decides."""
+        request = self.requests.find(ask.id.name)
+        refusal = self.requests.refusal(request, ask.actor, _owns(ask))
+        if refusal is not None and request.person != ask.actor.id.lower() and not ask.permits(f"{REQUESTS}/read", "/"):
+            what = "A request is shown to who made it, to who decides about it, and to readers of the tenant ('/')."
+            raise ArmError("AuthorizationFailed", what, status=403, target=request.path)
+        shown = self._shown(request)
+        held = self.requests.holds(request.person)
+        roles = self.requests.mappings({one.mapping for one in held})
+        now = self.engine.now()
+        more = {
+            "holds": [_held(show_grant(one, now), roles.get(one.mapping)) for one in held],
+            "canDecide": refusal is None and shown["properties"]["state"] == judging.PENDING,
+            "cannotBecause": refusal.message if refusal else None,
+        }
+        return {**shown, "properties": {**shown["properties"], **more}}
 
     def _shown(self, request: Request) -> Mapping[str, Any]:
         return show_request(request, self.requests.mappings({request.mapping}).get(request.mapping), self.engine.now())
@@ -123,6 +143,26 @@ def _owns(ask: Ask) -> Owns:
     return lambda scope: ask.permits(_OWNING, scope)
 
 
+def _held(shown: Mapping[str, Any], mapping: RoleMapping | None) -> Mapping[str, Any]:
+    """A grant with the label of its role, for those who may not read the mapping."""
+    return {**shown, "properties": {**shown["properties"], "role": mapping.label if mapping else None}}
+
+
+def _look(ask: Ask) -> Look:
+    whose, after = ask.query.get("whose", "").lower(), paging.key_of(ask.query)
+    if whose not in ("", MINE, OTHERS):
+        raise invalid(f"whose must be {MINE} or {OTHERS}, not '{whose[:32]}'.", target="whose", code="InvalidFilter")
+    if after and not is_place(after):
+        raise invalid("The $skiptoken is not one of this list. Start it again.", target="$skiptoken", code="InvalidSkipToken")
+    return Look(
+        whose=whose,
+        state=_state(ask.query.get("state", "")),
+        everything=ask.permits(f"{REQUESTS}/read", "/"),
+        after=after,
+        limit=paging.page_size(ask.query),
+    )
+
+
 def _state(given: str) -> str:
     found = next((state for state in STATES if state.lower() == given.lower()), "")
     if given and not found:
@@ -136,6 +176,7 @@ def show_request(request: Request, mapping: RoleMapping | None, now: int) -> Map
         "id": request.path,
         "name": request.id,
         "type": REQUESTS,
+        "etag": request.mark,
         "properties": {
             "role": mapping.label if mapping else None,
             "accountId": mapping.target.account if mapping else None,

@@ -18,7 +18,7 @@ from isthmus.audit import verify
 from isthmus.engine import Engine, lookup
 from isthmus.engine.history import told
 from isthmus.providers import longrunning
-from isthmus.store.tables import audit_records, resource_changes
+from isthmus.store.tables import audit_checkpoints, audit_records, resource_changes
 
 VERSIONS = ("2026-11-01",)
 CHANGES = "Isthmus.Inventory/changes"
@@ -30,6 +30,7 @@ def rows(engine: Engine) -> tuple[ResourceType, ...]:
         _changes(engine),
         longrunning.row(engine),
         _audit(engine),
+        _checkpoints(engine),
     )
 
 
@@ -114,7 +115,40 @@ def _audit(engine: Engine) -> ResourceType:
             broken = verify(connection)
         return Answer(body={"valid": broken is None, "firstBroken": broken})
 
-    action = Action(name="records", act=check, needs_resource=False)
+    action = Action(name="records", act=check, needs_resource=False, reads=True)
     return ResourceType(
         name="Isthmus.Audit/records", scopes=frozenset({Scope.TENANT}), versions=VERSIONS, enumerate=listed, actions=(action,)
     )
+
+
+def _checkpoints(engine: Engine) -> ResourceType:
+    """Signed roots of the chain (`audit`) and of the accounts' trails (`trail`), the newest first, with when the second store had it."""
+
+    def listed(ask: Ask) -> Window:
+        skip, top = paging.skip_of(ask.query), paging.page_size(ask.query)
+        table = audit_checkpoints.c
+        chosen = [table.tree == ask.query["tree"]] if ask.query.get("tree") else []
+        newest = select(audit_checkpoints).where(*chosen).order_by(table.at.desc(), table.tree, table.size.desc())
+        with engine.store.read() as connection:
+            found = connection.execute(newest.limit(top + 1).offset(skip)).all()
+        return Window(items=[_checkpoint(row) for row in found[:top]], more=len(found) > top)
+
+    return ResourceType(name="Isthmus.Audit/checkpoints", scopes=frozenset({Scope.TENANT}), versions=VERSIONS, window=listed)
+
+
+def _checkpoint(row: Row[Any]) -> dict[str, Any]:
+    name = f"{row.tree}-{row.size:015d}"
+    properties = {
+        "tree": row.tree,
+        "size": row.size,
+        "at": instant(row.at),
+        "root": json.loads(row.body)["root"],
+        "keyId": row.kid,
+        "anchoredAt": instant(row.anchored_at) if row.anchored_at is not None else None,
+    }
+    return {
+        "id": f"/providers/Isthmus.Audit/checkpoints/{name}",
+        "name": name,
+        "type": "Isthmus.Audit/checkpoints",
+        "properties": properties,
+    }

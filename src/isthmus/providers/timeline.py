@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from isthmus.access.timeline import Asked, Entry, is_place, page
+from isthmus.access.timeline import Asked, Entry, event, is_place, page
 from isthmus.arm import paging
 from isthmus.arm.envelope import instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Ask, ResourceType, Scope, Window
+from isthmus.audit.events import UnreadableEvent
 from isthmus.engine import Engine
 from isthmus.providers.history import VERSIONS
 from isthmus.store.tables import people
@@ -33,7 +34,7 @@ _TIMES = {"leaseUntil", "revokedAt", "endsAt", "endedAt"}
 
 
 def row(engine: Engine) -> ResourceType:
-    """The type: a list with `person`, `machine`, `session` or `grant`, and `since`, in its query."""
+    """The type: a list with `person`, `machine`, `session` or `grant`, and `since` and `until`, in its query; calls with their event."""
 
     def listed(ask: Ask) -> Window:
         size, asked = paging.page_size(ask.query), _asked(ask.query, ask.now)
@@ -41,9 +42,32 @@ def row(engine: Engine) -> ResourceType:
             if asked.person:
                 asked = replace(asked, person=_object_id(connection, asked.person))
             found, more = page(connection, asked, limit=size)
-        return Window(items=[_body(one) for one in found], after=found[-1].place if more else "")
+            names = _names(connection, {one.person for one in found if one.person})
+        return Window(items=[_body(one, names) for one in found], after=found[-1].place if more else "")
 
-    return ResourceType(name=TIMELINE, scopes=frozenset({Scope.TENANT}), versions=VERSIONS, window=listed)
+    def one(ask: Ask) -> Mapping[str, Any] | None:
+        try:
+            with engine.store.read() as connection:
+                found = event(connection, ask.id.name)
+                names = _names(connection, {found[0].person}) if found and found[0].person else {}
+        except UnreadableEvent as error:
+            told = f"The event is not what was stored: {error}. Run 'isthmus audit verify'."
+            raise ArmError("EventDamaged", told, status=500, target=str(ask.id)) from error
+        if found is None:
+            return None
+        body = _body(found[0], names)
+        return {**body, "properties": {**body["properties"], "document": _without_token(found[1])}}
+
+    return ResourceType(name=TIMELINE, scopes=frozenset({Scope.TENANT}), versions=VERSIONS, window=listed, read=one)
+
+
+def _without_token(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The event without the session token that CloudTrail writes down where a role was assumed: it is of no use to a reader."""
+    answer = document.get("responseElements")
+    made = answer.get("credentials") if isinstance(answer, dict) else None
+    if not isinstance(answer, dict) or not isinstance(made, dict) or "sessionToken" not in made:
+        return document
+    return {**document, "responseElements": {**answer, "credentials": {**made, "sessionToken": "(not shown)"}}}
 
 
 def _asked(query: Mapping[str, str], now: int) -> Asked:
@@ -56,7 +80,7 @@ def _asked(query: Mapping[str, str], now: int) -> Asked:
     after = paging.key_of(query)
     if after and not is_place(after):
         raise invalid("The $skiptoken is not one of this list. Start it again.", target="$skiptoken", code="InvalidSkipToken")
-    return Asked(**given, since=_since(query.get("since", ""), now), after=after)
+    return Asked(**given, since=_moment(query, "since", now), until=_moment(query, "until", now), after=after)
 
 
 def _object_id(connection: Connection, given: str) -> str:
@@ -73,7 +97,8 @@ def _object_id(connection: Connection, given: str) -> str:
     return str(found[0])
 
 
-def _since(text: str, now: int) -> int:
+def _moment(query: Mapping[str, str], name: str, now: int) -> int:
+    text = query.get(name, "")
     if not text:
         return 0
     if ago := _AGO.fullmatch(text):
@@ -84,19 +109,25 @@ def _since(text: str, now: int) -> int:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise invalid(
-            f"since is an instant like 2026-01-31T08:00:00Z or a time ago like 30m, 8h or 7d, not '{text[:64]}'.",
-            target="since",
+            f"{name} is an instant like 2026-01-31T08:00:00Z or a time ago like 30m, 8h or 7d, not '{text[:64]}'.",
+            target=name,
             code="InvalidTimeline",
         )
     return max(0, int(moment.timestamp() * 1000))
 
 
-def _body(entry: Entry) -> dict[str, Any]:
+def _names(connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
+    rows = connection.execute(select(people.c.object_id, people.c.name).where(people.c.object_id.in_(ids)))
+    return {row.object_id: row.name for row in rows}
+
+
+def _body(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
     detail = {name: instant(value) if name in _TIMES and value else value for name, value in entry.detail.items()}
+    told = {"at": instant(entry.at), "kind": entry.kind, "personName": names.get(entry.person)}
     whose = {"person": entry.person, "signIn": entry.sign_in, "grant": entry.grant, "session": entry.session}
     return {
         "id": f"/providers/{TIMELINE}/{entry.id}",
         "name": entry.id,
         "type": TIMELINE,
-        "properties": {"at": instant(entry.at), "kind": entry.kind, **{name: value or None for name, value in whose.items()}, **detail},
+        "properties": {**told, **{name: value or None for name, value in whose.items()}, **detail},
     }

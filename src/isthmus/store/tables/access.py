@@ -26,6 +26,7 @@ access_requests = Table(
     Index("access_requests_by_state", "state", "expires_at"),
     Index("access_requests_by_person", "person", "asked_at"),
     Index("access_requests_by_mapping", "mapping", "asked_at"),
+    Index("access_requests_by_time", "asked_at", "id"),
 )
 
 access_grants = Table(
@@ -76,6 +77,7 @@ access_sessions = Table(
     Index("access_sessions_by_mapping", "mapping", "issued_at"),
     Index("access_sessions_by_lease", "lease_until"),
     Index("access_sessions_by_time", "issued_at", "id"),
+    Index("access_sessions_by_account", "account", "issued_at"),
 )
 
 access_revocations = Table(
@@ -92,6 +94,7 @@ access_revocations = Table(
     Column("readmitted_at", BigInteger, comment="when the person was let in again"),
     Index("access_revocations_by_person", "person", "until"),
     Index("access_revocations_by_end", "until"),
+    Index("access_revocations_by_time", "at", "id"),
 )
 
 access_denials = Table(

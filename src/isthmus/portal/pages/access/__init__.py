@@ -1,11 +1,34 @@
 """Access of people: who may take which role, who holds one, and its end. An address per question; each has a module here."""
 
 from isthmus.portal.page import Page
-from isthmus.portal.pages.access import grants, mapping, mapping_form, overview, person, revocation
+from isthmus.portal.pages.access import (
+    ask,
+    grants,
+    held,
+    mapping,
+    mapping_form,
+    overview,
+    person,
+    request,
+    requests,
+    review,
+    revocation,
+    timeline,
+    who,
+)
 
 _NAV = "access"
 PAGES = (
     Page(path="/portal/access", template="access.html", view=overview.view, nav=_NAV),
+    Page(path="/portal/access/requests", template="access_requests.html", view=requests.view, nav=_NAV),
+    Page(path="/portal/access/requests/{request}", template="access_request.html", view=request.view, act=request.act, nav=_NAV),
+    Page(path="/portal/access/ask", template="access_ask.html", view=ask.view, act=ask.act, nav=_NAV),
+    Page(path="/portal/access/sessions", template="access_sessions.html", view=held.sessions_view, nav=_NAV),
+    Page(path="/portal/access/grants", template="access_grants.html", view=held.grants_view, nav=_NAV),
+    Page(path="/portal/access/who", template="access_who.html", view=who.view, nav=_NAV),
+    Page(path="/portal/access/review", template="access_review.html", view=review.view, nav=_NAV),
+    Page(path="/portal/access/timeline", template="access_timeline.html", view=timeline.view, act=timeline.check, nav=_NAV),
+    Page(path="/portal/access/timeline/events/{event}", template="access_event.html", view=timeline.event_view, nav=_NAV),
     Page(path="/portal/access/people/{person}", template="access_person.html", view=person.view, act=person.readmit, nav=_NAV),
     Page(
         path="/portal/access/people/{person}/offboard",

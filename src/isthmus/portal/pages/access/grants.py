@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import Form, Problem, Problems, problems_of
 from isthmus.portal.page import Invalid, Redirect, Visit, local
-from isthmus.portal.pages.access.reading import GRANTS, Grant, person_path, read_book, read_grant, revocation_path
-from isthmus.portal.principals import may_change
+from isthmus.portal.pages.access.reading import GRANTS, PATH, Grant, person_path, read_book, read_grant, revocation_path
+from isthmus.portal.principals import may_change, reads_tenant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +29,17 @@ def view(visit: Visit) -> EndGrantPage:
 
 def _question(visit: Visit, reason: str, problems: Problems) -> EndGrantPage:
     grant = read_grant(visit, read_book(visit), visit.path["grant"])
-    back = person_path(grant.who.id)
-    return EndGrantPage(grant=grant, can_end=may_change(visit, "/"), reason=reason, back=back, problems=problems)
+    can_end = may_change(visit, "/") or _is_own(visit, grant)
+    return EndGrantPage(grant=grant, can_end=can_end, reason=reason, back=_back(visit, grant), problems=problems)
+
+
+def _is_own(visit: Visit, grant: Grant) -> bool:
+    return visit.person is not None and grant.who.id.lower() == visit.person.object_id.lower()
+
+
+def _back(visit: Visit, grant: Grant) -> str:
+    """Pages of people are for readers of the tenant; others come from their request."""
+    return person_path(grant.who.id) if reads_tenant(visit) else grant.request or PATH
 
 
 def act(visit: Visit, form: Form) -> Redirect | Invalid:
@@ -45,4 +54,5 @@ def act(visit: Visit, form: Form) -> Redirect | Invalid:
         if error.status != 400:
             raise
         return Invalid(context=_question(visit, reason, problems_of(error, {"reason": "reason"})))
-    return Redirect(to=local(revocation_path(made[0]) if made else person_path(grant.who.id), done="ended"))
+    is_shown = bool(made) and reads_tenant(visit)
+    return Redirect(to=local(revocation_path(made[0]) if is_shown else _back(visit, grant), done="ended"))

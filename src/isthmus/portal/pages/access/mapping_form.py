@@ -80,13 +80,11 @@ def create(visit: Visit, form: Form) -> Redirect | Invalid:
         return Invalid(context=_new_form(visit, form, Problems(found=tuple(problems))))
     id = parse_resource(connector).extension(MAPPINGS, name)
     try:
-        if _exists(visit, str(id)):
-            taken = Problem(
-                field="name", message=f"There is a mapping '{name}' in this account already. Change that one, or choose another name."
-            )
-            return Invalid(context=_new_form(visit, form, Problems(found=(taken,))))
-        visit.client.put(str(id), {"properties": properties})
+        visit.client.put(str(id), {"properties": properties}, is_new=True)
     except ArmError as error:
+        if error.status == 412:
+            message = f"There is a mapping '{name}' in this account already. Change that one, or choose another name."
+            return Invalid(context=_new_form(visit, form, Problems(found=(Problem(field="name", message=message),))))
         return Invalid(context=_new_form(visit, form, _wrong(error, properties)), status=_status(error))
     return Redirect(to=f"{mapping_path(str(id))}?done=created")
 
@@ -112,16 +110,6 @@ def edit(visit: Visit, form: Form) -> Redirect | Invalid:
             return Invalid(context=_edit_form(visit, mapping, form, Problems(found=(Problem(field="", message=message),))))
         return Invalid(context=_edit_form(visit, mapping, form, _wrong(error, properties)), status=_status(error))
     return Redirect(to=f"{mapping_path(mapping.role.id)}?done=saved")
-
-
-def _exists(visit: Visit, id: str) -> bool:
-    try:
-        visit.client.get(id)
-    except ArmError as error:
-        if error.status != 404:
-            raise
-        return False
-    return True
 
 
 def _properties(form: Form, stored: Mapping[str, Any]) -> tuple[list[Problem], dict[str, Any]]:

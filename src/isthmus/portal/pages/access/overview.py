@@ -9,16 +9,21 @@ from isthmus.arm.errors import ArmError
 from isthmus.portal.page import Visit
 from isthmus.portal.pages.access.mapped import Mapped, mapped_of
 from isthmus.portal.pages.access.reading import (
+    GRANTS,
     MOST,
+    REQUESTS,
+    REVOCATIONS,
+    SESSIONS,
     Book,
     Grant,
     Revocation,
     Session,
+    first_of,
+    grant_of,
     read_book,
-    read_grants,
     read_mappings,
-    read_revocations,
-    read_sessions,
+    revocation_of,
+    session_of,
 )
 from isthmus.portal.principals import Principals, may_change
 from isthmus.portal.subjects import Subject, subject_of
@@ -34,22 +39,26 @@ _DONE = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class People:
-    """Who holds what now, and who was taken something lately; for who may read the tenant."""
+    """Who holds what now, and who was taken something lately: the latest of each, and how many there are (None: too many to be counted);
+    for who may read the tenant."""
 
     sessions: tuple[Session, ...]
     grants: tuple[Grant, ...]
     revocations: tuple[Revocation, ...]
-    holders: int
-    pending: int
+    live: int | None
+    active: int | None
+    pending: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessPage:
-    """The overview. `people` is None for who may not read the tenant; `accounts` have the solution, told only when nothing is mapped."""
+    """The overview. `people` is None for who may not read the tenant; `accounts` have the solution, told only when nothing is mapped.
+    `waiting` are requests that the visitor could decide, counted up to 100."""
 
     mappings: tuple[Mapped, ...]
     connected: int
     people: People | None
+    waiting: int
     accounts: tuple[Subject, ...]
     has_connectors: bool
     can_map: bool
@@ -67,6 +76,7 @@ def view(visit: Visit) -> AccessPage:
         mappings=tuple(mappings),
         connected=len({one.role.connector.id.lower() for one in mappings}),
         people=_people(visit, book),
+        waiting=len(visit.client.get(REQUESTS, query={"whose": "others", "state": "Pending"})["value"]),
         accounts=tuple(one for one, _, has in connectors if has),
         has_connectors=bool(connectors),
         can_map=bool(book.principals.owns),
@@ -87,17 +97,19 @@ def connectors_of(visit: Visit, principals: Principals) -> tuple[tuple[Subject, 
 
 def _people(visit: Visit, book: Book) -> People | None:
     try:
-        sessions = read_sessions(visit, book, state="live")
-        grants = tuple(one for one in read_grants(visit, book) if one.is_active)
-        revocations = read_revocations(visit, book)
+        sessions, live = first_of(visit, SESSIONS, _LATEST, {"state": "live"})
+        grants, active = first_of(visit, GRANTS, _LATEST, {"state": "active"})
+        revocations, _ = first_of(visit, REVOCATIONS, _LATEST, {})
+        _, pending = first_of(visit, REVOCATIONS, 1, {"state": "pending"})
     except ArmError as error:
         if error.status != 403:
             raise
         return None
     return People(
-        sessions=sessions,
-        grants=grants,
-        revocations=revocations[:_LATEST],
-        holders=len({one.who.id.lower() for one in sessions}),
-        pending=sum(one.is_pending for one in revocations),
+        sessions=tuple(session_of(one, book) for one in sessions),
+        grants=tuple(grant_of(one, book) for one in grants),
+        revocations=tuple(revocation_of(one, book) for one in revocations),
+        live=live,
+        active=active,
+        pending=pending,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -18,10 +18,9 @@ PATH = "/portal/access"
 _API = "/providers/Isthmus.Access"
 PEOPLE, GRANTS = f"{_API}/people", f"{_API}/grants"
 SESSIONS, REVOCATIONS = f"{_API}/sessions", f"{_API}/revocations"
+REQUESTS, ROLES = f"{_API}/requests", f"{_API}/roles"
 MOST = {"$top": "1000"}
 _DENIED = "Denied"
-_PROBE = "probe"
-"""The use of sessions that Isthmus itself begins to see whether an account denies: nobody holds them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +41,12 @@ class Grant:
     end_to: str
 
     @property
+    def request(self) -> str:
+        """The page of the request that it came of; empty for a standing role."""
+        kind, _, id = self.because.partition(":")
+        return request_path(id) if kind == "request" else ""
+
+    @property
     def is_active(self) -> bool:
         """Whether it can be used."""
         return self.state == "Active"
@@ -54,11 +59,21 @@ class Session:
     id: str
     role: Role
     who: Principal
+    grant: str
     account: str
     use: str
     state: str
     since: str
     lease: str
+    signed_in_from: str
+    used_from: str
+    last_call: str
+    shells: int
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it can be used."""
+        return self.state == "Live"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,8 +129,8 @@ class Book:
     roles: Mapping[str, Role]
 
     def role(self, key: str) -> Role:
-        """A role, by what its id says where the mapping is gone or out of sight."""
-        return self.roles.get(key.lower()) or role_of(key)
+        """A role; where the mapping is gone or out of sight, by what its key says, and without a page."""
+        return self.roles.get(key.lower()) or replace(role_of(key), to="")
 
     def account(self, connector: str) -> tuple[str, str]:
         """The account of a connector (empty where it is not known), and the connector's name."""
@@ -123,9 +138,21 @@ class Book:
         return (known.account, known.connector.name) if known else ("", subject_of(connector).name)
 
 
+def labelled(role: Role, label: str | None) -> Role:
+    """The role with the name and account of its label (`123456789012.Reader`), which those hear of who may not read its mapping."""
+    account, _, name = (label or "").partition(".")
+    return replace(role, name=name, account=account) if name else role
+
+
 def read_mappings(visit: Visit) -> list[dict[str, Any]]:
     """Every mapping of the subscription."""
     return list(visit.client.list(f"{visit.root}/providers/{MAPPINGS}", query=MOST))
+
+
+def small_book(visit: Visit) -> Book:
+    """Names of roles and accounts, for lists that name people themselves: who may be very many."""
+    nobody = Principals(known={}, me=Principal(id=visit.person.object_id if visit.person else "", name="", kind="User"), owns=())
+    return Book(principals=nobody, roles=read_roles(visit))
 
 
 def read_book(visit: Visit, mappings: Iterable[Mapping[str, Any]] | None = None) -> Book:
@@ -148,34 +175,43 @@ def roles_of(mappings: Iterable[Mapping[str, Any]]) -> Mapping[str, Role]:
     return {one["id"].lower(): role_of(one["id"], one["properties"].get("accountId", "")) for one in mappings}
 
 
-def read_grants(visit: Visit, book: Book, **query: str) -> tuple[Grant, ...]:
-    """Grants, those that can be used first, and of them the latest."""
-    found = [_grant(one, book) for one in visit.client.list(GRANTS, query={**MOST, **query})]
-    latest = sorted(found, key=lambda one: one.began, reverse=True)
-    return tuple(sorted(latest, key=lambda one: not one.is_active))
+def read_grants(visit: Visit, book: Book, *, most: int = 50, **query: str) -> tuple[Grant, ...]:
+    """The latest grants, and all that can be used, up to `most` of each; those that can be used first."""
+    active = [grant_of(one, book) for one in first_of(visit, GRANTS, most, {**query, "state": "active"})[0]]
+    latest = [grant_of(one, book) for one in first_of(visit, GRANTS, most, query)[0]]
+    return (*active, *(one for one in latest if not one.is_active))
 
 
-def read_sessions(visit: Visit, book: Book, **query: str) -> tuple[Session, ...]:
-    """Sessions of people, those that live first, and of them the latest."""
-    found = [_session(one, book) for one in visit.client.list(SESSIONS, query={**MOST, **query}) if one["properties"]["use"] != _PROBE]
-    latest = sorted(found, key=lambda one: one.since, reverse=True)
-    return tuple(sorted(latest, key=lambda one: one.state != "Live"))
+def read_sessions(visit: Visit, book: Book, *, most: int = 50, **query: str) -> tuple[Session, ...]:
+    """The latest sessions of people, up to `most`; those that live first."""
+    found = [session_of(one, book) for one in first_of(visit, SESSIONS, most, query)[0]]
+    return tuple(sorted(found, key=lambda one: not one.is_live))
 
 
-def read_revocations(visit: Visit, book: Book, **query: str) -> tuple[Revocation, ...]:
-    """Revocations, the latest first."""
-    found = [revocation_of(one, book) for one in visit.client.list(REVOCATIONS, query={**MOST, **query})]
-    return tuple(sorted(found, key=lambda one: one.at, reverse=True))
+def read_revocations(visit: Visit, book: Book, *, most: int = 50, **query: str) -> tuple[Revocation, ...]:
+    """The latest revocations, up to `most`, the latest first."""
+    return tuple(revocation_of(one, book) for one in first_of(visit, REVOCATIONS, most, query)[0])
+
+
+def first_of(visit: Visit, path: str, most: int, query: Mapping[str, str]) -> tuple[list[dict[str, Any]], int | None]:
+    """The first of a list, and how many there are; None when they are too many to be counted."""
+    body = visit.client.get(path, query={**query, "$top": str(most), "$count": "true"})
+    return list(body["value"]), body.get("count")
 
 
 def read_grant(visit: Visit, book: Book, id: str) -> Grant:
     """One grant; ArmError 404 when there is none."""
-    return _grant(visit.client.get(f"{GRANTS}/{quote(id, safe='')}"), book)
+    return grant_of(visit.client.get(f"{GRANTS}/{quote(id, safe='')}"), book)
 
 
 def person_path(object_id: str) -> str:
     """The page of a person."""
     return f"{PATH}/people/{quote(object_id, safe='')}"
+
+
+def request_path(id: str) -> str:
+    """The page of a request for a role."""
+    return f"{PATH}/requests/{quote(id, safe='')}"
 
 
 def revocation_path(id: str) -> str:
@@ -196,11 +232,12 @@ def named(principal: Principal, name: str) -> Principal:
     return principal if principal.name else Principal(id=principal.id, name=name, kind="User", more=principal.more)
 
 
-def _grant(body: Mapping[str, Any], book: Book) -> Grant:
+def grant_of(body: Mapping[str, Any], book: Book) -> Grant:
+    """A grant from the API's body."""
     told = body["properties"]
     return Grant(
         id=body["name"],
-        role=book.role(told["mapping"]),
+        role=labelled(book.role(told["mapping"]), told.get("role")),
         who=named(book.principals.find(told["person"], "User"), told["personName"]),
         because=told["because"],
         state=told["state"],
@@ -214,17 +251,23 @@ def _grant(body: Mapping[str, Any], book: Book) -> Grant:
     )
 
 
-def _session(body: Mapping[str, Any], book: Book) -> Session:
+def session_of(body: Mapping[str, Any], book: Book) -> Session:
+    """A session from the API's body."""
     told = body["properties"]
     return Session(
         id=body["name"],
         role=book.role(told["mapping"]),
-        who=book.principals.find(told["person"], "User"),
+        who=named(book.principals.find(told["person"], "User"), told["personName"]),
+        grant=told["grant"],
         account=told["accountId"],
         use=told["use"],
         state=told["state"],
         since=told["issuedAt"],
         lease=told["leaseUntil"],
+        signed_in_from=told["signedInFrom"] or "",
+        used_from=told["usedFrom"] or "",
+        last_call=told["lastCallAt"] or "",
+        shells=told["shells"],
     )
 
 
