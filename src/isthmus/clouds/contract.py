@@ -239,6 +239,18 @@ class AccessCloud(Protocol):
         ...
 
 
+class TokenTrial(Protocol):
+    """Tries whether the cloud takes a token, without keeping what it gives for it."""
+
+    def claims(self, target: ScanTarget) -> Mapping[str, str]:
+        """Audience and subject (`aud`, `sub`) of a token of the target's solution."""
+        ...
+
+    async def try_token(self, target: ScanTarget, token: str) -> None:
+        """Exchange a token. Raises PermissionError with the cloud's words when it is refused, ConnectionError when nobody can tell."""
+        ...
+
+
 class TrailCloud(Protocol):
     """Reads what was called in an account."""
 
