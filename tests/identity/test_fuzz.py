@@ -6,11 +6,13 @@ A few seconds of it run with all tests; `make fuzz` runs the same for minutes.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -37,7 +39,7 @@ from tests.identity.mutations import Made, b64, by_key, claims, damaged, forgeri
 from tests.identity.parties import BASE, TENANT, TestKey
 from tests.identity.vouching import Vouching
 from tests.support.clock import Clock
-from tests.support.examples import examples
+from tests.support.examples import LONG, examples
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
@@ -61,21 +63,36 @@ def known(good: TestKey) -> VerificationKey:
     return VerificationKey(kid="good", alg="RS256", key=key_of_pem(good.pem).key)
 
 
-@contextmanager
-def soon() -> Iterator[None]:
-    began = time.thread_time()
+_ran: Counter[str] = Counter()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How many tokens and documents that were, in a long run."""
     yield
-    took = time.thread_time() - began
-    assert took < BOUND, f"it took {took:.3f} s"
+    if settings.get_current_profile_name() == LONG:
+        told = ", ".join(f"{count} {name}" for name, count in sorted(_ran.items()))
+        request.config.get_terminal_writer().line(f"\n{sum(_ran.values())} tried: {told}")
 
 
 def outcome(act: Callable[[], T], error: type[E]) -> tuple[T | None, E | None]:
-    """What came of it, or the one kind of error that refusals are; anything else fails the test. It must not take long."""
-    with soon():
-        try:
-            return act(), None
-        except error as caught:
-            return None, caught
+    """What came of it, or the one kind of error that refusals are; anything else fails the test. It must not take long, twice."""
+    began = time.thread_time()
+    found: tuple[T | None, E | None]
+    try:
+        found = act(), None
+    except error as caught:
+        found = None, caught
+    if time.thread_time() - began > BOUND:
+        # A garbage collection may have fallen into it; what is slow by itself is slow again.
+        gc.collect()
+        began = time.thread_time()
+        with suppress(error):
+            act()
+        took = time.thread_time() - began
+        assert took < BOUND, f"it took {took:.3f} s"
+    _ran["accepted" if found[1] is None else "refused"] += 1
+    return found
 
 
 def accepted(kind: str, token: str, known: VerificationKey) -> Mapping[str, Any] | None:
@@ -296,11 +313,9 @@ def test_key_sets_of_others_are_read_or_refused(document: Any) -> None:
         configuration = {"issuer": "https://i.test", "jwks_uri": "https://i.test/keys"}
         return json.dumps(configuration if url.endswith("configuration") else document).encode()
 
-    with soon():
-        try:
-            keys = IssuerKeys(fetch, Clock()).keys("https://i.test", "k")
-        except KeysUnavailable:
-            return
+    keys, _ = outcome(lambda: IssuerKeys(fetch, Clock()).keys("https://i.test", "k"), KeysUnavailable)
+    if keys is None:
+        return
     assert all(key.kid and key.alg in ("RS256", "ES256") for key in keys)
     assert keys == () or keys_of_jwks(document)
 

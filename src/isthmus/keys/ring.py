@@ -93,6 +93,11 @@ class KeyRing:
         """Seconds since the key that signs was made."""
         return (self._now() - _of(self._fresh().records, "current").created_at) / 1000
 
+    def due_in(self, after: float) -> float:
+        """Seconds until the key that signs is `after` seconds old and the next one may sign; negative when that is over."""
+        turn = self.turn()
+        return (max(turn.current.created_at + after * 1000, turn.ready_at) - self._now()) / 1000
+
     @property
     def version(self) -> tuple[int, int, int]:
         """Changes whenever the ring changes, by whichever process; for caches of what `records` says."""
