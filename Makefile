@@ -9,7 +9,7 @@ PACKAGES = -p isthmus -p isthmus_agent -p isthmus_lab -p bench
 unexport PYTHONDONTWRITEBYTECODE
 DEMO = $(if $(ONCE),--once) $(if $(MACHINES),--machines $(MACHINES))
 
-.PHONY: setup demo serve test test-fast check bench models golden reference lock clean azure-cli node-tools chromium pictures
+.PHONY: setup demo serve test test-fast check bench fuzz models golden reference lock clean azure-cli node-tools chromium pictures
 
 setup: $(STAMP)
 
@@ -62,6 +62,10 @@ test-fast: setup
 
 bench: setup build/node/bench/.installed chromium
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+# Damaged tokens for every verifier, TIMES as many as in `make test`: 25 are some five minutes.
+fuzz: setup
+	FUZZ_TIMES=$(or $(TIMES),25) $(BIN)/python -m pytest -q -p no:cacheprovider --hypothesis-profile=long tests/identity/test_fuzz.py
 
 # The pictures of README.md and docs/tour.md, taken on the walk that the tour describes.
 pictures: setup node-tools chromium

@@ -48,6 +48,18 @@ METRICS: tuple[Declared, ...] = (
     Declared(name="isthmus_database_seconds", kind="histogram", help="Time of one statement", buckets=_QUICK),
     Declared(name="isthmus_database_connections", kind="gauge", help="Connections of the pool", labels=("state",)),
     Declared(name="isthmus_signing_key_age_seconds", kind="gauge", help="Age of the key that signs", labels=("purpose",)),
+    Declared(
+        name="isthmus_signing_key_due_seconds",
+        kind="gauge",
+        help="Time until the next key is due to sign; below 0 something holds it up",
+        labels=("purpose",),
+    ),
+    Declared(
+        name="isthmus_certificate_left_seconds",
+        kind="gauge",
+        help="Time until a certificate of our own CA ends",
+        labels=("certificate",),
+    ),
     Declared(name="isthmus_jobs", kind="gauge", help="Unfinished jobs", labels=("queue", "state"), whole=True),
     Declared(name="isthmus_oldest_job_seconds", kind="gauge", help="Age of the oldest job that waits", labels=("queue",), whole=True),
     Declared(name="isthmus_operations_running", kind="gauge", help="Operations that have not ended", whole=True),

@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         default="https://issuer.isthmus.test",
         description="https URL, without a port, under which AWS finds the issuer's documents (`isthmus issuer export` writes them).",
     )
+    issuer_address: Annotated[str, Field(pattern=r"^(self|[A-Za-z0-9.-]+:[0-9]{1,5})?$")] = Field(
+        default="",
+        description="host:port where checks of ours look for the issuer's documents instead of where its name leads, trusting our own CA "
+        "too ('self': this very server): for a lab, or a name that leads elsewhere in your network. Empty: they look as AWS does.",
+    )
     template_url: Annotated[str, Field(pattern=_TEMPLATE_URL)] = Field(
         default="",
         description="https URL of a template in S3, `{guid}` standing for the connector's: where you put templates for one-click launch. "

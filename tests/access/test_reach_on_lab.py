@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,17 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from isthmus.access import grants, leaving, revocations
-from isthmus.access.broker import Issued
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
-from isthmus.cli.aws.cache import Credentials
 from isthmus.cli.aws.console import login_address
 from isthmus.cli.aws.shells import find_plugin, open_shell, run
 from isthmus.cli.aws.ssh import pushed_key
-from isthmus.cli.aws.taking import Taken
 from isthmus.cli.aws.targets import Target
 from tests.access.estate import ADMIN, Estate
+from tests.access.reaching import REGION, boot, taken
 
 pytestmark = pytest.mark.e2e
 
-REGION = "eu-west-1"
 PLUGIN = """#!/bin/sh
 [ "$1" = --version ] && { echo VERSION; exit 0; }
 printf '%s\\n' "$@" >"$OUT/arguments"
@@ -45,15 +41,6 @@ def code(call: Any, **arguments: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def taken(issued: Issued) -> Taken:
-    """As the command line gets it."""
-    made = issued.credentials
-    held = Credentials(
-        access_key=made.access_key, secret_key=made.secret_key, session_token=made.session_token, expiration="", until=issued.until / 1000
-    )
-    return Taken(credentials=held, role_arn=issued.mapping.role_arn, grant=issued.grant)
-
-
 def offboard(people: Estate, person: Actor) -> revocations.Revocation:
     with people.engine.store.begin() as connection:
         id = leaving.offboard(connection, people.engine, person.id, ADMIN, "left")
@@ -62,32 +49,6 @@ def offboard(people: Estate, person: Actor) -> revocations.Revocation:
         found = revocations.find(connection, id)
     assert found is not None
     return found
-
-
-def boot(people: Estate, tag: str = "red", region: str = REGION) -> str:
-    """An instance that SSM reaches."""
-    iam, ec2, ssm = people.root("iam"), people.root("ec2", region), people.root("ssm", region)
-    name = f"Machine-{tag}-{region}"
-    trust = (
-        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
-    )
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
-    iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore")
-    iam.create_instance_profile(InstanceProfileName=name)
-    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
-    made = ec2.run_instances(
-        ImageId="ami-0c2023a1b2c3d4e5f",
-        MinCount=1,
-        MaxCount=1,
-        IamInstanceProfile={"Name": name},
-        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "team", "Value": tag}]}],
-    )
-    identity = str(made["Instances"][0]["InstanceId"])
-    deadline = time.monotonic() + 30
-    while ssm.get_connection_status(Target=identity)["Status"] != "connected":
-        assert time.monotonic() < deadline, "the machine did not come up"
-        time.sleep(0.1)  # somebody else boots it
-    return identity
 
 
 def public_key() -> str:

@@ -159,6 +159,23 @@ def test_keys_are_looked_at_while_they_rotate(world: World, look: Look) -> None:
     assert look(secrets.examine)["signing keys"][0].result is OK
 
 
+@pytest.mark.parametrize(("days", "result"), [(0, OK), (94.9, OK), (96.5, WARNING)])
+def test_a_key_that_signs_for_too_long_is_told_with_what_to_do(world: World, look: Look, days: float, result: Result) -> None:
+    world.probes = {"clock": lambda: NOW + days * DAY}
+    (found,) = look(secrets.examine)["key age"]
+    assert (found.result, "isthmus issuer drill" in found.remedy) == (result, result is WARNING)
+    assert ("'aws' for 96 days" in found.detail) is (result is WARNING)
+
+
+def test_when_the_next_rotation_is_due_is_told_of_the_oldest_key(world: World, look: Look) -> None:
+    file, rows = ring(world, "api")
+    rows["keys"][0]["createdAt"] -= int(30.5 * DAY * 1000)
+    file.write_text(json.dumps(rows))
+    (found,) = look(secrets.examine)["key age"]
+    assert f"due on {datetime.fromtimestamp(rows['keys'][0]['createdAt'] / 1000 + 90 * DAY, UTC):%Y-%m-%d}" in found.detail
+    assert "30 days" in found.detail
+
+
 def change(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         for statement in statements:

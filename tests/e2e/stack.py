@@ -119,7 +119,12 @@ class Stack:
 
     def __enter__(self) -> Stack:
         self.lab.start()
-        environ = {"AWS_ENDPOINT_URL": self.lab.url, "ISTHMUS_DATABASE_URL": self.database_url, **self._settings}
+        environ = {
+            "AWS_ENDPOINT_URL": self.lab.url,
+            "ISTHMUS_DATABASE_URL": self.database_url,
+            "ISTHMUS_ISSUER_ADDRESS": "self",
+            **self._settings,
+        }
         self.server = Server(self.folder, environ)
         try:
             self.start()

@@ -38,6 +38,10 @@ def test_what_a_token_tells_is_kept_under_our_names() -> None:
         ({"hasgroups": True}, None),
         ({"groups": ["g-dev", 7]}, None),
         ({"groups": {"g-dev": True}}, None),
+        ({"groups": None}, None),
+        ({"groups": ""}, None),
+        ({"groups": False}, None),
+        ({"groups": {}}, None),
         ({"groups": [f"g-{number}" for number in range(1001)]}, None),
     ],
 )

@@ -18,10 +18,24 @@ const say = (response, value) => { response.setHeader('content-type', 'applicati
 
 let issuer = '', keys = [makeKey(1)], clients = [], users = {}, isThin = false, provider;
 
+// What people have begun outlives a rotation, as at a provider with a database.
+const kept = new Map();
+class Memory {
+  constructor(model) { this.at = (id) => `${model}:${id}`; this.model = model; }
+  async upsert(id, payload) { kept.set(this.at(id), payload); }
+  async find(id) { return kept.get(this.at(id)); }
+  async findByUid(uid) { return [...kept].find(([at, one]) => at.startsWith(`${this.model}:`) && one.uid === uid)?.[1]; }
+  async findByUserCode(code) { return [...kept].find(([at, one]) => at.startsWith(`${this.model}:`) && one.userCode === code)?.[1]; }
+  async consume(id) { Object.assign(kept.get(this.at(id)), { consumed: Math.floor(Date.now() / 1000) }); }
+  async destroy(id) { kept.delete(this.at(id)); }
+  async revokeByGrantId(grantId) { for (const [at, one] of kept) if (at.startsWith(`${this.model}:`) && one.grantId === grantId) kept.delete(at); }
+}
+
 function build() {
   const policy = interactionPolicy.base();
   policy.get('consent').checks.clear();
   provider = new Provider(issuer, {
+    adapter: Memory,
     jwks: { keys }, clients, cookies: { keys: ['for tests only'] }, pkce: { required: () => true },
     // Claims of a profile come in the ID token, or (thin) from the UserInfo endpoint only.
     conformIdTokenClaims: isThin,
@@ -40,9 +54,9 @@ function build() {
 }
 
 const levers = {
-  '/_test/set': (wanted) => { ({ clients = clients, users = users, isThin = isThin } = wanted); build(); return {}; },
-  // The new key signs; the old one is published no more.
-  '/_test/rotate': () => { keys = [makeKey(Date.now())]; build(); return { kid: keys[0].kid }; },
+  '/_test/set': (wanted) => { ({ clients = clients, users = users, isThin = isThin } = wanted); kept.clear(); build(); return {}; },
+  // The new key signs; the old one is published no more, or (keep) beside it.
+  '/_test/rotate': ({ keep }) => { keys = [makeKey(Date.now()), ...(keep ? keys : [])]; build(); return { kid: keys[0].kid }; },
 };
 
 const server = https.createServer({ key: readFileSync(pem), cert: readFileSync(pem) }, async (request, response) => {

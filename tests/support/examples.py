@@ -1,12 +1,18 @@
-"""How many examples a property is tried on: all of them in `make test`, a tenth in `make test-fast` (hypothesis profile `fast`)."""
+"""How many examples a property is tried on: all of them in `make test`, a tenth in `make test-fast` (hypothesis profile `fast`), many times
+as many in `make fuzz` (profile `long`, the environment's `FUZZ_TIMES`)."""
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
-FAST = "fast"
+FAST, LONG = "fast", "long"
 
 
 def examples(number: int) -> int:
-    """`number`, or a tenth of it and at least ten in the inner loop."""
-    return max(10, number // 10) if settings.get_current_profile_name() == FAST else number
+    """`number`, or a tenth of it and at least ten in the inner loop, or a multiple of it in the long run."""
+    profile = settings.get_current_profile_name()
+    if profile == LONG:
+        return number * int(os.environ.get("FUZZ_TIMES", "50"))
+    return max(10, number // 10) if profile == FAST else number

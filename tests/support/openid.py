@@ -37,9 +37,9 @@ class OpenIdProvider:
         wanted = {"clients": clients, "users": users, "isThin": thin}
         self._pull("set", {name: value for name, value in wanted.items() if value is not None})
 
-    def rotate(self) -> None:
-        """Sign with a new key and forget the old one."""
-        self._pull("rotate", {})
+    def rotate(self, *, keep: bool = False) -> None:
+        """Sign with a new key, and forget the old one or keep it published."""
+        self._pull("rotate", {"keep": keep})
 
     def sign_in(self, url: str, username: str) -> dict[str, str]:
         """Go to an authorization URL, say who one is, and follow until it leads elsewhere: the parameters that it leads there with."""

@@ -114,7 +114,11 @@ class Broker:
         if refusal is not None:
             if refusal.code in ("NotAMember", "PersonDisabled") and known.person is not None:
                 self._end_standing(mapping, known.person, refusal)
-            raise refused(refusal, mapping)
+            error = refused(refusal, mapping)
+            if error.status >= 500:
+                # The API keeps refusals of callers. That a directory does not tell is none to it, but nobody got a role for that reason.
+                self.engine.refuse(actor, ACTION, mapping.id, error)
+            raise error
         assert known.person is not None
         grant = self._record(mapping, known.person, decision, actor, use)
         return self._mint(mapping, known.person, grant, decision.until, use)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,7 +28,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.template.access import PROBE, protection_of
-from isthmus.clouds.contract import AccessCloud, PersonCredentials, ScanTarget
+from isthmus.clouds.contract import AccessCloud, PersonCredentials, ScanTarget, ShellOwner
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.evidence import SignedIn
 from isthmus.identity.issuer import Issuer
@@ -117,8 +118,7 @@ class Enforcement:
 
     def _settle(self, target: ScanTarget, key: str, found: Sequence[Revocation], detail: str, attached: int, denied_at: int | None) -> None:
         """Shells end first: what is noted as denied is not looked at again, also when this process dies in between."""
-        for one in found:
-            self._end_shells(target, key, one)
+        self._end_shells(target, key, found)
         self._note(key, [one.id for one in found], DENIED, detail, attached_at=attached, denied_at=denied_at)
 
     def _write(self, target: ScanTarget, key: str) -> bool:
@@ -220,22 +220,33 @@ class Enforcement:
 
         return list(await asyncio.gather(*map(one, probes)))
 
-    def _end_shells(self, target: ScanTarget, key: str, revocation: Revocation) -> None:
-        """In every region in which the person took a session for one, of the grant that ended where it is a single one."""
-        wanted = [
-            access_sessions.c.person == revocation.person,
-            access_sessions.c.account == target.account,
-            access_sessions.c.use.like("shell:%"),
-        ]
-        if revocation.grant:
-            wanted.append(access_sessions.c.grant == revocation.grant)
-        with self.engine.store.read() as connection:
-            uses = connection.execute(select(access_sessions.c.use).where(*wanted).distinct()).scalars().all()
-        regions = sorted(use.removeprefix("shell:") for use in uses)
-        ended = sum(self.run(self.cloud.end_shells(target, region, revocation.person, grant=revocation.grant)) for region in regions)
+    def _end_shells(self, target: ScanTarget, key: str, found: Sequence[Revocation]) -> None:
+        """In every region in which these people took sessions for shells, of the grant that ended where it is a single one."""
+        ended: Counter[str] = Counter()
+        for region, owners in sorted(self._shells(target, found).items()):
+            counts = self.run(self.cloud.end_shells(target, region, tuple(owners)))
+            for owner, count in counts.items():
+                ended[owners[owner]] += count
         if ended:
             with self.engine.store.begin() as connection:
-                revocations.note(connection, revocation.id, key, shells=ended)
+                for id, count in ended.items():
+                    revocations.note(connection, id, key, shells=count)
+
+    def _shells(self, target: ScanTarget, found: Sequence[Revocation]) -> dict[str, dict[ShellOwner, str]]:
+        """By region whose shells may be open, and which revocation each is about."""
+        by_person: defaultdict[str, list[Revocation]] = defaultdict(list)
+        for one in found:
+            by_person[one.person].append(one)
+        row = access_sessions.c
+        wanted = (row.person.in_(by_person), row.account == target.account, row.use.like("shell:%"))
+        with self.engine.store.read() as connection:
+            taken = connection.execute(select(row.person, row.grant, row.use).where(*wanted).distinct()).all()
+        regions: defaultdict[str, dict[ShellOwner, str]] = defaultdict(dict)
+        for person, grant, use in taken:
+            for one in by_person[person]:
+                if one.grant in ("", grant):
+                    regions[use.removeprefix("shell:")][ShellOwner(source=person, grant=one.grant)] = one.id
+        return dict(regions)
 
     def _note(
         self, key: str, ids: Sequence[str], state: str, detail: str, *, attached_at: int | None = None, denied_at: int | None = None

@@ -84,9 +84,13 @@ def connect(
     calls: Counter[tuple[str, str, str]],
     throttles: Counter[str],
     refusals: Counter[tuple[str, str]],
-    key_ages: Callable[[], Mapping[str, float]],
+    key_ages: Callable[[], Mapping[str, tuple[float, float]]],
+    certificates: Callable[[], Mapping[str, float]],
 ) -> None:
-    """Join the metrics with what the process counts elsewhere: AWS calls by (service, operation, region), refusals by (action, code)."""
+    """Join the metrics with what the process counts elsewhere: AWS calls by (service, operation, region), refusals by (action, code).
+
+    `key_ages` says for each purpose how old its key is and in how many seconds the next is due, `certificates` in how many each ends.
+    """
     store.watch(lambda seconds: metrics.time("isthmus_database_seconds", seconds))
     metrics.ask(figures.read)
 
@@ -95,13 +99,16 @@ def connect(
         for (service, operation, _region), count in list(calls.items()):
             by_operation[service, operation] += count
         in_use, idle = store.connections
+        ages = key_ages()
         return {
             "isthmus_build_info": [((version("isthmus"), python_version()), 1.0)],
             "isthmus_refusals_total": [(key, float(count)) for key, count in list(refusals.items())],
             "isthmus_aws_calls_total": [(key, float(count)) for key, count in by_operation.items()],
             "isthmus_aws_throttles_total": [((service,), float(count)) for service, count in list(throttles.items())],
             "isthmus_database_connections": [(("in_use",), float(in_use)), (("idle",), float(idle))],
-            "isthmus_signing_key_age_seconds": [((purpose,), age) for purpose, age in key_ages().items()],
+            "isthmus_signing_key_age_seconds": [((purpose,), age) for purpose, (age, _) in ages.items()],
+            "isthmus_signing_key_due_seconds": [((purpose,), due) for purpose, (_, due) in ages.items()],
+            "isthmus_certificate_left_seconds": [((name,), left) for name, left in certificates().items()],
         }
 
     metrics.ask(read)

@@ -21,6 +21,7 @@ from isthmus.engine.installation import Installation
 from isthmus.keys import LocalAuthority
 from isthmus.metrics import Metrics
 from isthmus.settings import Settings
+from isthmus.solutions.rotation import AFTER
 from isthmus.tracing import begin_tracing
 from isthmus.work import Work
 
@@ -99,7 +100,8 @@ def _measure(metrics: Metrics, footing: Footing, reach: Reach, core: Core) -> No
         calls=reach.wire.calls,
         throttles=reach.pacer.throttles,
         refusals=core.refusals.counts,
-        key_ages=lambda: {ring.purpose: ring.age for ring in footing.rings},
+        key_ages=lambda: {ring.purpose: (ring.age, ring.due_in(AFTER)) for ring in footing.rings},
+        certificates=lambda: {one.file: one.ends_at / 1000 - time.time() for one in footing.authority.expiries()},
     )
 
 

@@ -16,6 +16,7 @@ from isthmus.app.footing import Footing, new_guid
 from isthmus.app.people import Clouds, join_people
 from isthmus.audit import Refusals
 from isthmus.clouds.aws.access import AwsAccess
+from isthmus.clouds.aws.exchange import AwsTokenTrial
 from isthmus.clouds.aws.pacing import Pacer
 from isthmus.clouds.aws.scan import AwsScanner
 from isthmus.clouds.aws.session import Sessions
@@ -40,6 +41,7 @@ from isthmus.solutions.loop import Loop
 from isthmus.solutions.onboarding import Onboarding
 from isthmus.solutions.removal import Removals
 from isthmus.solutions.retention import Retention
+from isthmus.solutions.rotation import Rotation
 from isthmus.solutions.stock import Stock
 from isthmus.tracing import PARENT, Tracing
 from isthmus.work import Arguments, Queue, Work
@@ -86,6 +88,7 @@ class Reach:
     pacer: Pacer
     scanner: AwsScanner
     shell: AwsShell
+    trial: AwsTokenTrial
     people: Clouds
 
 
@@ -101,6 +104,7 @@ class Core:
     index: Stock
     broker: Broker
     requests: Requests
+    rotation: Rotation
     work: Work
 
 
@@ -115,6 +119,7 @@ def reach_aws(issuer: Issuer, environ: Mapping[str, str], tracing: Tracing | Non
         pacer=pacer,
         scanner=AwsScanner(sessions),
         shell=AwsShell(sessions),
+        trial=AwsTokenTrial(sessions),
         people=Clouds(access=AwsAccess(sessions), trust=AwsTrust(sessions, time.time), trail=AwsTrail(sessions)),
     )
 
@@ -144,6 +149,14 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         keep_event_days=settings.keep_event_days,
     )
     people = join_people(engine, lookup, metrics, clouds=reach.people, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)
+    rotation = Rotation(
+        engine=engine,
+        lookup=lookup,
+        issuer=footing.aws,
+        publication=footing.publication(settings.issuer_address),
+        trial=reach.trial,
+        run=reach.loop.run,
+    )
     engine.arrivals = {
         **index.arrivals,
         **people.solution.arrivals,
@@ -159,7 +172,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
         timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, people.requests, people.trails, retention)]
-        + [*joining.timetables(), footing.rotation(), footing.proof()],
+        + [*joining.timetables(), footing.rotation(rotation.may_switch), footing.proof()],
         clock=time.time,
         keep_days=settings.keep_days,
         around=figures.timed(metrics, tracing),
@@ -175,6 +188,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         index=index,
         broker=people.broker,
         requests=people.requests,
+        rotation=rotation,
         work=work,
     )
 

@@ -122,6 +122,7 @@ def _ground(footing: Footing, core: Core, settings: Settings) -> Ground:
         broker=core.broker,
         requests=core.requests,
         certificates=footing.authority.expiries,
+        rotation=core.rotation,
     )
 
 

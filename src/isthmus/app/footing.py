@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,11 +22,14 @@ from isthmus.audit import Checkpoints, FolderAnchor
 from isthmus.engine import Engine
 from isthmus.engine.installation import Installation, settle
 from isthmus.identity.clients import register_operator
+from isthmus.identity.foreign import fetch, trusting
 from isthmus.identity.issuer import Issuer, api_issuer, aws_issuer, is_behind, record_keys, require_known
+from isthmus.identity.publication import Publication
 from isthmus.identity.roles import OWNER, definition
 from isthmus.keys import KeyRing, LocalAuthority, operator_signer
 from isthmus.providers.authorization import ASSIGNMENTS
 from isthmus.settings import Settings
+from isthmus.solutions.rotation import AFTER
 from isthmus.store import Store
 from isthmus.work import Timetable
 
@@ -36,6 +41,7 @@ class Footing:
     """The opened parts. `hosts` are the names under which requests may come; links repeat them."""
 
     public_url: str
+    port: int
     hosts: frozenset[str]
     store: Store
     installation: Installation
@@ -56,16 +62,23 @@ class Footing:
         behind = [ring.purpose for ring in self.rings if is_behind(connection, ring)]
         return f"an older copy: the key for {', '.join(behind)} was retired by another process" if behind else "ready"
 
-    def rotation(self) -> Timetable:
-        """Hourly: a signing key that has served for 90 days gives way to the next one."""
+    def rotation(self, aws_knows: Callable[[], bool]) -> Timetable:
+        """Hourly: a signing key that has served for 90 days gives way to the next one. The one for AWS waits until `aws_knows` the next."""
 
         def rotate(_planned: datetime) -> None:
             for ring in self.rings:
-                ring.rotate_if_due(after=90 * 86_400)
+                if ring is not self.aws.ring or (ring.is_kept_here and ring.is_due(after=AFTER) and aws_knows()):
+                    ring.rotate_if_due(after=AFTER)
                 with self.store.begin() as connection:
                     record_keys(connection, ring)
 
         return Timetable(name="signing-keys", cron="0 17 * * * *", run=rotate)
+
+    def publication(self, address: str) -> Publication:
+        """What the world sees of the issuer that AWS trusts; at `address` where one is given, with our own CA among the trusted."""
+        address = f"127.0.0.1:{self.port}" if address == "self" else address
+        trust = trusting(self.authority.ca_path) if address else None
+        return Publication(url=self.aws.url, fetch=partial(fetch, trust=trust, address=address), address=address)
 
     def proof(self) -> Timetable:
         """Every ten minutes: checkpoints of the audit log."""
@@ -88,6 +101,7 @@ def open_footing(settings: Settings, port: int) -> Footing:
     anchor = FolderAnchor(settings.audit_anchor) if settings.audit_anchor else None
     return Footing(
         public_url=public_url,
+        port=port,
         hosts=frozenset({urlsplit(public_url).netloc, *(f"{host}:{port}" for host in ("localhost", "127.0.0.1", "[::1]"))}),
         store=store,
         installation=installation,

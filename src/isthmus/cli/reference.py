@@ -187,6 +187,7 @@ def table() -> Registry:
         broker=_Nothing(),  # type: ignore[arg-type] # rows are listed, none is asked
         requests=_Nothing(),  # type: ignore[arg-type] # nor here
         certificates=lambda: (),
+        rotation=_Nothing(),  # type: ignore[arg-type] # nor here
     )
     return registry(ground)
 

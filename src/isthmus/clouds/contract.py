@@ -205,6 +205,14 @@ class TrustReport:
     looked_at: Mapping[str, int]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShellOwner:
+    """Whose shells are meant: a source identity, and of which grant where a single one ended. Shells that say nothing of a grant count."""
+
+    source: str
+    grant: str = ""
+
+
 class TrustCloud(Protocol):
     """Judges whom an account trusts."""
 
@@ -233,9 +241,21 @@ class AccessCloud(Protocol):
         """Make the account's revocation policy this document; False when it already was. Raises what `exchange` raises."""
         ...
 
-    async def end_shells(self, target: ScanTarget, region: str, source: str, *, grant: str = "") -> int:
-        """End the open shells of a source identity in a region; how many. Where a grant is named, those that say that they are of another
-        one stay. Raises what `exchange` raises."""
+    async def end_shells(self, target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Mapping[ShellOwner, int]:
+        """End the open shells of these owners in a region, all of them at once; how many of each. Raises what `exchange` raises, after
+        every shell was tried."""
+        ...
+
+
+class TokenTrial(Protocol):
+    """Tries whether the cloud takes a token, without keeping what it gives for it."""
+
+    def claims(self, target: ScanTarget) -> Mapping[str, str]:
+        """Audience and subject (`aud`, `sub`) of a token of the target's solution."""
+        ...
+
+    async def try_token(self, target: ScanTarget, token: str) -> None:
+        """Exchange a token. Raises PermissionError with the cloud's words when it is refused, ConnectionError when nobody can tell."""
         ...
 
 

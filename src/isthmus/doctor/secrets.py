@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from isthmus.arm.errors import ArmError
 from isthmus.doctor.findings import Finding, failed, ok, unchecked, warning
 from isthmus.doctor.patient import ELSEWHERE, Patient
-from isthmus.keys.examination import CertificateState, access_faults, authority_state, days_left, key_faults, server_state
+from isthmus.keys.examination import CertificateState, access_faults, authority_state, days_left, key_ages, key_faults, server_state
 
-ACCESS, SIGNING, AUTHORITY, SERVER = "key files", "signing keys", "local CA", "server certificate"
+ACCESS, SIGNING, AGE, AUTHORITY, SERVER = "key files", "signing keys", "key age", "local CA", "server certificate"
+_DAY = 86_400_000
+# A key gives way after 90 days, hourly looked at; a server that was off for some days is no reason to warn.
+_DUE, _LATE = 90 * _DAY, 95 * _DAY
 _SOON = 30
 _RESTART = "Restart the server: it makes a new one."
 
 
 def examine(patient: Patient) -> Iterator[Finding]:
     """Nothing private is printed, and nothing is made or renewed."""
-    checks = (ACCESS, SIGNING, AUTHORITY, SERVER)
+    checks = (ACCESS, SIGNING, AGE, AUTHORITY, SERVER)
     if patient.is_elsewhere:
         yield from (unchecked(check, ELSEWHERE) for check in checks)
     elif not patient.keys.is_dir():
         yield from (unchecked(check, "There are no keys yet: the first start of the server makes them.") for check in checks)
     else:
         yield from _files(patient)
+        yield _age(patient)
         yield _authority(patient)
         yield _server(patient)
 
@@ -37,6 +42,24 @@ def _files(patient: Patient) -> Iterator[Finding]:
         yield (warning if fault.heals else failed)(SIGNING, fault.problem, fault.remedy)
     if not broken:
         yield ok(SIGNING, "each private half fits what is published")
+
+
+def _age(patient: Patient) -> Finding:
+    now = int(patient.probes.clock() * 1000)
+    found = list(key_ages(patient.keys))
+    late = [one for one in found if now - one.created_at > _LATE]
+    if late:
+        told = ", ".join(f"'{one.purpose}' for {(now - one.created_at) // _DAY} days" for one in late)
+        for_aws = any(one.purpose == "aws" for one in late)
+        remedy = "Run the server: it looks hourly, and its log says what holds a key up."
+        more = (
+            " The key for AWS waits until AWS knows the next one: publish what 'isthmus issuer export' writes, then: isthmus issuer drill"
+        )
+        return warning(AGE, f"Keys should sign for 90 days and sign for longer: {told}.", remedy + (more if for_aws else ""))
+    if not found:
+        return unchecked(AGE, "No keys can be read; see the check 'signing keys'.")
+    due = min(one.created_at for one in found) + _DUE
+    return ok(AGE, f"{max(0, (now - (due - _DUE)) // _DAY)} days at most; the next rotation is due on {_date(due)}")
 
 
 def _authority(patient: Patient) -> Finding:
@@ -59,6 +82,10 @@ def _server(patient: Patient) -> Finding:
     if state.fault:
         return failed(SERVER, f"'{state.file}': {state.fault}", _RESTART)
     return _judged(SERVER, state, patient, _RESTART)
+
+
+def _date(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}"
 
 
 def _judged(check: str, state: CertificateState, patient: Patient, remedy: str) -> Finding:

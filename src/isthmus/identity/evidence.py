@@ -138,9 +138,9 @@ def new_sign_in(
 def _groups(claims: Mapping[str, Any]) -> tuple[str, ...] | None:
     if "groups" not in claims or has_overage(claims):
         return None
-    given = claims["groups"]
-    found = texts_of(given)
-    return None if given and not found else found
+    # An empty list tells that there are none; anything else that names none tells nothing.
+    found = texts_of(claims["groups"])
+    return found if found or claims["groups"] == [] else None
 
 
 def _first(claims: Mapping[str, Any], *names: str) -> str:

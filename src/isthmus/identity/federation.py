@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -104,14 +104,16 @@ class _Known:
     keys: tuple[VerificationKey, ...] = ()
     configuration: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
+    was_sought: bool = False
 
 
 class IssuerKeys:
     """Documents and keys of foreign issuers, fetched over https and kept for `lifetime` seconds; at most `capacity` issuers.
 
     `fetch(url)` returns a body or raises OSError; it must verify TLS, follow no redirect, and give up in time. Only issuers that operators
-    named are ever asked. An unknown kid asks the issuer again, but an issuer is asked at most once in `patience` seconds, and by one caller
-    at a time: others who need the same answer wait for it.
+    named are ever asked. An unknown kid asks the issuer again: at once when the keys were fetched for another reason, since a rotation may
+    follow any fetch; otherwise an issuer is asked at most once in `patience` seconds. One caller asks at a time: others who need the same
+    answer wait for it.
     """
 
     def __init__(
@@ -142,21 +144,26 @@ class IssuerKeys:
                 is_mine = issuer not in self._flights
                 flight = self._flights.setdefault(issuer, Future())
         if flight is not None:
-            known = self._lead(issuer, flight) if is_mine else flight.result()
+            known = self._lead(issuer, flight, is_sought=known is not None and self._lacks(known, kid)) if is_mine else flight.result()
         assert known is not None
         if known.failure:
             raise KeysUnavailable(known.failure)
         return known
 
     def _is_stale(self, known: _Known, kid: str | None) -> bool:
-        age = self._clock() - known.at
-        lacking = kid is not None and with_kid(known.keys, kid) is None
-        return age >= self._patience and (age >= self._lifetime or bool(known.failure) or lacking)
+        age, lacks = self._clock() - known.at, self._lacks(known, kid)
+        if lacks and not known.was_sought:
+            return True
+        return age >= self._patience and (age >= self._lifetime or bool(known.failure) or lacks)
 
-    def _lead(self, issuer: str, flight: Future[_Known]) -> _Known:
+    @staticmethod
+    def _lacks(known: _Known, kid: str | None) -> bool:
+        return kid is not None and not known.failure and with_kid(known.keys, kid) is None
+
+    def _lead(self, issuer: str, flight: Future[_Known], *, is_sought: bool) -> _Known:
         """Ask for everybody who waits for the flight."""
         try:
-            known = self._ask(issuer)
+            known = self._ask(issuer, is_sought=is_sought)
         except BaseException as error:
             flight.set_exception(error)
             raise
@@ -167,9 +174,9 @@ class IssuerKeys:
             with self._lock:
                 del self._flights[issuer]
 
-    def _ask(self, issuer: str) -> _Known:
+    def _ask(self, issuer: str, *, is_sought: bool) -> _Known:
         try:
-            known = self._fetched(issuer)
+            known = replace(self._fetched(issuer), was_sought=is_sought)
         except KeysUnavailable as error:
             known = _Known(at=self._clock(), failure=str(error))
         with self._lock:

@@ -26,12 +26,14 @@ class Said:
     body: bytes = field(repr=False)
 
 
-def fetch(url: str, *, limit: int = LIMIT, seconds: float = SECONDS, trust: ssl.SSLContext | None = None) -> bytes:
+def fetch(url: str, *, limit: int = LIMIT, seconds: float = SECONDS, trust: ssl.SSLContext | None = None, address: str = "") -> bytes:
     """The body at a URL. OSError when there is none in time, it is too long, compressed, or behind a redirect.
+
+    `address` (host:port) is asked instead of the URL's host, which still has to prove that it is that host.
 
     For threads without an event loop: only a loop can end a wait for a server that sends a byte now and then.
     """
-    said = send("GET", url, limit=limit, seconds=seconds, trust=trust)
+    said = send("GET", url, limit=limit, seconds=seconds, trust=trust, address=address)
     if said.status != 200:
         raise OSError(f"answered {said.status}")
     return said.body
@@ -46,14 +48,25 @@ def send(
     limit: int = LIMIT,
     seconds: float = SECONDS,
     trust: ssl.SSLContext | None = None,
+    address: str = "",
 ) -> Said:
     """One request, with a form as its body where one is given; OSError as for `fetch`, except that every status is an answer."""
     try:
         # A small body may decompress to a huge one, so none is asked for.
         request = httpx.Request(method, url, data=form, headers={**(headers or {}), "Accept-Encoding": "identity"})
+        if address:
+            request = _led(request, address)
         return asyncio.run(_sent(request, limit, seconds, trust))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise OSError(str(error)) from error
+
+
+def _led(request: httpx.Request, address: str) -> httpx.Request:
+    """The same request to another address, under the same name."""
+    name, there = request.url.host, httpx.URL(f"https://{address}")
+    request.url = request.url.copy_with(host=there.host, port=there.port)
+    request.extensions = {**request.extensions, "sni_hostname": name}
+    return request
 
 
 def trusting(file: Path | None) -> ssl.SSLContext | None:

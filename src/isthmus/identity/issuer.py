@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, select
 from isthmus.arm.errors import conflict, invalid
 from isthmus.identity.documents import issuer_url, jwks_url
 from isthmus.identity.jws import VerificationKey, keys_of_jwks
-from isthmus.keys import KeyRing, compact
+from isthmus.keys import KeyRing, Signer, compact
 from isthmus.store.dialect import upsert
 from isthmus.store.tables import signing_keys
 
@@ -48,11 +48,14 @@ class Issuer:
         self._identifier = identifier
         self._cached: tuple[tuple[int, int, int], tuple[VerificationKey, ...]] = ((0, 0, 0), ())
 
-    def mint(self, claims: Mapping[str, Any], lifetime: int, *, typ: str = "JWT") -> str:
-        """A signed JWT (RS256) of `claims` plus iss, iat, nbf, exp (`lifetime` seconds from now) and jti, which claims cannot replace."""
+    def mint(self, claims: Mapping[str, Any], lifetime: int, *, typ: str = "JWT", by: Signer | None = None) -> str:
+        """A signed JWT (RS256) of `claims` plus iss, iat, nbf, exp (`lifetime` seconds from now) and jti, which claims cannot replace.
+
+        `by` signs instead of the current key of the ring: its next one, where a rotation is rehearsed.
+        """
         now = int(self._clock())
         framed = {**claims, "iss": self.url, "iat": now, "nbf": now, "exp": now + lifetime, "jti": self._identifier()}
-        return compact(self.ring.signer(), framed, typ=typ)
+        return compact(by or self.ring.signer(), framed, typ=typ)
 
     def discovery(self) -> dict[str, Any]:
         """The OpenID Connect discovery document (OpenID Connect Discovery 3), as far as relying parties that only verify need it."""

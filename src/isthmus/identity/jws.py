@@ -139,15 +139,20 @@ def _number(text: str) -> int:
 
 
 def _bytes(text: str) -> bytes:
+    """Bytes have one spelling (RFC 4648 3.5): of the last letter, bits that stand for nothing are zero."""
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise Refused("it is not a signed JWT in compact form") from error
+    if base64.urlsafe_b64encode(data[len(data) // 3 * 3 :]).rstrip(b"=") != text[len(text) // 4 * 4 :].encode():
+        raise Refused("it is not a signed JWT in compact form")
+    return data
 
 
 def _object(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(_bytes(part), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        # Given bytes, the reader would guess among UTF-8, 16 and 32; JSON of a token is UTF-8 (RFC 7515 2).
+        value = json.loads(_bytes(part).decode(), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Refused("its parts are not JSON objects") from error
     if not isinstance(value, dict):

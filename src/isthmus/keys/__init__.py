@@ -7,7 +7,7 @@ that a key management service can replace the files.
 from isthmus.keys.authority import Expiry, LocalAuthority
 from isthmus.keys.bundle import is_empty, remove_files, seal_folder, unseal_files, write_files
 from isthmus.keys.operator import OPERATOR, operator_assertion, operator_signer
-from isthmus.keys.ring import KeyRecord, KeyRing
+from isthmus.keys.ring import KeyRecord, KeyRing, Turn
 from isthmus.keys.signer import Signer, compact
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "KeyRing",
     "LocalAuthority",
     "Signer",
+    "Turn",
     "compact",
     "is_empty",
     "operator_assertion",

@@ -78,6 +78,22 @@ def published_keys(folder: Path, purpose: str) -> dict[str, Mapping[str, str]]:
     }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyAge:
+    """Since when (ms since 1970) the key of a purpose exists that signs now."""
+
+    purpose: str
+    created_at: int
+
+
+def key_ages(folder: Path) -> Iterator[KeyAge]:
+    """Of every ring that can be read."""
+    for purpose in PURPOSES:
+        for row in _rows(folder / purpose):
+            if row.get("state") == "current" and isinstance(row.get("createdAt"), int):
+                yield KeyAge(purpose=purpose, created_at=row["createdAt"])
+
+
 def authority_state(folder: Path) -> CertificateState:
     """The local authority's certificate; ArmError `UnreadableKeyFile` when it cannot be read."""
     root = _certificates(folder / _CA)[0]

@@ -55,13 +55,7 @@ class KeyFolder:
         except OSError as error:
             if error.errno not in _MAY_NOT_WRITE:
                 raise
-            raise ArmError(
-                "ReadOnlyKeyFolder",
-                f"The key file '{self.path / name}' would have to be written, and this process may only read there. Start a process that "
-                "may write the folder first, or mount it writable.",
-                status=500,
-                target=str(self.path),
-            ) from error
+            raise self._read_only(name) from error
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -102,6 +96,37 @@ class KeyFolder:
             yield
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def try_lock(self, name: str) -> Iterator[bool]:
+        """Hold a file of this name, across threads and processes; False at once when somebody else does. It stays empty."""
+        descriptor = self._lockable(name)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_mine = True
+            except BlockingIOError:
+                is_mine = False
+            yield is_mine
+        finally:
+            os.close(descriptor)
+
+    def _lockable(self, name: str) -> int:
+        try:
+            return os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno not in _MAY_NOT_WRITE:
+                raise
+            raise self._read_only(name) from error
+
+    def _read_only(self, name: str) -> ArmError:
+        return ArmError(
+            "ReadOnlyKeyFolder",
+            f"The key file '{self.path / name}' would have to be written, and this process may only read there. Start a process that "
+            "may write the folder first, or mount it writable.",
+            status=500,
+            target=str(self.path),
+        )
 
     def _settle(self) -> None:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

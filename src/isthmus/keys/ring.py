@@ -7,7 +7,8 @@ half of a retired key is deleted at the rotation; only its public half is kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from isthmus.keys.files import KeyFolder
 from isthmus.keys.signer import RsaSigner, Signer, load_signer, make_signer
 
 State = Literal["next", "current", "retired"]
-_RING = "ring.json"
+_RING, _TURN = "ring.json", ".turn"
 _DAY = 86_400.0
 
 
@@ -38,6 +39,15 @@ class _Loaded:
     stamp: tuple[int, int, int]
     records: tuple[KeyRecord, ...]
     signer: RsaSigner
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """The next change of keys: from which key to which, and since when (ms) the next one may sign."""
+
+    current: KeyRecord
+    following: KeyRecord
+    ready_at: int
 
 
 class KeyRing:
@@ -81,7 +91,12 @@ class KeyRing:
     @property
     def age(self) -> float:
         """Seconds since the key that signs was made."""
-        return (self._now() - self._current(self._fresh().records).created_at) / 1000
+        return (self._now() - _of(self._fresh().records, "current").created_at) / 1000
+
+    def due_in(self, after: float) -> float:
+        """Seconds until the key that signs is `after` seconds old and the next one may sign; negative when that is over."""
+        turn = self.turn()
+        return (max(turn.current.created_at + after * 1000, turn.ready_at) - self._now()) / 1000
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -101,17 +116,60 @@ class KeyRing:
         """The current key."""
         return self._fresh().signer
 
+    def next_signer(self) -> Signer:
+        """The next key, to find out whether verifiers know it already. Nothing else is to be signed with it before its turn."""
+        with self._folder.lock():
+            return self._open(_of(self._load().records, "next").kid)
+
+    def turn(self) -> Turn:
+        """Which change comes next."""
+        records = self._fresh().records
+        following = _of(records, "next")
+        return Turn(current=_of(records, "current"), following=following, ready_at=following.created_at + int(self._lead * 1000))
+
+    @property
+    def keep(self) -> float:
+        """Seconds for which a retired key stays published."""
+        return self._keep
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """One change of keys at a time, by whichever process; ArmError 409 `RotationRunning` for a second one."""
+        with self._folder.try_lock(_TURN) as is_mine:
+            if not is_mine:
+                message = f"The keys of '{self.purpose}' are being rotated at this moment. Wait for its end, and look what came of it."
+                raise conflict(message, target=self.purpose, code="RotationRunning")
+            yield
+
     def is_due(self, *, after: float) -> bool:
         """Whether the current key is older than `after` seconds and the next one may sign."""
         return self._is_due(self._fresh().records, after)
 
-    def rotate(self) -> KeyRecord:
+    def rotate(self, *, lead: float | None = None, expected: str = "") -> KeyRecord:
         """Let the next key sign, retire the current one, and publish a new next key; the new current key.
 
-        ArmError 409 `NextKeyTooYoung` when verifiers may not have seen the next key yet.
+        ArmError 409 `NextKeyTooYoung` when verifiers may not have seen the next key yet; `lead` shortens how long that takes, for who has
+        seen that they do. ArmError 409 `KeysChanged` when the next key is not the `expected` one (its kid).
         """
         with self._folder.lock():
+            self.require_turn(expected=expected, lead=lead)
             return self._rotate(self._load().records)
+
+    def require_turn(self, *, expected: str = "", lead: float | None = None) -> None:
+        """Raises what `rotate` would, and changes nothing."""
+        records, now = self._load().records, self._now()
+        following = _of(records, "next")
+        if expected and following.kid != expected:
+            message = f"The keys of '{self.purpose}' were changed by somebody else in the meantime. Look again: isthmus issuer drill --plan"
+            raise conflict(message, target=expected, code="KeysChanged")
+        ready = following.created_at + int((self._lead if lead is None else lead) * 1000)
+        if ready > now:
+            raise conflict(
+                f"The next key of '{self.purpose}' is published for too short a time: verifiers may not know it yet. "
+                f"Repeat in {(ready - now) // 1000 + 1} s, or replace all keys if one is compromised.",
+                target=following.kid,
+                code="NextKeyTooYoung",
+            )
 
     def rotate_if_due(self, *, after: float) -> KeyRecord | None:
         """Rotate when `is_due`, decided while the folder is held, so that of several processes one rotates; None when nothing was done.
@@ -131,17 +189,9 @@ class KeyRing:
 
     def _rotate(self, records: tuple[KeyRecord, ...]) -> KeyRecord:
         now = self._now()
-        following = next(record for record in records if record.state == "next")
-        ready = following.created_at + int(self._lead * 1000)
-        if ready > now:
-            raise conflict(
-                f"The next key of '{self.purpose}' is published for too short a time: verifiers may not know it yet. "
-                f"Repeat in {(ready - now) // 1000 + 1} s, or replace all keys if one is compromised.",
-                target=following.kid,
-                code="NextKeyTooYoung",
-            )
+        following = _of(records, "next")
         promoted = replace(following, state="current")
-        retired = replace(self._current(records), state="retired", retires_at=now + int(self._keep * 1000))
+        retired = replace(_of(records, "current"), state="retired", retires_at=now + int(self._keep * 1000))
         earlier = (record for record in records if record.retires_at is not None and record.retires_at > now)
         self._change((promoted, self._make("next"), retired, *earlier))
         return promoted
@@ -160,9 +210,6 @@ class KeyRing:
         self._write(records)
         self._loaded = self._load()
         self._sweep(records)
-
-    def _current(self, records: tuple[KeyRecord, ...]) -> KeyRecord:
-        return next(record for record in records if record.state == "current")
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
@@ -206,7 +253,7 @@ class KeyRing:
             )
             for row in rows
         )
-        kid = self._current(records).kid
+        kid = _of(records, "current").kid
         known = self._loaded is not None and self._loaded.signer.kid == kid
         return _Loaded(stamp=stamp, records=records, signer=self._loaded.signer if self._loaded and known else self._open(kid))
 
@@ -217,7 +264,7 @@ class KeyRing:
         if signer is None or signer.kid != kid:
             raise ArmError(
                 "UnreadableKeyFile",
-                f"The current key of '{self.purpose}' is missing or is another key: '{self._folder.path / name}'. "
+                f"A key of '{self.purpose}' that signs is missing or is another key: '{self._folder.path / name}'. "
                 f"Restore it from a backup, or delete the folder '{self._folder.path}' to have new keys made; "
                 "tokens signed until now are refused then.",
                 status=500,
@@ -227,7 +274,12 @@ class KeyRing:
 
     def _sweep(self, records: tuple[KeyRecord, ...]) -> None:
         """Delete private halves that no state needs, and what a crash left behind."""
-        needed = {_RING, *(f"{record.kid}.pem" for record in records if record.state != "retired")}
+        needed = {_RING, _TURN, *(f"{record.kid}.pem" for record in records if record.state != "retired")}
         for name in self._folder.names():
             if name not in needed:
                 self._folder.remove(name)
+
+
+def _of(records: tuple[KeyRecord, ...], state: State) -> KeyRecord:
+    """The one key of this state; there may be several retired ones."""
+    return next(record for record in records if record.state == state)

@@ -16,6 +16,7 @@ from isthmus.providers import (
     awsconnector,
     hybridcompute,
     inventory,
+    issuers,
     isthmus,
     jobs,
     onboarding,
@@ -30,6 +31,7 @@ from isthmus.providers.drafts import Drafts
 from isthmus.providers.hybridconnectivity import HybridConnectivity
 from isthmus.providers.insights import Insights
 from isthmus.solutions.contract import SolutionType
+from isthmus.solutions.rotation import Rotation
 from isthmus.work import JobBook
 
 
@@ -38,7 +40,8 @@ class Ground:
     """What rows stand on.
 
     `ledger` lists the per-instance inventory of a solution configuration, `template_url` is the setting, `work` shows jobs, `certificates`
-    says when ours end, `broker` gives people sessions, `requests` decides who gets roles for a time.
+    says when ours end, `rotation` changes the keys that AWS trusts, `broker` gives people sessions, `requests` decides who gets roles for
+    a time.
     """
 
     engine: Engine
@@ -53,6 +56,7 @@ class Ground:
     broker: Broker
     requests: Requests
     certificates: Callable[[], Sequence[Expiry]]
+    rotation: Rotation
 
 
 def registry(ground: Ground) -> Registry:
@@ -77,6 +81,7 @@ def registry(ground: Ground) -> Registry:
         *hybridcompute.rows(ground.tenant),
         *awsconnector.rows(),
         *isthmus.rows(ground.engine, ground.public_url),
+        issuers.row(ground.rotation),
         jobs.row(ground.work),
         *people.rows(ground.engine),
         *onboarding.table(ground.engine),

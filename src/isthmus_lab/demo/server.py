@@ -27,7 +27,8 @@ class ServeProcess:
     def __init__(self, folder: Path, endpoint: str, environ: Mapping[str, str]) -> None:
         self.data, self.log_path = folder / "data", folder / "serve.log"
         kept = {name: value for name, value in environ.items() if name in _KEPT or not name.startswith(_DROPPED)}
-        self._environ = {**kept, "ISTHMUS_DATA": str(self.data), "AWS_ENDPOINT_URL": endpoint}
+        # The lab finds the issuer at the server itself, and so do the server's own checks.
+        self._environ = {**kept, "ISTHMUS_DATA": str(self.data), "AWS_ENDPOINT_URL": endpoint, "ISTHMUS_ISSUER_ADDRESS": "self"}
         self._child: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:

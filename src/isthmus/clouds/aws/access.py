@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections import Counter
+from collections.abc import Awaitable, Collection, Mapping
 from typing import Any, Final, TypeVar
 
 from isthmus.clouds.aws import names
@@ -13,7 +14,7 @@ from isthmus.clouds.aws.outcomes import DENIED, judge
 from isthmus.clouds.aws.session import HOMES, Sessions
 from isthmus.clouds.aws.template.access import PROBE
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError, Credentials
-from isthmus.clouds.contract import PersonCredentials, ScanTarget
+from isthmus.clouds.contract import PersonCredentials, ScanTarget, ShellOwner
 
 T = TypeVar("T")
 MAX_VERSIONS: Final = 5
@@ -77,10 +78,10 @@ class AwsAccess:
         async with self._turns.setdefault(target, asyncio.Lock()):
             return await _translated(self._write(target, document))
 
-    async def end_shells(self, target: ScanTarget, region: str, source: str, *, grant: str = "") -> int:
+    async def end_shells(self, target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Mapping[ShellOwner, int]:
         """See the contract. The names of people's sessions end with their source identity, and the reason of a
-        shell begins with its grant (`isthmus ssm`)."""
-        return await _translated(self._end_shells(target, region, source, grant))
+        shell begins with its grant (`isthmus ssm`). However many people leave, the sessions are listed once."""
+        return await _translated(self._end_shells(target, region, owners))
 
     async def _write(self, target: ScanTarget, document: str) -> bool:
         home, arn = (
@@ -102,16 +103,24 @@ class AwsAccess:
         await self._sessions.call(target, "iam:CreatePolicyVersion", made, region=home)
         return True
 
-    async def _end_shells(self, target: ScanTarget, region: str, source: str, grant: str) -> int:
-        ended = 0
+    async def _end_shells(self, target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Counter[ShellOwner]:
+        found: dict[str, ShellOwner] = {}
         async for page in self._sessions.pages(target, "ssm:DescribeSessions", {"State": "Active"}, region=region):
             for shell in page.get("Sessions") or ():
-                is_theirs = str(shell.get("Owner", "")).endswith(f".{source}")
-                reason = str(shell.get("Reason", ""))
-                if is_theirs and (reason.startswith(grant) or not reason.startswith("G-")):
-                    await self._sessions.call(target, "ssm:TerminateSession", {"SessionId": shell["SessionId"]}, region=region)
-                    ended += 1
-        return ended
+                owner = next((one for one in owners if _is_of(shell, one)), None)
+                if owner is not None:
+                    found[shell["SessionId"]] = owner
+        calls = (self._sessions.call(target, "ssm:TerminateSession", {"SessionId": id}, region=region) for id in found)
+        failures = [one for one in await asyncio.gather(*calls, return_exceptions=True) if isinstance(one, BaseException)]
+        if failures:
+            raise failures[0]
+        return Counter(found.values())
+
+
+def _is_of(shell: Mapping[str, Any], owner: ShellOwner) -> bool:
+    reason = str(shell.get("Reason", ""))
+    is_theirs = str(shell.get("Owner", "")).endswith(f".{owner.source}")
+    return is_theirs and (reason.startswith(owner.grant) or not reason.startswith("G-"))
 
 
 async def _translated(work: Awaitable[T]) -> T:

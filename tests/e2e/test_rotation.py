@@ -1,0 +1,261 @@
+"""Keys rotate while people sign in and take credentials: nobody fails, and what retired keys have signed is refused afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from isthmus.clouds.aws import names
+from isthmus.identity.configured import PATIENCE
+from isthmus.identity.issuer import AccountTokens, aws_issuer
+from isthmus.identity.jws import parse
+from isthmus.keys import KeyRing
+from tests.cli.conftest import Cli
+from tests.cli.people import Person
+from tests.e2e.stack import Stack, until
+from tests.identity.mutations import b64
+from tests.support.openid import OpenIdProvider
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+THREADS = 4
+USERS: dict[str, dict[str, Any]] = {
+    f"person{number}": {"name": f"Person {number}", "groups": ["g-dev"], "amr": ["pwd", "mfa"]} for number in range(THREADS)
+}
+REDIRECT = "http://127.0.0.1:5555/callback"
+VERSION = {"api-version": "2026-11-01"}
+
+
+@pytest.fixture(scope="module")
+def estate(tmp_path_factory: pytest.TempPathFactory, openid_provider: OpenIdProvider) -> Iterator[Stack]:
+    """A server whose people come from the provider, and an account with one role for a group."""
+    named = {"OIDC_ISSUER": openid_provider.issuer, "OIDC_CLIENT_ID": "isthmus", "OIDC_CA_FILE": str(openid_provider.ca)}
+    settings = {f"ISTHMUS_{name}": value for name, value in named.items()}
+    with Stack(tmp_path_factory.mktemp("rotation"), estate=False, settings=settings) as stack:
+        client = {
+            "client_id": "isthmus",
+            "redirect_uris": [f"{stack.url}/sign-in/callback"],
+            "response_types": ["code"],
+            "grant_types": ["authorization_code"],
+            "token_endpoint_auth_method": "none",
+        }
+        openid_provider.set(clients=[client], users=USERS, thin=False)
+        stack.connect()
+        stack.configure("access", "Isthmus.Access")
+        statement = {"Effect": "Allow", "Action": ["ec2:DescribeRegions"], "Resource": ["*"]}
+        mapping = {"properties": {"groups": ["g-dev"], "statements": [statement]}}
+        stack.client.put(f"{stack.connector}/providers/Isthmus.Access/roleMappings/Reader", mapping)
+        template = stack.client.post(f"{stack.connector}/explainTemplate").body["text"]
+        formation = stack.aws("cloudformation")
+        formation.create_stack(StackName="Isthmus", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
+        until(lambda: formation.describe_stacks(StackName="Isthmus")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE")
+        yield stack
+
+
+def trust(stack: Stack) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=stack.ca)
+
+
+@dataclass
+class Busy:
+    """Somebody who signs in again and again, each time takes the role, and calls AWS with it."""
+
+    stack: Stack
+    provider: OpenIdProvider
+    name: str
+    done: int = 0
+    failures: list[str] = field(default_factory=list)
+    kids: set[str] = field(default_factory=set)
+
+    def token(self) -> str:
+        """A whole sign-in, as the command line makes it: authorization code and PKCE."""
+        person = Person(self.stack.url, self.stack.ca, self.provider, self.name)
+        verifier = secrets.token_urlsafe(48)
+        asked = {
+            "client_id": "isthmus-cli",
+            "redirect_uri": REDIRECT,
+            "response_type": "code",
+            "state": secrets.token_urlsafe(16),
+            "code_challenge": b64(hashlib.sha256(verifier.encode()).digest()),
+            "code_challenge_method": "S256",
+        }
+        page = person.visit(f"{self.stack.url}/common/oauth2/v2.0/authorize?{httpx.QueryParams(asked)}")
+        answer = person.press(page, decision="allow")
+        assert answer.status_code == 303, f"{answer.status_code}: {page.text[-400:]}"
+        code = httpx.URL(answer.headers["location"]).params["code"]
+        form = {"grant_type": "authorization_code", "client_id": "isthmus-cli", "code": code, "redirect_uri": REDIRECT}
+        given = person.http.post(f"{self.stack.url}/common/oauth2/v2.0/token", data={**form, "code_verifier": verifier})
+        assert given.status_code == 200, given.text
+        person.http.close()
+        token = str(given.json()["access_token"])
+        self.kids.add(str(parse(token).header["kid"]))
+        return token
+
+    def take(self, token: str) -> dict[str, str]:
+        """Credentials of the role."""
+        path = f"{self.stack.url}/providers/Isthmus.Access/roles/{self.stack.account}.Reader/credentials"
+        with httpx.Client(verify=trust(self.stack), trust_env=False, timeout=60) as http:
+            given = http.post(path, params=VERSION, json={}, headers={"Authorization": f"Bearer {token}"})
+        assert given.status_code == 200, given.text
+        return dict(given.json())
+
+    def call(self, made: dict[str, str]) -> None:
+        boto3.client(
+            "ec2",
+            aws_access_key_id=made["accessKeyId"],
+            aws_secret_access_key=made["secretAccessKey"],
+            aws_session_token=made["sessionToken"],
+            endpoint_url=self.stack.lab.url,
+            region_name="us-east-1",
+        ).describe_regions()
+
+    def work(self, until_set: threading.Event) -> None:
+        while not until_set.is_set():
+            try:
+                token = self.token()
+                for _ in range(2):
+                    self.call(self.take(token))
+                self.done += 1
+            except (AssertionError, httpx.HTTPError, ClientError, KeyError) as error:
+                self.failures.append(repr(error)[:2000])
+
+
+def status(stack: Stack, token: str) -> int:
+    """What the API answers to a token."""
+    answer = httpx.get(
+        f"{stack.url}/providers/Isthmus.Identity/me",
+        params=VERSION,
+        headers={"Authorization": f"Bearer {token}"},
+        verify=trust(stack),
+        trust_env=False,
+    )
+    return answer.status_code
+
+
+def refusal(stack: Stack, token: str, connector: dict[str, Any]) -> str:
+    """What STS answers to a token of ours; empty when it takes it."""
+    guid = connector["properties"]["connectorPrimaryIdentifier"]
+    role = names.role_arn(stack.account, names.role_for(names.ACCESS, guid))
+    sts = boto3.client("sts", **stack.lab.client_arguments(stack.account, "us-east-1"))
+    try:
+        sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName=names.session_name(guid), WebIdentityToken=token)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+def drill(stack: Stack, home: Path, *options: str) -> Any:
+    """The command, in this process, and what it told."""
+    cli = Cli(data=stack.data, home=home, runs=[])
+    ran = cli("issuer", "drill", *options, "--output", "json")
+    assert ran.code == 0, ran.err
+    return ran.json()
+
+
+def test_nobody_fails_while_every_key_rotates(estate: Stack, openid_provider: OpenIdProvider, tmp_path: Path) -> None:
+    people = [Busy(estate, openid_provider, name) for name in USERS]
+    stop, keys = threading.Event(), estate.data / "keys"
+    api = KeyRing(keys, "api", clock=time.time, lead=0)
+
+    def rounds() -> int:
+        return min(one.done for one in people)
+
+    def went_past(before: int, began: float) -> bool:
+        """Everybody signed in once more, and a provider that was asked for a key may be asked for another one."""
+        is_later = time.monotonic() > began + PATIENCE / 2 + 1
+        return any(one.failures for one in people) or (is_later and rounds() > before)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        running = [pool.submit(one.work, stop) for one in people]
+        try:
+            for number in range(3):
+                before, began = rounds(), time.monotonic()
+                told = drill(estate, tmp_path, "--shorten", "--yes")
+                assert told["ok"] is True, told
+                assert [step["ok"] for step in told["steps"]] == [True] * 7
+                # Another process changes the ring that the server signs with.
+                api.rotate()
+                if number != 1:
+                    openid_provider.rotate(keep=True)
+                went_on = partial(went_past, before, began)
+                until(went_on, 90, what="everybody went on")
+        finally:
+            stop.set()
+        for one in running:
+            one.result()
+    assert [one.failures for one in people] == [[]] * THREADS
+    assert sum(one.done for one in people) >= 3 * THREADS
+    assert set.union(*(one.kids for one in people)) >= {api.current}, "the server took the new keys up"
+    records = estate.client.list("/providers/Isthmus.Audit/records")
+    assert sum(one["properties"]["action"] == "Isthmus.Identity/issuers/rotate" for one in records) == 3
+
+
+def test_what_retired_keys_signed_is_refused(estate: Stack, openid_provider: OpenIdProvider) -> None:
+    keys, busy = estate.data / "keys", Busy(estate, openid_provider, "person0")
+    connector = estate.client.get(estate.connector)
+    api, aws = (KeyRing(keys, purpose, clock=time.time, lead=0, keep=2) for purpose in ("api", "aws"))
+    source = AccountTokens(aws_issuer("https://issuer.isthmus.test", aws, time.time))
+    guid = connector["properties"]["connectorPrimaryIdentifier"]
+
+    def mint() -> str:
+        return source.mint(audience=names.audience(estate.account), subject=names.subject(names.ACCESS, guid))
+
+    person, ours = busy.token(), mint()
+    assert (status(estate, person), refusal(estate, ours, connector)) == (200, "")
+    for ring in (api, aws):
+        ring.rotate()
+    assert (status(estate, person), refusal(estate, ours, connector)) == (200, ""), "the old key is published for a while"
+    until(lambda: status(estate, person) == 401, 30, what="the old key of our API retired")
+    # STS remembers keys for some time, as its double does; told anew of the issuer it asks again.
+    told = {"host": "issuer.isthmus.test", "connect": f"127.0.0.1:{estate.server.port}", "ca": estate.ca.read_text()}
+    estate.lab.admin("POST", "/_lab/issuers", told)
+    assert refusal(estate, ours, connector) == "InvalidIdentityToken"
+    assert (status(estate, busy.token()), refusal(estate, mint(), connector)) == (200, "")
+
+
+def test_a_provider_that_forgets_its_old_key_at_once_locks_nobody_out(estate: Stack, openid_provider: OpenIdProvider) -> None:
+    """The set of keys that the server holds is seconds old, and none of it is good any more."""
+    busy = Busy(estate, openid_provider, "person1")
+    openid_provider.rotate()
+
+    def signs_in() -> bool:
+        try:
+            return status(estate, busy.token()) == 200
+        except AssertionError:
+            return False
+
+    until(signs_in, PATIENCE + 10, what="the new key is found")
+
+
+def test_the_plan_changes_nothing_and_a_key_that_is_not_seen_does_not_sign(estate: Stack, tmp_path: Path) -> None:
+    cli = Cli(data=estate.data, home=tmp_path, runs=[])
+    ring = KeyRing(estate.data / "keys", "aws", clock=time.time)
+    before = ring.records()
+    told = drill(estate, tmp_path, "--plan")
+    assert (told["published"]["showsCurrent"], told["published"]["showsNext"], told["nextIsReady"]) == (True, True, False)
+    assert [one["taken"] for one in told["accounts"]] == [True]
+    shown = cli("issuer", "drill", "--plan")
+    assert shown.code == 0
+    assert "may sign from" in shown.err
+    assert ring.turn().following.kid in shown.out
+    early = cli("issuer", "drill", "--yes", "--output", "json")
+    assert early.code != 0
+    assert "NextKeyTooYoung" in early.err
+    assert cli("issuer", "drill", input="n\n").code == 1
+    assert ring.records() == before
+    refused = [one["properties"] for one in estate.client.list("/providers/Isthmus.Audit/records")]
+    assert any(one["outcome"] == "refused" and "issuers" in one["target"] and one["detail"]["code"] == "NextKeyTooYoung" for one in refused)
