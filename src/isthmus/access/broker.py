@@ -21,6 +21,7 @@ from isthmus.access.tokens import AWS_SECONDS, Stamp, person_claims
 from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.arm.types import Actor
+from isthmus.audit import Refusals
 from isthmus.clouds.aws import names
 from isthmus.clouds.contract import AccessCloud, PersonCredentials
 from isthmus.engine import Engine, Lookup
@@ -37,6 +38,7 @@ CREDENTIALS, CONSOLE, SHELL = "credentials", "console", "shell"
 BROKER = Actor(id="isthmus:access", kind="Application", name="Isthmus access")
 REVOKED = Step(name="revocation", holds=False, told="Your access was taken away. Ask whoever runs access here.", code="AccessRevoked")
 ENDED = Step(name="grant", holds=False, told="The grant was ended just now. See what you may take: isthmus aws roles", code="GrantEnded")
+OVER = Step(name="sign-in", holds=False, told=SIGN_IN, code="SignInNeeded")
 _STATUS = {"SignInNeeded": 401, "GroupsUnknown": 503}
 
 
@@ -60,7 +62,8 @@ class Issued:
 
 @dataclass(frozen=True, kw_only=True)
 class Broker:
-    """Gives sessions. `new_id` makes ids of grants; `used` knows what people did, where trails are read."""
+    """Gives sessions. `new_id` makes ids of grants; `used` knows what people did, where trails are read; `refusals` counts what is refused
+    because a directory does not answer."""
 
     engine: Engine
     lookup: Lookup
@@ -70,6 +73,7 @@ class Broker:
     issuer: Issuer
     new_id: Callable[[], str]
     used: UsedActions | None = None
+    refusals: Refusals | None = None
 
     def mapping(self, id: str) -> RoleMapping:
         """A stored mapping. ArmError 404 `RoleNotFound`."""
@@ -87,10 +91,10 @@ class Broker:
         if person is None or person.ends_at <= self.engine.now() or person.object_id.lower() != actor.id.lower():
             raise ArmError("SignInNeeded", SIGN_IN, status=401)
 
-    def know(self, mapping: RoleMapping, actor: Actor, *, asks_directory: bool = True) -> Known:
-        """Everything that a decision about the actor looks at; groups are asked for outside of any transaction.
+    def know(self, mapping: RoleMapping, actor: Actor, *, asks_directory: bool = True, groups: GroupSource | None = None) -> Known:
+        """Everything that a decision about the actor looks at; groups are asked for outside of any transaction, of `groups` where given.
 
-        Without `asks_directory`, for when it may be down, the groups are those of the sign-in.
+        Without `asks_directory`, for when it may be down, and once the glass is broken, the groups are those of the sign-in.
         """
         now = self.engine.now()
         with self.engine.store.read() as connection:
@@ -99,9 +103,20 @@ class Broker:
             revoked = is_revoked(connection, actor.id)
         if person is not None and person.object_id.lower() != actor.id.lower():
             person = None
-        source = self.groups if asks_directory else TokenGroups()
-        membership, unknown = _ask(source, person, mapping) if person and mapping.groups and not revoked else (None, "")
-        return Known(mapping=mapping, person=person, membership=membership, unknown=unknown, approved=approved, is_revoked=revoked, now=now)
+        is_glass = any(one.is_break_glass for one in approved)
+        source = (groups or self.groups) if asks_directory and not is_glass else TokenGroups()
+        matters = person is not None and person.ends_at > now and not revoked and bool(mapping.groups or source.is_live)
+        membership, unknown = _ask(source, person, mapping) if person and matters else (None, "")
+        return Known(
+            mapping=mapping,
+            person=person,
+            membership=membership,
+            unknown=unknown,
+            is_live=source.is_live,
+            approved=approved,
+            is_revoked=revoked,
+            now=now,
+        )
 
     def issue(self, mapping: RoleMapping, actor: Actor, *, use: str = CREDENTIALS) -> Issued:
         """A session for the actor, which opens shells only where `use` says so.
@@ -114,7 +129,10 @@ class Broker:
         if refusal is not None:
             if refusal.code in ("NotAMember", "PersonDisabled") and known.person is not None:
                 self._end_standing(mapping, known.person, refusal)
-            raise refused(refusal, mapping)
+            error = refused(refusal, mapping)
+            if refusal.code == "GroupsUnknown" and self.refusals is not None:
+                self.refusals.refuse(actor, ACTION, mapping.id, error)
+            raise error
         assert known.person is not None
         grant = self._record(mapping, known.person, decision, actor, use)
         return self._mint(mapping, known.person, grant, decision.until, use)
@@ -125,6 +143,9 @@ class Broker:
         with self.engine.store.begin() as connection:
             if is_revoked(connection, person.object_id):
                 raise refused(REVOKED, mapping)
+            # The directory may have taken its time, and the sign-in may have been ended meanwhile.
+            if not evidence.lives(connection, person.id, now):
+                raise refused(OVER, mapping)
             grant = decision.grant or grants.standing(connection, mapping, person, decision.because, now, self.new_id()).id
             detail = {"grant": grant, "because": decision.because, "signIn": person.id, "until": decision.until, "use": use}
             self.engine.apply_within(connection, Change(detail=detail), actor, ACTION, mapping.id)

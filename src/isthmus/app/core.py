@@ -12,6 +12,7 @@ from isthmus.access.broker import Broker
 from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
 from isthmus.access.requests import Requests
 from isthmus.api import figures
+from isthmus.app.entra import open_graph
 from isthmus.app.footing import Footing, new_guid
 from isthmus.app.people import Clouds, join_people
 from isthmus.audit import Refusals
@@ -23,6 +24,7 @@ from isthmus.clouds.aws.shell import AwsShell
 from isthmus.clouds.aws.trail import AwsTrail
 from isthmus.clouds.aws.trustlint import AwsTrust
 from isthmus.clouds.aws.wire import Wire
+from isthmus.clouds.azure.graph import Graph
 from isthmus.engine import Engine, Lookup, Removal
 from isthmus.identity.issuer import AccountTokens, Issuer
 from isthmus.machines import Machines, registration
@@ -101,6 +103,7 @@ class Core:
     index: Stock
     broker: Broker
     requests: Requests
+    graph: Graph | None
     work: Work
 
 
@@ -142,7 +145,8 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         ca=footing.authority.ca_pem.decode(),
         keep_event_days=settings.keep_event_days,
     )
-    people = join_people(engine, lookup, metrics, clouds=reach.people, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)
+    graph = open_graph(settings, footing.aws, metrics)
+    people = join_people(engine, lookup, metrics, refusals, settings, clouds=reach.people, loop=reach.loop, issuer=footing.aws, graph=graph)
     engine.arrivals = {
         **index.arrivals,
         **people.solution.arrivals,
@@ -157,8 +161,8 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         footing.store,
         jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
-        timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, people.requests, people.trails, retention)]
-        + [*joining.timetables(), footing.rotation(), footing.proof()],
+        timetables=[one.timetable() for one in (connectors, arrivals, retention)]
+        + [*people.timetables(), *joining.timetables(), footing.rotation(), footing.proof()],
         clock=time.time,
         keep_days=settings.keep_days,
         around=figures.timed(metrics, tracing),
@@ -174,6 +178,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         index=index,
         broker=people.broker,
         requests=people.requests,
+        graph=graph,
         work=work,
     )
 

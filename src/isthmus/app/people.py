@@ -9,17 +9,20 @@ from dataclasses import dataclass
 
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
-from isthmus.access.groups import GroupSource, ProvisionedGroups, TokenGroups
 from isthmus.access.requests import Requests
+from isthmus.app.entra import group_source
+from isthmus.audit import Refusals
+from isthmus.clouds.azure.graph import Graph
 from isthmus.clouds.contract import AccessCloud, TrailCloud, TrustCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
 from isthmus.metrics import Metrics
+from isthmus.settings import Settings
 from isthmus.solutions.access import AccessSolution
 from isthmus.solutions.linting import Linting
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.trail import Trails
-from isthmus.work import Job
+from isthmus.work import Job, Timetable
 
 GLASS = "isthmus_break_glass_total"
 
@@ -49,11 +52,34 @@ class People:
         """Their jobs."""
         return self.solution.job(), self.enforcement.job(), self.linting.job(), self.trails.job()
 
+    def timetables(self) -> Sequence[Timetable]:
+        """What they do by the clock."""
+        return self.enforcement.timetable(), self.requests.timetable(), self.trails.timetable()
 
-def join_people(engine: Engine, lookup: Lookup, metrics: Metrics, *, clouds: Clouds, loop: Loop, issuer: Issuer, groups: str) -> People:
-    """The parts over one engine, one cloud and the issuer that accounts trust; `groups` is the setting that says who tells memberships."""
-    source: GroupSource = ProvisionedGroups(engine.store) if groups == "directory" else TokenGroups()
-    broker = Broker(engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id)
+
+def join_people(
+    engine: Engine,
+    lookup: Lookup,
+    metrics: Metrics,
+    refusals: Refusals,
+    settings: Settings,
+    *,
+    clouds: Clouds,
+    loop: Loop,
+    issuer: Issuer,
+    graph: Graph | None,
+) -> People:
+    """The parts over one engine, one cloud, the issuer that accounts trust, and Graph where Entra is asked."""
+    broker = Broker(
+        engine=engine,
+        lookup=lookup,
+        cloud=clouds.access,
+        run=loop.run,
+        groups=group_source(settings, engine.store, graph),
+        issuer=issuer,
+        new_id=new_grant_id,
+        refusals=refusals,
+    )
     metrics.count(GLASS, by=0)
     return People(
         broker=broker,
