@@ -21,7 +21,10 @@ def test_who_does_not_use_graph_is_left_alone(world: World, look: Look) -> None:
     assert world.asked == []
 
 
-@pytest.mark.parametrize("settings", [{"graph_tenant_id": TENANT}, {"graph_client_id": TENANT}, {"group_source": "graph"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"graph_tenant_id": TENANT}, {"graph_client_id": TENANT}, {"group_source": "graph"}, {**USED, "oidc_issuer": "https://idp.test"}],
+)
 def test_half_a_registration_is_none(world: World, look: Look, settings: dict[str, str]) -> None:
     world.settings = settings
     assert look(graph.examine)[graph.SETTINGS][0].result is Result.FAILED

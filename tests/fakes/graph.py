@@ -44,12 +44,16 @@ class Refuse(Exception):
 
 @dataclass
 class GraphServer:
-    """The server. `faults` are answered before anything else, one each; `is_down` answers 503 for ever; `calls` counts."""
+    """The server. `faults` are answered before anything else, one each; `is_down` answers 503 for ever; `calls` counts.
+
+    `validates` is the outcome of handshakes where nobody delivers them.
+    """
 
     tenant: Tenant = field(default_factory=Tenant)
     credential: Credential | None = None
     granted: frozenset[str] = SCOPES
     deliver: Deliver | None = None
+    validates: bool | None = None
     token_seconds: int = 3599
     page_size: int = 2
     is_down: bool = False
@@ -210,8 +214,8 @@ class GraphServer:
 
     def _is_validated(self, url: str) -> bool:
         """Graph calls the URL before it keeps the subscription, and wants its token back as plain text within ten seconds."""
-        if self.deliver is None:
-            return False
+        if self.validates is not None or self.deliver is None:
+            return bool(self.validates)
         token = f"Validation: {secrets.token_urlsafe(8)} +&"
         status, kind, told = self.deliver(f"{url}?{urlencode({'validationToken': token})}")
         return (status, kind.partition(";")[0], told) == (200, "text/plain", token)

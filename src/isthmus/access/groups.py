@@ -9,7 +9,6 @@ from typing import Protocol
 from isthmus.access.directory import DirectoryGroups
 from isthmus.clouds.azure.graph import Graph, GraphFault
 from isthmus.identity.evidence import SignedIn
-from isthmus.identity.people import entra_tenant
 from isthmus.store import Store
 
 
@@ -74,22 +73,21 @@ class ProvisionedGroups:
 class GraphGroups:
     """What Entra says at this moment. Nothing is remembered: each question is asked, so that each session rests on an answer of its own.
 
-    `tenant` is the directory that is asked; people of other tenants have other object ids there.
+    `issuer` is the one of the tenant that is asked: people who come from elsewhere have other object ids there.
     """
 
     is_live = True
 
-    def __init__(self, graph: Graph, tenant: str) -> None:
+    def __init__(self, graph: Graph, issuer: str) -> None:
         self._graph = graph
-        self._tenant = tenant.lower()
+        self._issuer = issuer
 
     def ask(self, person: SignedIn, groups: Collection[str]) -> Membership:
         """See the protocol. Whom the directory has disabled or does not know (any more) is not active."""
-        theirs = entra_tenant(person.issuer)
-        if theirs and theirs.lower() != self._tenant:
+        if person.issuer != self._issuer:
             raise GroupsUnknown(
-                f"The sign-in came from tenant {theirs}, and Graph is asked in {self._tenant}. Let ISTHMUS_GRAPH_TENANT_ID name the tenant "
-                "that people sign in with."
+                f"The sign-in came from {person.issuer}, and Graph is asked about people of {self._issuer}. "
+                "Let ISTHMUS_GRAPH_TENANT_ID name the tenant that people sign in with."
             )
         try:
             user = self._graph.user(person.object_id)

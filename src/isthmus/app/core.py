@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
+from isthmus.access.entra.checking import QUEUES as DIRECTORY_QUEUES
 from isthmus.access.requests import Requests
 from isthmus.api import figures
-from isthmus.app.entra import open_graph
+from isthmus.app.entra import Following, open_graph
 from isthmus.app.footing import Footing, new_guid
 from isthmus.app.people import Clouds, join_people
 from isthmus.audit import Refusals
@@ -52,6 +53,7 @@ QUEUES = (
     Queue(name="ticks", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
     Queue(name="trails", worker_concurrency=2, partitioned=True, polling_seconds=1.0),
     *ACCESS_QUEUES,
+    *DIRECTORY_QUEUES,
 )
 
 
@@ -104,6 +106,7 @@ class Core:
     broker: Broker
     requests: Requests
     graph: Graph | None
+    following: Following | None
     work: Work
 
 
@@ -179,6 +182,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         broker=people.broker,
         requests=people.requests,
         graph=graph,
+        following=people.following,
         work=work,
     )
 

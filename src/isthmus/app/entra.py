@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from isthmus.access.entra.checking import Checks
+from isthmus.access.entra.notices import Notices
+from isthmus.access.entra.polling import Polling
+from isthmus.access.entra.subscriptions import Subscriptions
+from isthmus.access.entra.watching import Watching
 from isthmus.access.groups import GraphGroups, GroupSource, ProvisionedGroups, TokenGroups
 from isthmus.arm.errors import invalid
 from isthmus.clouds.azure.graph import SUBJECT, Caller, Graph, Place, Tokens, Wire
+from isthmus.engine import Engine, Lookup
 from isthmus.identity.federation import DEFAULT_AUDIENCE
 from isthmus.identity.issuer import Issuer
 from isthmus.metrics import Metrics
 from isthmus.settings import Settings
 from isthmus.store import Store
+from isthmus.work import Job, Timetable
 
 CALLS = "isthmus_graph_calls_total"
 ASSERTION_SECONDS = 300
@@ -45,5 +54,38 @@ def open_graph(settings: Settings, issuer: Issuer, metrics: Metrics) -> Graph | 
 def group_source(settings: Settings, store: Store, graph: Graph | None) -> GroupSource:
     """Who tells memberships."""
     if settings.group_source == "graph" and graph is not None:
-        return GraphGroups(graph, settings.graph_tenant_id or "")
+        return GraphGroups(graph, graph.issuer)
     return ProvisionedGroups(store) if settings.group_source == "directory" else TokenGroups()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Following:
+    """Who follows what happens in the tenant; `notices` and `subscriptions` where Graph can reach us."""
+
+    checks: Checks
+    polling: Polling
+    subscriptions: Subscriptions | None
+    notices: Notices | None
+
+    def jobs(self) -> Sequence[Job]:
+        """Their jobs."""
+        kept = [self.subscriptions.job()] if self.subscriptions else []
+        return [self.checks.job(), self.polling.job(), *kept]
+
+    def timetables(self) -> Sequence[Timetable]:
+        """What they do by the clock."""
+        kept = [self.subscriptions.timetable()] if self.subscriptions else []
+        return [self.polling.timetable(), *kept]
+
+
+def follow(engine: Engine, lookup: Lookup, settings: Settings, graph: Graph) -> Following:
+    """The parts over one Graph."""
+    watching = Watching(engine=engine, lookup=lookup, graph=graph)
+    checks = Checks(engine=engine, graph=graph, issuer=graph.issuer)
+    origin = settings.graph_notification_url
+    return Following(
+        checks=checks,
+        polling=Polling(engine=engine, graph=graph, watching=watching, checks=checks, seconds=settings.graph_poll_seconds),
+        subscriptions=Subscriptions(engine=engine, graph=graph, watching=watching, origin=origin) if origin else None,
+        notices=Notices(engine=engine, checks=checks) if origin else None,
+    )

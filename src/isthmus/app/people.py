@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
 from isthmus.access.requests import Requests
-from isthmus.app.entra import group_source
+from isthmus.app.entra import Following, follow, group_source
 from isthmus.audit import Refusals
 from isthmus.clouds.azure.graph import Graph
 from isthmus.clouds.contract import AccessCloud, TrailCloud, TrustCloud
@@ -38,8 +38,8 @@ class Clouds:
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """Who gives sessions, who makes accounts deny, the solution that keeps both in line, who gives roles for a time, and who judges what
-    else accounts trust."""
+    """Who gives sessions, who makes accounts deny, the solution that keeps both in line, who gives roles for a time, who judges what else
+    accounts trust, and who follows Entra."""
 
     broker: Broker
     enforcement: Enforcement
@@ -47,14 +47,17 @@ class People:
     requests: Requests
     linting: Linting
     trails: Trails
+    following: Following | None
 
     def jobs(self) -> Sequence[Job]:
         """Their jobs."""
-        return self.solution.job(), self.enforcement.job(), self.linting.job(), self.trails.job()
+        own = (self.solution.job(), self.enforcement.job(), self.linting.job(), self.trails.job())
+        return [*own, *(self.following.jobs() if self.following else ())]
 
     def timetables(self) -> Sequence[Timetable]:
         """What they do by the clock."""
-        return self.enforcement.timetable(), self.requests.timetable(), self.trails.timetable()
+        own = (self.enforcement.timetable(), self.requests.timetable(), self.trails.timetable())
+        return [*own, *(self.following.timetables() if self.following else ())]
 
 
 def join_people(
@@ -88,6 +91,7 @@ def join_people(
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=clouds.access, loop=loop, issuer_url=issuer.url),
         linting=Linting(engine=engine, lookup=lookup, cloud=clouds.trust, loop=loop),
         trails=Trails(engine=engine, lookup=lookup, cloud=clouds.trail, loop=loop, issuer_url=issuer.url),
+        following=follow(engine, lookup, settings, graph) if graph is not None else None,
     )
 
 

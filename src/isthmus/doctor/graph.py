@@ -23,6 +23,11 @@ def examine(patient: Patient) -> Iterator[Finding]:
         remedy = "Set both ISTHMUS_GRAPH_TENANT_ID and ISTHMUS_GRAPH_CLIENT_ID, or neither."
         yield failed(SETTINGS, "The tenant or the application that Graph is asked as is missing.", remedy)
         return
+    issuer = f"{settings.graph_login_url}/{tenant.lower()}/v2.0"
+    if settings.oidc_issuer and settings.oidc_issuer != issuer:
+        told = f"People sign in by {settings.oidc_issuer}, and Graph is asked about those of {issuer}: it is asked about nobody."
+        yield failed(SETTINGS, told, "Let ISTHMUS_GRAPH_TENANT_ID and ISTHMUS_OIDC_ISSUER name one tenant.")
+        return
     yield ok(SETTINGS, f"the application's federated credential names issuer {settings.issuer_url}, subject {SUBJECT}")
     if patient.is_offline:
         yield from (unchecked(check, "Asked to stay offline.") for check in (TENANT, GRAPH))

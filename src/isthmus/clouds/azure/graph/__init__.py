@@ -1,6 +1,6 @@
 """Microsoft Graph: a dozen typed calls over HTTP, without a stored secret. The official SDK is 133 MB for the same."""
 
-from isthmus.clouds.azure.graph.answers import Changes, Member, Subscription, User
+from isthmus.clouds.azure.graph.answers import Changes, Member, Subscription, User, guid
 from isthmus.clouds.azure.graph.caller import Caller
 from isthmus.clouds.azure.graph.calls import PER_CURSOR, Graph
 from isthmus.clouds.azure.graph.faults import GraphFault, GraphGone, GraphRefused, GraphUnavailable
@@ -24,4 +24,5 @@ __all__ = [
     "Tokens",
     "User",
     "Wire",
+    "guid",
 ]

@@ -40,7 +40,7 @@ class Caller:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._place = place
+        self.place = place
         self._tokens = tokens
         self._wire = wire
         self._observe = observe
@@ -105,7 +105,7 @@ class Caller:
 
     def followed(self, link: object) -> str:
         """A link that Graph gave. GraphFault when it leads to another host: our token goes to nobody else."""
-        if not isinstance(link, str) or not self._place.is_ours(link):
+        if not isinstance(link, str) or not self.place.is_ours(link):
             raise GraphFault("Graph led to another host, which was not followed. Look at ISTHMUS_GRAPH_URL.")
         return link
 
@@ -114,7 +114,7 @@ class Caller:
         self._wire.close()
 
     def _url(self, target: str) -> str:
-        url = f"{self._place.url}{target}" if target.startswith("/") else target
+        url = f"{self.place.url}{target}" if target.startswith("/") else target
         return self.followed(url)
 
     def _told_to_wait(self, said: Said, pause: float) -> float:

@@ -20,10 +20,14 @@ LONG = 30.0
 
 
 class Graph:
-    """Typed calls. All may raise GraphUnavailable, GraphRefused and GraphFault; ids are GUIDs and compared in lower case."""
+    """Typed calls. All may raise GraphUnavailable, GraphRefused and GraphFault; ids are GUIDs and compared in lower case.
+
+    `issuer` is what ID tokens of its tenant name: of whom they speak, it can be asked.
+    """
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
+        self.issuer = caller.place.issuer
 
     def close(self) -> None:
         """Give the connections back."""

@@ -32,6 +32,11 @@ class Place:
         return f"{self.login_url}/{self.tenant}/oauth2/v2.0/token"
 
     @property
+    def issuer(self) -> str:
+        """What the tenant's ID tokens name as their issuer: of whom it speaks, Graph can be asked."""
+        return f"{self.login_url}/{self.tenant}/v2.0"
+
+    @property
     def scope(self) -> str:
         """What a token for Graph is asked for: whatever the application was given there."""
         return f"{self.url}/.default"
