@@ -45,6 +45,7 @@ METRICS: tuple[Declared, ...] = (
     Declared(name="isthmus_scan_scopes_total", kind="counter", help="Scopes of ended scans", labels=("outcome",)),
     Declared(name="isthmus_aws_calls_total", kind="counter", help="Requests sent to AWS", labels=("service", "operation")),
     Declared(name="isthmus_aws_throttles_total", kind="counter", help="Requests that AWS throttled", labels=("service",)),
+    Declared(name="isthmus_graph_calls_total", kind="counter", help="Requests sent to Microsoft Graph", labels=("call", "outcome")),
     Declared(name="isthmus_database_seconds", kind="histogram", help="Time of one statement", buckets=_QUICK),
     Declared(name="isthmus_database_connections", kind="gauge", help="Connections of the pool", labels=("state",)),
     Declared(name="isthmus_signing_key_age_seconds", kind="gauge", help="Age of the key that signs", labels=("purpose",)),

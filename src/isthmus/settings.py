@@ -12,6 +12,8 @@ _GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 # A bucket's own host or its path; CloudFormation reads templates from S3 alone.
 _S3 = r"([a-z0-9.-]+\.)?s3[.-]([a-z0-9-]+\.)?(dualstack\.[a-z0-9-]+\.)?amazonaws\.com(\.cn)?"
+# Tokens go there, so it is https; loopback may be without.
+_ORIGIN = r"https://[a-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 _TEMPLATE_URL = rf"^(https://{_S3}/[A-Za-z0-9._~/-]*\{{guid\}}[A-Za-z0-9._~/-]*)?$"
 
 
@@ -82,10 +84,31 @@ class Settings(BaseSettings):
     oidc_ca_file: Path | None = Field(
         default=None, description="File (PEM) with CA certificates to trust for that provider, besides the system's."
     )
-    group_source: Literal["token", "directory"] = Field(
+    group_source: Literal["token", "directory", "graph"] = Field(
         default="token",
-        description="Who tells in which groups people are, when they take roles in accounts: 'token' (their sign-in, as old as that) or "
-        "'directory' (what was provisioned by SCIM).",
+        description="Who tells in which groups people are, when they take roles in accounts: 'token' (their sign-in, as old as that), "
+        "'directory' (what was provisioned by SCIM) or 'graph' (Entra itself, asked for every session).",
+    )
+    graph_tenant_id: Annotated[str, Field(pattern=_GUID)] | None = Field(
+        default=None, description="Entra tenant that is asked by Microsoft Graph. Unset: Graph is not used."
+    )
+    graph_client_id: Annotated[str, Field(pattern=_GUID)] | None = Field(
+        default=None, description="Application of that tenant that Isthmus is there; its federated credential trusts `issuer_url`."
+    )
+    graph_url: Annotated[str, Field(pattern=rf"^({_ORIGIN})$")] = Field(
+        default="https://graph.microsoft.com", description="Where Graph is; another in sovereign clouds (https://graph.microsoft.us)."
+    )
+    graph_login_url: Annotated[str, Field(pattern=rf"^({_ORIGIN})$")] = Field(
+        default="https://login.microsoftonline.com", description="Where that cloud's token endpoint is (https://login.microsoftonline.us)."
+    )
+    graph_poll_seconds: Literal[10, 15, 20, 30] = Field(
+        default=15, description="Seconds between two questions to Graph about who left groups, or was disabled or deleted."
+    )
+    graph_notification_url: Annotated[str, Field(pattern=rf"^({_ORIGIN})?$")] = Field(
+        default="", description="https origin under which Graph reaches this server to tell changes at once. Empty: it is asked only."
+    )
+    graph_sign_in_logs: bool = Field(
+        default=False, description="Whether sign-in logs are read by Graph and joined to what people did (needs AuditLog.Read.All and P1)."
     )
     keep_event_days: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="Days for which the history of instances, and instances that were removed, are kept."

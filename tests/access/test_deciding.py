@@ -102,3 +102,14 @@ def test_a_token_that_leaves_groups_out_tells_nothing() -> None:
     assert source.ask(ALICE, {"g-dev", "g-ops"}).groups == {"g-dev"}
     with pytest.raises(GroupsUnknown):
         source.ask(replace(ALICE, groups=None), {"g-dev"})
+
+
+def test_the_directory_itself_comes_before_claims_of_an_older_sign_in() -> None:
+    person = replace(ALICE, claims={"dept": ("ops",)})
+    live = replace(KNOWN, person=person, is_live=True)
+    assert decide(live).because == "claim:dept"
+    disabled = decide(replace(live, membership=Membership(groups=frozenset(), is_active=False))).refusal
+    silent = decide(replace(live, membership=None, unknown="away")).refusal
+    assert disabled is not None
+    assert silent is not None
+    assert (disabled.code, silent.code) == ("PersonDisabled", "GroupsUnknown")

@@ -37,6 +37,7 @@ CREDENTIALS, CONSOLE, SHELL = "credentials", "console", "shell"
 BROKER = Actor(id="isthmus:access", kind="Application", name="Isthmus access")
 REVOKED = Step(name="revocation", holds=False, told="Your access was taken away. Ask whoever runs access here.", code="AccessRevoked")
 ENDED = Step(name="grant", holds=False, told="The grant was ended just now. See what you may take: isthmus aws roles", code="GrantEnded")
+OVER = Step(name="sign-in", holds=False, told=SIGN_IN, code="SignInNeeded")
 _STATUS = {"SignInNeeded": 401, "GroupsUnknown": 503}
 
 
@@ -87,10 +88,10 @@ class Broker:
         if person is None or person.ends_at <= self.engine.now() or person.object_id.lower() != actor.id.lower():
             raise ArmError("SignInNeeded", SIGN_IN, status=401)
 
-    def know(self, mapping: RoleMapping, actor: Actor, *, asks_directory: bool = True) -> Known:
-        """Everything that a decision about the actor looks at; groups are asked for outside of any transaction.
+    def know(self, mapping: RoleMapping, actor: Actor, *, asks_directory: bool = True, groups: GroupSource | None = None) -> Known:
+        """Everything that a decision about the actor looks at; groups are asked for outside of any transaction, of `groups` where given.
 
-        Without `asks_directory`, for when it may be down, the groups are those of the sign-in.
+        Without `asks_directory`, for when it may be down, and once the glass is broken, the groups are those of the sign-in.
         """
         now = self.engine.now()
         with self.engine.store.read() as connection:
@@ -99,9 +100,20 @@ class Broker:
             revoked = is_revoked(connection, actor.id)
         if person is not None and person.object_id.lower() != actor.id.lower():
             person = None
-        source = self.groups if asks_directory else TokenGroups()
-        membership, unknown = _ask(source, person, mapping) if person and mapping.groups and not revoked else (None, "")
-        return Known(mapping=mapping, person=person, membership=membership, unknown=unknown, approved=approved, is_revoked=revoked, now=now)
+        is_glass = any(one.is_break_glass for one in approved)
+        source = (groups or self.groups) if asks_directory and not is_glass else TokenGroups()
+        matters = person is not None and person.ends_at > now and not revoked and bool(mapping.groups or source.is_live)
+        membership, unknown = _ask(source, person, mapping) if person and matters else (None, "")
+        return Known(
+            mapping=mapping,
+            person=person,
+            membership=membership,
+            unknown=unknown,
+            is_live=source.is_live,
+            approved=approved,
+            is_revoked=revoked,
+            now=now,
+        )
 
     def issue(self, mapping: RoleMapping, actor: Actor, *, use: str = CREDENTIALS) -> Issued:
         """A session for the actor, which opens shells only where `use` says so.
@@ -129,6 +141,9 @@ class Broker:
         with self.engine.store.begin() as connection:
             if is_revoked(connection, person.object_id):
                 raise refused(REVOKED, mapping)
+            # The directory may have taken its time, and the sign-in may have been ended meanwhile.
+            if not evidence.lives(connection, person.id, now):
+                raise refused(OVER, mapping)
             grant = decision.grant or grants.standing(connection, mapping, person, decision.because, now, self.new_id()).id
             detail = {"grant": grant, "because": decision.because, "signIn": person.id, "until": decision.until, "use": use}
             self.engine.apply_within(connection, Change(detail=detail), actor, ACTION, mapping.id)

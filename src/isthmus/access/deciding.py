@@ -24,12 +24,14 @@ class Approved:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
     """Everything that a decision looks at. `membership` is None when nobody could tell, `unknown` says why; `is_revoked` covers this
-    mapping; `approved` are living grants of requests, in any order; times in milliseconds."""
+    mapping; `approved` are living grants of requests, in any order; times in milliseconds. `is_live`: the directory itself was asked, and
+    nobody is eligible whom it has disabled or of whom it tells nothing, by claims of an older sign-in neither."""
 
     mapping: RoleMapping
     person: SignedIn | None
     membership: Membership | None
     unknown: str = ""
+    is_live: bool = False
     approved: Sequence[Approved] = ()
     is_revoked: bool = False
     now: int
@@ -112,18 +114,27 @@ def _told_by_glass() -> Step:
 def _eligible(known: Known, person: SignedIn) -> tuple[Step, str]:
     """By a claim of the sign-in, else by a group, which somebody has to tell."""
     mapping = known.mapping
+    if known.is_live and (refusal := _untold(known)) is not None:
+        return refusal, ""
     for name, values in sorted(mapping.claims.items()):
         if values & set(person.claims.get(name, ())):
             return Step(name="membership", holds=True, told=f"By the claim {name}.", code=""), f"claim:{name}"
     if not mapping.groups:
         told = f"No claim of the sign-in is mapped to {mapping.label}."
         return Step(name="membership", holds=False, told=told, code="NotAMember"), ""
-    if known.membership is None:
-        return Step(name="membership", holds=False, told=known.unknown, code="GroupsUnknown"), ""
-    if not known.membership.is_active:
-        return Step(name="membership", holds=False, told="The directory has disabled this person.", code="PersonDisabled"), ""
-    found = sorted(mapping.groups & known.membership.groups)
+    if (refusal := _untold(known)) is not None:
+        return refusal, ""
+    found = sorted(mapping.groups & known.membership.groups) if known.membership else []
     if not found:
         told = f"Not in a group that is mapped to {mapping.label}. Ask the owner of one of them: {', '.join(sorted(mapping.groups))}."
         return Step(name="membership", holds=False, told=told, code="NotAMember"), ""
     return Step(name="membership", holds=True, told=f"By the group {found[0]}.", code=""), f"group:{found[0]}"
+
+
+def _untold(known: Known) -> Step | None:
+    """The refusal when nobody tells memberships, or the directory knows the person no more."""
+    if known.membership is None:
+        return Step(name="membership", holds=False, told=known.unknown, code="GroupsUnknown")
+    if not known.membership.is_active:
+        return Step(name="membership", holds=False, told="The directory has disabled this person.", code="PersonDisabled")
+    return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from isthmus.access.directory import DirectoryGroups
+from isthmus.clouds.azure.graph import Graph, GraphFault
 from isthmus.identity.evidence import SignedIn
 from isthmus.store import Store
 
@@ -24,7 +25,13 @@ class Membership:
 
 
 class GroupSource(Protocol):
-    """Answers for a person who has signed in."""
+    """Answers for a person who has signed in. `is_live` sources are the directory itself: they are asked about everybody, also where no
+    group is mapped, and whom they call disabled holds nothing."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is the directory itself."""
+        ...
 
     def ask(self, person: SignedIn, groups: Collection[str]) -> Membership:
         """Which of `groups` the person is in now. Raises GroupsUnknown."""
@@ -33,6 +40,8 @@ class GroupSource(Protocol):
 
 class TokenGroups:
     """What the token of the sign-in told, which is as old as the sign-in."""
+
+    is_live = False
 
     def ask(self, person: SignedIn, groups: Collection[str]) -> Membership:
         """See the protocol. A token that leaves groups out (overage) tells nothing."""
@@ -47,6 +56,8 @@ class TokenGroups:
 class ProvisionedGroups:
     """What a directory has provisioned by SCIM: as fresh as its last push, and independent of when a person signed in."""
 
+    is_live = False
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self._directory = DirectoryGroups()
@@ -57,3 +68,53 @@ class ProvisionedGroups:
             is_active = self._directory.is_active(connection, person.object_id)
             found = self._directory.groups_of(connection, person.object_id, groups)
         return Membership(groups=found, is_active=bool(is_active))
+
+
+class GraphGroups:
+    """What Entra says at this moment. Nothing is remembered: each question is asked, so that each session rests on an answer of its own.
+
+    `issuer` is the one of the tenant that is asked: people who come from elsewhere have other object ids there.
+    """
+
+    is_live = True
+
+    def __init__(self, graph: Graph, issuer: str) -> None:
+        self._graph = graph
+        self._issuer = issuer
+
+    def ask(self, person: SignedIn, groups: Collection[str]) -> Membership:
+        """See the protocol. Whom the directory has disabled or does not know (any more) is not active."""
+        if person.issuer != self._issuer:
+            raise GroupsUnknown(
+                f"The sign-in came from {person.issuer}, and Graph is asked about people of {self._issuer}. "
+                "Let ISTHMUS_GRAPH_TENANT_ID name the tenant that people sign in with."
+            )
+        try:
+            user = self._graph.user(person.object_id)
+            found = self._graph.member_groups(person.object_id, groups) if user is not None and user.is_enabled else None
+        except GraphFault as error:
+            raise GroupsUnknown(f"The directory cannot be asked now, so nothing is given. {error}") from error
+        return Membership(groups=found or frozenset(), is_active=found is not None)
+
+
+class AskedOnce:
+    """A source that is asked once about a person and many groups, for a list: the answers are as old as the list."""
+
+    def __init__(self, source: GroupSource, groups: Collection[str]) -> None:
+        self.is_live = source.is_live
+        self._source = source
+        self._groups = frozenset(groups)
+        self._known: dict[str, Membership | GroupsUnknown] = {}
+
+    def ask(self, person: SignedIn, groups: Collection[str]) -> Membership:
+        """See the protocol."""
+        known = self._known.get(person.id)
+        if known is None:
+            try:
+                known = self._source.ask(person, self._groups)
+            except GroupsUnknown as error:
+                known = error
+            self._known[person.id] = known
+        if isinstance(known, GroupsUnknown):
+            raise known
+        return Membership(groups=known.groups & frozenset(groups), is_active=known.is_active)

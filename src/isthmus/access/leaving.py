@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from isthmus.access import grants
 from isthmus.access.directory import DirectoryGroups
-from isthmus.access.revocations import end_grants, is_revoked, revoke_person
+from isthmus.access.revocations import end_grants, hold_person, is_revoked, readmit, revoke_person
 from isthmus.arm.types import Actor
 from isthmus.engine import Engine
 from isthmus.identity import evidence, refresh, sessions
@@ -31,6 +31,29 @@ def depart(connection: Connection, engine: Engine, person: str, actor: Actor, re
     return None if is_revoked(connection, person) else offboard(connection, engine, person, actor, reason)
 
 
+def leave_groups(connection: Connection, engine: Engine, person: str, lost: Collection[str], actor: Actor, reason: str) -> tuple[str, ...]:
+    """End the standing grants that a person has because of groups; their ids."""
+    reasons = {f"group:{group}".lower() for group in lost}
+    held = grants.living(connection, person, engine.now(), standing_only=True)
+    ended = [grant for grant in held if grant.because.lower() in reasons]
+    if ended:
+        end_grants(connection, engine, ended, actor, reason)
+    return tuple(grant.id for grant in ended)
+
+
+def begin_anew(connection: Connection, engine: Engine, person: str, actor: Actor, reason: str) -> str:
+    """End what a person has here, as `offboard`, without barring them: who signs in again gets what is due then. The revocation's id.
+
+    Who is barred already stays so.
+    """
+    hold_person(connection, person)
+    was_out = is_revoked(connection, person)
+    made = offboard(connection, engine, person, actor, reason)
+    if not was_out:
+        readmit(connection, engine, person, actor)
+    return made
+
+
 DIRECTORY = Actor(id="isthmus:directory", kind="Application", name="The provisioned directory")
 
 
@@ -42,10 +65,6 @@ def follow_directory(engine: Engine) -> Callable[[Connection, str, Collection[st
         if not directory.is_active(connection, person):
             depart(connection, engine, person, DIRECTORY, "The directory disabled or removed this person.")
             return
-        reasons = {f"group:{group}".lower() for group in lost}
-        held = grants.living(connection, person, engine.now(), standing_only=True)
-        ended = [grant for grant in held if grant.because.lower() in reasons]
-        if ended:
-            end_grants(connection, engine, ended, DIRECTORY, "The directory took this person out of the group.")
+        leave_groups(connection, engine, person, lost, DIRECTORY, "The directory took this person out of the group.")
 
     return departed

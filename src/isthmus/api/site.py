@@ -10,11 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
+from isthmus.access.entra.subscriptions import PATH
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
 from isthmus.api.directory import Directory
 from isthmus.api.frame import Frame, Handler
 from isthmus.api.health import Health
+from isthmus.api.notified import Notified
 from isthmus.api.provisioning import ROOT, Provisioning, refused
 
 _ALL = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS"]
@@ -53,6 +55,7 @@ def build(
     directory: Directory,
     agents: Agents,
     provisioning: Provisioning,
+    notices: Notified,
     portal: Sequence[BaseRoute],
     health: Health,
     frame: Frame,
@@ -87,6 +90,7 @@ def build(
             route("/{tenant}/oauth2/v2.0/authorize", directory.authorize, ["GET"]),
             route("/{tenant}/oauth2/v2.0/devicecode", directory.device_code, ["POST"]),
             route("/{tenant}/oauth2/v2.0/revoke", directory.revoke, ["POST"]),
+            route(PATH, notices.answer, ["POST"]),
             *(Route(path, scim, methods=_ALL) for path in (ROOT, f"{ROOT}/{{path:path}}")),
             *portal,
             route("/{path:path}", arm.answer, _ALL),

@@ -54,15 +54,18 @@ class Incoming:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """One answer. `body` is JSON-shaped; None with `null` set sends the four characters `null`, else nothing."""
+    """One answer. `body` is JSON-shaped; None with `null` set sends the four characters `null`, else nothing. `text` is sent as it is."""
 
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     null: bool = False
+    text: str = ""
 
     def content(self) -> bytes:
         """The bytes of the body."""
+        if self.text:
+            return self.text.encode()
         if self.body is None:
             return b"null" if self.null else b""
         return orjson.dumps(self.body)

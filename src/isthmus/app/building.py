@@ -65,6 +65,8 @@ def build(
         core.work.stop()
         reach.loop.run(reach.wire.close())
         reach.loop.close()
+        if core.graph is not None:
+            core.graph.close()
         try:
             core.refusals.flush()
         finally:

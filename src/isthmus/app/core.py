@@ -10,8 +10,10 @@ from sqlalchemy import Connection
 
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
+from isthmus.access.entra.checking import QUEUES as DIRECTORY_QUEUES
 from isthmus.access.requests import Requests
 from isthmus.api import figures
+from isthmus.app.entra import Following, open_graph
 from isthmus.app.footing import Footing, new_guid
 from isthmus.app.people import Clouds, join_people
 from isthmus.audit import Refusals
@@ -24,6 +26,7 @@ from isthmus.clouds.aws.shell import AwsShell
 from isthmus.clouds.aws.trail import AwsTrail
 from isthmus.clouds.aws.trustlint import AwsTrust
 from isthmus.clouds.aws.wire import Wire
+from isthmus.clouds.azure.graph import Graph
 from isthmus.engine import Engine, Lookup, Removal
 from isthmus.identity.issuer import AccountTokens, Issuer
 from isthmus.machines import Machines, registration
@@ -52,6 +55,7 @@ QUEUES = (
     Queue(name="ticks", worker_concurrency=4, partitioned=True, polling_seconds=0.5),
     Queue(name="trails", worker_concurrency=2, partitioned=True, polling_seconds=1.0),
     *ACCESS_QUEUES,
+    *DIRECTORY_QUEUES,
 )
 
 
@@ -105,6 +109,8 @@ class Core:
     broker: Broker
     requests: Requests
     rotation: Rotation
+    graph: Graph | None
+    following: Following | None
     work: Work
 
 
@@ -148,7 +154,8 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         started=engine.now(),
         keep_event_days=settings.keep_event_days,
     )
-    people = join_people(engine, lookup, metrics, clouds=reach.people, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)
+    graph = open_graph(settings, footing.aws, metrics)
+    people = join_people(engine, lookup, metrics, settings, clouds=reach.people, loop=reach.loop, issuer=footing.aws, graph=graph)
     rotation = Rotation(
         engine=engine,
         lookup=lookup,
@@ -171,8 +178,8 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         footing.store,
         jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
-        timetables=[one.timetable() for one in (connectors, arrivals, people.enforcement, people.requests, people.trails, retention)]
-        + [*joining.timetables(), footing.rotation(rotation.may_switch), footing.proof()],
+        timetables=[one.timetable() for one in (connectors, arrivals, retention)]
+        + [*people.timetables(), *joining.timetables(), footing.rotation(rotation.may_switch), footing.proof()],
         clock=time.time,
         keep_days=settings.keep_days,
         around=figures.timed(metrics, tracing),
@@ -189,6 +196,8 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         broker=people.broker,
         requests=people.requests,
         rotation=rotation,
+        graph=graph,
+        following=people.following,
         work=work,
     )
 

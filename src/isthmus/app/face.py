@@ -21,6 +21,7 @@ from isthmus.api.exchange import Exchange
 from isthmus.api.frame import Frame
 from isthmus.api.health import Health
 from isthmus.api.local import LocalTransport
+from isthmus.api.notified import Notified
 from isthmus.api.provisioning import Provisioning
 from isthmus.app.core import Core
 from isthmus.app.footing import Footing, new_guid
@@ -99,6 +100,7 @@ def face(
         directory=_directory(footing, core, tokens, sign_in),
         agents=Agents(core.machines, access),
         provisioning=_provisioning(footing, core, access),
+        notices=Notified(notices=core.following.notices if core.following else None, refusals=core.refusals),
         portal=portal.routes(),
         health=health,
         frame=frame,

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
-from isthmus.access.groups import GroupSource, ProvisionedGroups, TokenGroups
 from isthmus.access.requests import Requests
 from isthmus.access.use import TrailUse
+from isthmus.app.entra import Following, follow, group_source
 from isthmus.clouds.aws.usage import load
+from isthmus.clouds.azure.graph import Graph
 from isthmus.clouds.contract import AccessCloud, TrailCloud, TrustCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
 from isthmus.metrics import Metrics
+from isthmus.settings import Settings
 from isthmus.solutions.access import AccessSolution
 from isthmus.solutions.linting import Linting
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.trail import Trails
-from isthmus.work import Job
+from isthmus.work import Job, Timetable
 
 GLASS = "isthmus_break_glass_total"
 
@@ -37,8 +39,8 @@ class Clouds:
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """Who gives sessions, who makes accounts deny, the solution that keeps both in line, who gives roles for a time, and who judges what
-    else accounts trust."""
+    """Who gives sessions, who makes accounts deny, the solution that keeps both in line, who gives roles for a time, who judges what else
+    accounts trust, and who follows Entra."""
 
     broker: Broker
     enforcement: Enforcement
@@ -46,18 +48,40 @@ class People:
     requests: Requests
     linting: Linting
     trails: Trails
+    following: Following | None
 
     def jobs(self) -> Sequence[Job]:
         """Their jobs."""
-        return self.solution.job(), self.enforcement.job(), self.linting.job(), self.trails.job()
+        own = (self.solution.job(), self.enforcement.job(), self.linting.job(), self.trails.job())
+        return [*own, *(self.following.jobs() if self.following else ())]
+
+    def timetables(self) -> Sequence[Timetable]:
+        """What they do by the clock."""
+        own = (self.enforcement.timetable(), self.requests.timetable(), self.trails.timetable())
+        return [*own, *(self.following.timetables() if self.following else ())]
 
 
-def join_people(engine: Engine, lookup: Lookup, metrics: Metrics, *, clouds: Clouds, loop: Loop, issuer: Issuer, groups: str) -> People:
-    """The parts over one engine, one cloud and the issuer that accounts trust; `groups` is the setting that says who tells memberships."""
-    source: GroupSource = ProvisionedGroups(engine.store) if groups == "directory" else TokenGroups()
-    used = TrailUse(store=engine.store, lookup=lookup, usage=load(), now=engine.now)
+def join_people(
+    engine: Engine,
+    lookup: Lookup,
+    metrics: Metrics,
+    settings: Settings,
+    *,
+    clouds: Clouds,
+    loop: Loop,
+    issuer: Issuer,
+    graph: Graph | None,
+) -> People:
+    """The parts over one engine, one cloud, the issuer that accounts trust, and Graph where Entra is asked."""
     broker = Broker(
-        engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, groups=source, issuer=issuer, new_id=new_grant_id, used=used
+        engine=engine,
+        lookup=lookup,
+        cloud=clouds.access,
+        run=loop.run,
+        groups=group_source(settings, engine.store, graph),
+        issuer=issuer,
+        new_id=new_grant_id,
+        used=TrailUse(store=engine.store, lookup=lookup, usage=load(), now=engine.now),
     )
     metrics.count(GLASS, by=0)
     return People(
@@ -67,6 +91,7 @@ def join_people(engine: Engine, lookup: Lookup, metrics: Metrics, *, clouds: Clo
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=clouds.access, loop=loop, issuer_url=issuer.url),
         linting=Linting(engine=engine, lookup=lookup, cloud=clouds.trust, loop=loop),
         trails=Trails(engine=engine, lookup=lookup, cloud=clouds.trail, loop=loop, issuer_url=issuer.url),
+        following=follow(engine, lookup, settings, graph) if graph is not None else None,
     )
 
 

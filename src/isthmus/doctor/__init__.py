@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from isthmus.doctor import aws, azure, clock, database, folder, issuer, secrets, server
+from isthmus.doctor import aws, azure, clock, database, folder, graph, issuer, secrets, server
 from isthmus.doctor.findings import Finding, Result
 from isthmus.doctor.patient import Patient
 from isthmus.doctor.probes import Probes
@@ -27,3 +27,4 @@ def examine(patient: Patient) -> Iterator[Finding]:
     yield from aws.examine(patient, amazon)
     yield from clock.examine({"the server": ours, "AWS": amazon})
     yield from azure.examine(patient)
+    yield from graph.examine(patient)

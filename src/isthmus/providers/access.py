@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from isthmus.access import leaving, revocations
 from isthmus.access.broker import SHELL, Broker, refused
 from isthmus.access.deciding import Decision, decide
+from isthmus.access.groups import AskedOnce
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
 from isthmus.access.requests import Requests
 from isthmus.arm.envelope import Resource, instant
@@ -80,7 +81,9 @@ class AccessTypes:
         """What the caller may take, or could after one more step; roles of others' groups stay unnamed. ArmError 401 `SignInNeeded` for
         who has not signed in with the directory, since nobody can know what concerns them."""
         self.broker.require_sign_in(ask.actor)
-        found = [(mapping, decide(self.broker.know(mapping, ask.actor))) for mapping in self._mappings()]
+        mappings = list(self._mappings())
+        groups = AskedOnce(self.broker.groups, frozenset[str]().union(*(mapping.groups for mapping in mappings)))
+        found = [(mapping, decide(self.broker.know(mapping, ask.actor, groups=groups))) for mapping in mappings]
         shown = [_role(mapping, decision) for mapping, decision in found if _concerns(decision)]
         return sorted(shown, key=lambda body: str(body["id"]).lower())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from isthmus.store.tables.access import access_denials, access_grants, access_requests, access_revocations, access_sessions
 from isthmus.store.tables.directory import directory_groups, directory_members, directory_users
 from isthmus.store.tables.grammar import metadata
+from isthmus.store.tables.graph import graph_marks, graph_subscriptions
 from isthmus.store.tables.identity import (
     client_secrets,
     clients,
@@ -56,6 +57,8 @@ __all__ = [
     "directory_members",
     "directory_users",
     "federated_credentials",
+    "graph_marks",
+    "graph_subscriptions",
     "installation",
     "instance_events",
     "instances",

@@ -1,0 +1,51 @@
+"""How far something of Graph was read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, select
+
+from isthmus.store import dialect
+from isthmus.store.tables import graph_marks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """`covers` are the groups that it is about, `link` where to go on, `until` the end of what was read; times in milliseconds."""
+
+    name: str
+    covers: frozenset[str] = frozenset()
+    link: str = ""
+    until: int = 0
+    read_at: int
+    detail: str = ""
+
+
+def find(connection: Connection, name: str) -> Mark | None:
+    """A mark."""
+    return next(iter(_marks(connection, graph_marks.c.name == name)), None)
+
+
+def beginning(connection: Connection, prefix: str) -> tuple[Mark, ...]:
+    """Marks whose names begin so."""
+    return _marks(connection, graph_marks.c.name.startswith(prefix, autoescape=True))
+
+
+def keep(connection: Connection, mark: Mark) -> None:
+    """Write a mark."""
+    row = {name: getattr(mark, name) for name in ("name", "link", "until", "read_at")}
+    dialect.upsert(connection, graph_marks, [{**row, "covers": json.dumps(sorted(mark.covers)), "detail": mark.detail[:1000]}])
+
+
+def drop(connection: Connection, names: Collection[str]) -> None:
+    """Forget marks."""
+    connection.execute(delete(graph_marks).where(graph_marks.c.name.in_(names)))
+
+
+def _marks(connection: Connection, chosen: ColumnElement[bool]) -> tuple[Mark, ...]:
+    rows = connection.execute(select(graph_marks).where(chosen).order_by(graph_marks.c.name))
+    names = ("name", "link", "until", "read_at", "detail")
+    return tuple(Mark(**{name: getattr(row, name) for name in names}, covers=frozenset(json.loads(row.covers))) for row in rows)

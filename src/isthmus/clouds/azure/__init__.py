@@ -1,0 +1,1 @@
+"""Azure and its directory, as far as Isthmus asks them something."""
