@@ -12,6 +12,8 @@ from starlette.routing import BaseRoute, Route
 
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
+from isthmus.api.claims import PATH as CLAIMS
+from isthmus.api.claims import Claims
 from isthmus.api.directory import Directory
 from isthmus.api.frame import Frame, Handler
 from isthmus.api.health import Health
@@ -53,6 +55,7 @@ def build(
     directory: Directory,
     agents: Agents,
     provisioning: Provisioning,
+    claims: Claims,
     portal: Sequence[BaseRoute],
     health: Health,
     frame: Frame,
@@ -87,6 +90,7 @@ def build(
             route("/{tenant}/oauth2/v2.0/authorize", directory.authorize, ["GET"]),
             route("/{tenant}/oauth2/v2.0/devicecode", directory.device_code, ["POST"]),
             route("/{tenant}/oauth2/v2.0/revoke", directory.revoke, ["POST"]),
+            route(CLAIMS, claims.answer, ["POST"]),
             *(Route(path, scim, methods=_ALL) for path in (ROOT, f"{ROOT}/{{path:path}}")),
             *portal,
             route("/{path:path}", arm.answer, _ALL),

@@ -213,6 +213,15 @@ class TrustCloud(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SigningCertificate:
+    """A certificate with which a directory signs: SHA-256 in hexadecimal, whose it is, and its end (seconds since 1970)."""
+
+    fingerprint: str
+    subject: str
+    expires_at: float
+
+
 class AccessCloud(Protocol):
     """Gives people sessions in an account, and takes them away."""
 
@@ -236,6 +245,10 @@ class AccessCloud(Protocol):
     async def end_shells(self, target: ScanTarget, region: str, source: str, *, grant: str = "") -> int:
         """End the open shells of a source identity in a region; how many. Where a grant is named, those that say that they are of another
         one stay. Raises what `exchange` raises."""
+        ...
+
+    async def certificates(self, target: ScanTarget) -> Sequence[SigningCertificate]:
+        """Those that the account's provider of the directory (SAML) holds. Raises what `exchange` raises."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Table, select
 from isthmus.access import grants, leaving, revocations
 from isthmus.access.broker import SHELL, Broker, refused
 from isthmus.access.deciding import Decision, decide
+from isthmus.access.federation import direct_connectors
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
 from isthmus.access.requests import Requests
 from isthmus.access.revocations import Revocation
@@ -166,12 +167,14 @@ class AccessTypes:
         def listed(ask: Ask) -> Iterable[Mapping[str, Any]]:
             with self.engine.store.read() as connection:
                 found = revocations.page(connection, person=ask.query.get("person", ""), limit=_MOST)
-            return sorted(map(_revocation, found), key=lambda body: str(body["id"]).lower())
+                direct = direct_connectors(connection)
+            return sorted((_revocation(one, direct) for one in found), key=lambda body: str(body["id"]).lower())
 
         def one(ask: Ask) -> Mapping[str, Any] | None:
             with self.engine.store.read() as connection:
                 found = revocations.find(connection, ask.id.name)
-            return None if found is None else _revocation(found)
+                direct = direct_connectors(connection)
+            return None if found is None else _revocation(found, direct)
 
         return ResourceType(name=REVOCATIONS, scopes=_TENANT, versions=VERSIONS, enumerate=listed, read=one)
 
@@ -188,8 +191,9 @@ class AccessTypes:
         with self.engine.store.begin() as connection:
             id = leaving.offboard(connection, self.engine, person, ask.actor, asked.reason)
             made = revocations.find(connection, id)
+            direct = direct_connectors(connection)
         assert made is not None
-        return Answer(body=_revocation(made))
+        return Answer(body=_revocation(made, direct))
 
     def _readmit(self, _resource: Resource | None, ask: Ask) -> Answer:
         if not ask.permits("Microsoft.Authorization/roleAssignments/write", "/"):
@@ -279,7 +283,8 @@ def _session(row: Mapping[str, Any], now: int) -> dict[str, Any]:
     }
 
 
-def _revocation(found: Revocation) -> dict[str, Any]:
+def _revocation(found: Revocation, direct: Collection[str]) -> dict[str, Any]:
+    """`isDirect` accounts trust a directory: what it begins anew, only it can stop."""
     denials = [
         {
             "connector": one.connector,
@@ -288,6 +293,7 @@ def _revocation(found: Revocation) -> dict[str, Any]:
             "deniedAt": instant(one.denied_at) if one.denied_at else None,
             "seconds": round((one.denied_at - found.at) / 1000, 3) if one.denied_at else None,
             "shells": one.shells,
+            "isDirect": one.connector in direct,
             "details": one.detail,
         }
         for one in found.denials
