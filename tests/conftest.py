@@ -14,11 +14,12 @@ from hypothesis import settings
 from isthmus.store import Store
 from tests.support.clock import Clock
 from tests.support.databases import Databases
-from tests.support.examples import FAST
+from tests.support.examples import FAST, THOROUGH
 from tests.support.openid import OpenIdProvider, running_provider
 from tests.support.postgres import Postgres
 
 settings.register_profile(FAST)
+settings.register_profile(THOROUGH)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -16,12 +16,12 @@ const makeKey = (number) => ({
 const text = async (request) => { let all = ''; for await (const part of request) all += part; return all; };
 const say = (response, value) => { response.setHeader('content-type', 'application/json'); response.end(JSON.stringify(value)); };
 
-let issuer = '', keys = [makeKey(1)], clients = [], users = {}, isThin = false, provider;
+let issuer = '', named = '', keys = [makeKey(1)], clients = [], users = {}, isThin = false, provider;
 
 function build() {
   const policy = interactionPolicy.base();
   policy.get('consent').checks.clear();
-  provider = new Provider(issuer, {
+  provider = new Provider(named || issuer, {
     jwks: { keys }, clients, cookies: { keys: ['for tests only'] }, pkce: { required: () => true },
     // Claims of a profile come in the ID token, or (thin) from the UserInfo endpoint only.
     conformIdTokenClaims: isThin,
@@ -40,7 +40,7 @@ function build() {
 }
 
 const levers = {
-  '/_test/set': (wanted) => { ({ clients = clients, users = users, isThin = isThin } = wanted); build(); return {}; },
+  '/_test/set': (wanted) => { ({ clients = clients, users = users, isThin = isThin, named = named } = wanted); build(); return {}; },
   // The new key signs; the old one is published no more.
   '/_test/rotate': () => { keys = [makeKey(Date.now())]; build(); return { kid: keys[0].kid }; },
 };

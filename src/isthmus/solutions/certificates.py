@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from isthmus.access.federation import FEDERATION, METADATA
+from isthmus.access.federation import ACCESS, FEDERATION, METADATA
 from isthmus.arm.envelope import instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.clouds.aws.metadata import read_metadata
@@ -19,6 +19,8 @@ from isthmus.clouds.aws.trustlint import judge
 from isthmus.clouds.aws.trustlint.estate import Certificate, Estate, SamlProvider
 from isthmus.clouds.contract import SigningCertificate
 
+ACCESS_SOLUTIONS: Final = f"solution:%:{ACCESS}"
+"""The unique keys of access solutions, as a LIKE pattern."""
 SOON_DAYS, URGENT_DAYS = 30, 7
 _DAY: Final = 86_400_000
 
