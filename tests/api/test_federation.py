@@ -162,6 +162,15 @@ def test_certificates_overlap_and_the_last_one_stays(api: Api) -> None:
     assert error(act(api, host, "retireCertificate", {"fingerprint": second["fingerprint"]}))[:2] == (400, "InvalidSamlMetadata")
 
 
+def test_the_end_of_certificates_is_measured(api: Api) -> None:
+    host = api.connector()
+    use(api, host, federation="saml", samlMetadata=saml(api, 20))
+    found = [one for one in api.http.get("/metrics").text.splitlines() if one.startswith("isthmus_directory_certificate_seconds{")]
+    assert len(found) == 1
+    assert host.lower() in found[0]
+    assert float(found[0].rpartition(" ")[2]) == pytest.approx(20 * 86_400, abs=120)
+
+
 def test_certificates_belong_to_saml_alone(api: Api) -> None:
     host = api.connector()
     use(api, host)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from isthmus.clouds.aws.metadata import LEAST, distilled, joined, read_metadata, without
 from isthmus_lab.pack.saml_metadata import read_metadata as as_iam_reads
@@ -27,6 +33,17 @@ def test_what_is_distilled_says_the_same_and_distils_to_itself() -> None:
     assert (found.entity_id, [key.text for key in found.keys]) == (ENTITY, [OLD])
     assert found.endpoints == (("urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect", "https://idp.test/saml2?a=1&b=2"),)
     assert as_iam_reads(short).entity_id == ENTITY, "IAM's double takes what we write"
+
+
+def test_a_short_key_still_makes_what_iam_takes() -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "e")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(1)
+    today = datetime.datetime.now(datetime.UTC)
+    made = builder.not_valid_before(today).not_valid_after(today + datetime.timedelta(days=9)).sign(private, hashes.SHA256())
+    short = distilled(metadata(base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode(), more="<!--" + "x" * 900 + "-->"))
+    assert len(short) == LEAST == len(short.strip())
+    assert distilled(short) == short
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,9 @@ def written(entity_id: str, keys: Sequence[SigningKey], endpoints: Sequence[tupl
         etree.SubElement(etree.SubElement(info, f"{{{_DS}}}X509Data"), f"{{{_DS}}}X509Certificate").text = key.text
     for binding, location in endpoints:
         etree.SubElement(below, f"{{{_MD}}}SingleSignOnService", Binding=binding, Location=location)
-    return etree.tostring(root, encoding="unicode").ljust(LEAST)
+    lacks = LEAST - len(etree.tostring(root, encoding="unicode"))
+    below.tail = "\n" * lacks if lacks > 0 else None
+    return etree.tostring(root, encoding="unicode")
 
 
 def distilled(document: str) -> str:
