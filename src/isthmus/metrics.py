@@ -69,6 +69,13 @@ METRICS: tuple[Declared, ...] = (
     Declared(name="isthmus_gaps", kind="gauge", help="Scopes that the last scans could not list", labels=("outcome",), whole=True),
     Declared(name="isthmus_instances", kind="gauge", help="EC2 instances by what onboarding made of them", labels=("state",), whole=True),
     Declared(name="isthmus_machines", kind="gauge", help="Registered machines", labels=("status",), whole=True),
+    Declared(
+        name="isthmus_directory_certificate_seconds",
+        kind="gauge",
+        help="Time until the first certificate of an account's directory (SAML) expires",
+        labels=("connector",),
+        whole=True,
+    ),
     Declared(name="isthmus_audit_records", kind="gauge", help="Records of the audit chain", whole=True),
 )
 PROCESS: Mapping[str, str] = {

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.access.denials import MAX_POLICY, Denied, revocation_policy
+from isthmus.access.denials import MAX_POLICY, Denied, Keys, keys_of, revocation_policy
 from isthmus.access.leases import MAX_SESSION_POLICY, lease_policy
 from isthmus.arm.errors import ArmError
+from isthmus.clouds.aws.template import Directory
 
 UNTIL = 1_795_273_500.9
 PROTECT = {"Sid": "Protect", "Effect": "Deny", "Action": ["iam:Delete*"], "Resource": ["arn:aws:iam::123456789012:policy/x"]}
@@ -95,3 +96,35 @@ def test_any_number_of_people_fits_and_none_of_them_is_let_through(people: int, 
     else:
         assert text.count("00000000-0000") == people + readmitted
         assert text.count("G-0000") == grants
+
+
+def test_sessions_of_a_directory_are_denied_by_whatever_it_sends_and_whenever_they_began() -> None:
+    denied = Denied(people=frozenset({"b", "a"}), before=60, readmitted=frozenset({"c"}), readmitted_before=30)
+    found = statements(revocation_policy(denied, PROTECT, Keys.DIRECTORY))
+    assert {sid: one["Condition"] for sid, one in found.items() if sid.startswith("IsthmusRevoked")} == {
+        "IsthmusRevoked": {"StringEquals": {"aws:SourceIdentity": ["a", "b"]}},
+        "IsthmusRevokedTag": {"StringEquals": {"aws:PrincipalTag/entra_oid": ["a", "b"]}},
+        "IsthmusRevokedName": {"StringLike": {"aws:userid": ["*:a", "*:b"]}},
+    }
+    began = {"DateLessThan": {"aws:TokenIssueTime": "1970-01-01T00:00:30Z"}}
+    assert found["IsthmusReadmittedName"]["Condition"] == {"StringLike": {"aws:userid": ["*:c"]}, **began}
+
+
+def test_where_sessions_name_nobody_everybody_begins_again() -> None:
+    assert list(statements(revocation_policy(Denied(), PROTECT, Keys.NOTHING))) == ["Protect"]
+    found = statements(revocation_policy(Denied(people=frozenset({"a"}), before=60), PROTECT, Keys.NOTHING))
+    assert list(found) == ["Protect", "IsthmusEverybody"]
+    assert found["IsthmusEverybody"]["Condition"] == {"DateLessThan": {"aws:TokenIssueTime": "1970-01-01T00:01:00Z"}}
+
+
+@pytest.mark.parametrize(
+    ("directory", "keys"),
+    [
+        (None, Keys.SOURCE),
+        (Directory(mode="saml", entity_id="e", metadata="m"), Keys.DIRECTORY),
+        (Directory(mode="claims", issuer_url="https://idp.test", client_id="c"), Keys.DIRECTORY),
+        (Directory(mode="oidc", issuer_url="https://idp.test"), Keys.NOTHING),
+    ],
+)
+def test_what_sessions_carry_follows_from_who_begins_them(directory: Directory | None, keys: Keys) -> None:
+    assert keys_of(directory) is keys

@@ -39,7 +39,7 @@ def test_before_the_first_start_nothing_fails(world: World, tmp_path: Path) -> N
 def test_a_server_elsewhere_is_asked_and_the_folder_here_is_not(world: World) -> None:
     world.is_serving, world.url = False, "https://isthmus.acme.com"
     found = {one.check: one for one in examine(world.patient())}
-    mine = ("data folder", "key files", "database", "port", "issuer keys")
+    mine = ("data folder", "key files", "database", "directory certificates", "port", "issuer keys")
     assert {found[check].result for check in mine} == {Result.NOT_CHECKED}
     assert found["server"].result is Result.FAILED
     assert "https://isthmus.acme.com/readyz" in [url for url, _ in world.asked]

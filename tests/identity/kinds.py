@@ -22,6 +22,7 @@ ISSUERS = {
     trust.MACHINE_RENEWAL: VM,
     trust.MACHINE_REKEY: VM,
     trust.ID_TOKEN: "https://foreign.test",
+    trust.CLAIMS_CALL: "https://foreign.test",
     trust.PENDING_SIGN_IN: f"{BASE}/{TENANT}/v2.0",
 }
 KINDS = sorted(TRUST)
@@ -52,6 +53,8 @@ def claims_of(kind: str) -> dict[str, Any]:
         return {**statement, "spki_sha256": "k"}
     if kind == trust.ID_TOKEN:
         return {**statement, "nonce": "n"}
+    if kind == trust.CLAIMS_CALL:
+        return {**statement, "tid": TENANT, "azp": trust.ENTRA_CALLER}
     if kind == trust.PENDING_SIGN_IN:
         return {**statement, "nbf": NOW, "state": "s", "nonce": "n", "verifier": "v", "return_to": "/"}
     return statement

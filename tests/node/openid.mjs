@@ -16,7 +16,7 @@ const makeKey = (number) => ({
 const text = async (request) => { let all = ''; for await (const part of request) all += part; return all; };
 const say = (response, value) => { response.setHeader('content-type', 'application/json'); response.end(JSON.stringify(value)); };
 
-let issuer = '', keys = [makeKey(1)], clients = [], users = {}, isThin = false, provider;
+let issuer = '', named = '', keys = [makeKey(1)], clients = [], users = {}, isThin = false, provider;
 
 // What people have begun outlives a rotation, as at a provider with a database.
 const kept = new Map();
@@ -34,7 +34,7 @@ class Memory {
 function build() {
   const policy = interactionPolicy.base();
   policy.get('consent').checks.clear();
-  provider = new Provider(issuer, {
+  provider = new Provider(named || issuer, {
     adapter: Memory,
     jwks: { keys }, clients, cookies: { keys: ['for tests only'] }, pkce: { required: () => true },
     // Claims of a profile come in the ID token, or (thin) from the UserInfo endpoint only.
@@ -54,7 +54,7 @@ function build() {
 }
 
 const levers = {
-  '/_test/set': (wanted) => { ({ clients = clients, users = users, isThin = isThin } = wanted); kept.clear(); build(); return {}; },
+  '/_test/set': (wanted) => { ({ clients = clients, users = users, isThin = isThin, named = named } = wanted); kept.clear(); build(); return {}; },
   // The new key signs; the old one is published no more, or (keep) beside it.
   '/_test/rotate': ({ keep }) => { keys = [makeKey(Date.now()), ...(keep ? keys : [])]; build(); return { kid: keys[0].kid }; },
 };

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 
@@ -32,9 +34,11 @@ class OpenIdProvider:
         clients: Sequence[Mapping[str, Any]] | None = None,
         users: Mapping[str, Mapping[str, Any]] | None = None,
         thin: bool | None = None,
+        named: str | None = None,
     ) -> None:
-        """Replace its clients or its people (subject to claims); `thin` ID tokens name nobody, the UserInfo endpoint does."""
-        wanted = {"clients": clients, "users": users, "isThin": thin}
+        """Replace its clients or its people (subject to claims); `thin` ID tokens name nobody, the UserInfo endpoint does; `named` is the
+        issuer that tokens name instead of its address."""
+        wanted = {"clients": clients, "users": users, "isThin": thin, "named": named}
         self._pull("set", {name: value for name, value in wanted.items() if value is not None})
 
     def rotate(self, *, keep: bool = False) -> None:
@@ -53,6 +57,26 @@ class OpenIdProvider:
                 is_form = urlsplit(there).path.startswith("/interaction/")
                 answer = browser.post(there, data={"username": username}) if is_form else browser.get(there)
         raise AssertionError("the provider leads in circles")
+
+    def fetch(self, path: str) -> dict[str, Any]:
+        """A document of it."""
+        with self._browser() as browser:
+            found: dict[str, Any] = browser.get(f"{self.issuer}{path}").raise_for_status().json()
+            return found
+
+    def id_token(self, client_id: str, username: str, redirect: str = "https://app.test/callback") -> str:
+        """Sign somebody in to a public client by code and PKCE; the ID token."""
+        verifier = "v" * 64
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        asked = {"client_id": client_id, "response_type": "code", "scope": "openid", "redirect_uri": redirect, "state": "s"}
+        asked |= {"nonce": "n", "code_challenge": challenge, "code_challenge_method": "S256"}
+        given = self.sign_in(f"{self.issuer}/auth?{urlencode(asked)}", username)
+        form = {"grant_type": "authorization_code", "client_id": client_id, "redirect_uri": redirect}
+        form |= {"code": given["code"], "code_verifier": verifier}
+        with self._browser() as browser:
+            answer = browser.post(f"{self.issuer}/token", data=form)
+            assert answer.status_code == 200, answer.text
+            return str(answer.json()["id_token"])
 
     def _pull(self, lever: str, body: Mapping[str, Any]) -> None:
         with self._browser() as browser:

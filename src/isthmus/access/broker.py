@@ -12,9 +12,11 @@ from typing import Any, Protocol, TypeVar
 
 from isthmus.access import grants
 from isthmus.access.deciding import SIGN_IN, Decision, Known, Step, decide
+from isthmus.access.federation import directory_at
 from isthmus.access.groups import GroupSource, GroupsUnknown, Membership, TokenGroups
 from isthmus.access.leases import fits_lease, lease_policy
 from isthmus.access.mappings import APPLY, OFF, RoleMapping, mapping_of
+from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.revocations import end_grants, is_revoked
 from isthmus.access.shrinking import DAYS, EVERYTHING, UsedActions, narrow
 from isthmus.access.tokens import AWS_SECONDS, Stamp, person_claims
@@ -79,7 +81,9 @@ class Broker:
         connector = self.lookup.find(above) if above else None
         if found is None or connector is None:
             raise ArmError("RoleNotFound", f"There is no role '{id[:200]}'. List yours: isthmus aws roles.", status=404, target=id[:200])
-        return mapping_of(found, connector)
+        with self.engine.store.read() as read:
+            directory = directory_at(read, connector.id.key)
+        return mapping_of(found, connector, federation=directory.mode if directory else BY_BROKER)
 
     def require_sign_in(self, actor: Actor) -> None:
         """ArmError 401 `SignInNeeded` unless the actor comes by a living sign-in of a directory."""

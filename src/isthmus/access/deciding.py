@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isthmus.access.groups import Membership
-from isthmus.access.mappings import REQUEST, RoleMapping
+from isthmus.access.mappings import BROKER, REQUEST, RoleMapping
 from isthmus.identity.evidence import SignedIn
 
 SIGN_IN = "Sign in with your directory first: 'isthmus login'."
@@ -75,6 +75,8 @@ def decide(known: Known) -> Decision:
     glass = [one for one in known.approved if one.is_break_glass]
     eligible, because = (_told_by_glass(), "") if glass else _eligible(known, person)
     steps.append(eligible)
+    if known.mapping.federation != BROKER:
+        steps.append(_direct(known.mapping))
     if any(not step.holds for step in steps):
         return Decision(steps=tuple(steps))
     lease = min(known.now + known.mapping.lease_seconds * 1000, person.ends_at)
@@ -105,6 +107,11 @@ def _contexts(mapping: RoleMapping, person: SignedIn) -> Step:
     lacking = sorted(mapping.contexts - set(person.contexts))
     told = f"The sign-in must meet the authentication context {', '.join(lacking)}. Sign in again as your directory asks for it."
     return Step(name="context", holds=not lacking, told=told if lacking else "Every authentication context is met.", code="ContextNeeded")
+
+
+def _direct(mapping: RoleMapping) -> Step:
+    told = f"AWS takes the directory's own sign-in for {mapping.label} (federation {mapping.federation}), and nothing of Isthmus."
+    return Step(name="federation", holds=False, told=f"{told} Sign in at the directory's application for it.", code="RoleHeldDirectly")
 
 
 def _told_by_glass() -> Step:

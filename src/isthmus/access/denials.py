@@ -6,7 +6,11 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, Final
+
+from isthmus.clouds.aws.template.directories import OIDC, Directory
+from isthmus.clouds.aws.template.federation import PERSON_TAG
 
 _EVERYBODY = "IsthmusEverybody"
 MAX_POLICY: Final = 6_144
@@ -29,19 +33,34 @@ class Denied:
     ended_before: int = 0
 
 
-def revocation_policy(denied: Denied, protection: Mapping[str, Any]) -> str:
+class Keys(Enum):
+    """What sessions of an account carry of their person: a source identity alone (ours), whatever the directory was set up to send, or
+    nothing that we would know (tokens of a directory whose subjects are its own secret)."""
+
+    SOURCE = "source"
+    DIRECTORY = "directory"
+    NOTHING = "nothing"
+
+
+def keys_of(directory: Directory | None) -> Keys:
+    """What sessions carry where an account trusts a directory, or us."""
+    return Keys.SOURCE if directory is None else Keys.NOTHING if directory.mode == OIDC else Keys.DIRECTORY
+
+
+def revocation_policy(denied: Denied, protection: Mapping[str, Any], keys: Keys = Keys.SOURCE) -> str:
     """The document as IAM takes it, compact and in a fixed order; `protection` always stands in it.
 
-    Where the ids do not fit, every session that began before the latest instant is denied instead: others mint again without noticing,
-    and who is denied cannot.
+    A directory lets people begin sessions without us, so whom it may name is denied whenever a session began. Where the ids do not fit, or
+    sessions carry nothing that names their person, every session that began before the latest instant is denied instead: others begin again
+    without noticing, and who is denied cannot, or (by a directory) only as long as that lets them.
     """
     exact = [
-        _people("IsthmusRevoked", denied.people, denied.before),
-        _people("IsthmusReadmitted", denied.readmitted, denied.readmitted_before),
-        _deny("IsthmusEnded", {"StringEquals": {"aws:PrincipalTag/grant": sorted(denied.grants)}}) if denied.grants else None,
+        *_people("IsthmusRevoked", denied.people, denied.before if keys is Keys.SOURCE else None, keys),
+        *_people("IsthmusReadmitted", denied.readmitted, denied.readmitted_before, keys),
+        *([_deny("IsthmusEnded", {"StringEquals": {"aws:PrincipalTag/grant": sorted(denied.grants)}})] if denied.grants else []),
     ]
-    text = _text([protection, *(one for one in exact if one is not None)])
-    if len(text) <= MAX_POLICY:
+    text = _text([protection, *exact])
+    if len(text) <= MAX_POLICY and (keys is not Keys.NOTHING or not exact):
         return text
     latest = max(denied.before, denied.readmitted_before, denied.ended_before)
     return _text([protection, _deny(_EVERYBODY, {"DateLessThan": {"aws:TokenIssueTime": _instant(latest)}})])
@@ -52,10 +71,16 @@ def names_everybody(text: str) -> bool:
     return _EVERYBODY not in text
 
 
-def _people(sid: str, ids: Collection[str], before: int) -> dict[str, Any] | None:
+def _people(sid: str, ids: Collection[str], before: int | None, keys: Keys) -> list[dict[str, Any]]:
+    """A statement for each way in which a session may carry its person: conditions of one statement would have to hold together."""
     if not ids:
-        return None
-    return _deny(sid, {"StringEquals": {"aws:SourceIdentity": sorted(ids)}, "DateLessThan": {"aws:TokenIssueTime": _instant(before)}})
+        return []
+    begun = {} if before is None else {"DateLessThan": {"aws:TokenIssueTime": _instant(before)}}
+    found = [_deny(sid, {"StringEquals": {"aws:SourceIdentity": sorted(ids)}, **begun})]
+    if keys is Keys.DIRECTORY:
+        found.append(_deny(f"{sid}Tag", {"StringEquals": {f"aws:PrincipalTag/{PERSON_TAG}": sorted(ids)}, **begun}))
+        found.append(_deny(f"{sid}Name", {"StringLike": {"aws:userid": [f"*:{id}" for id in sorted(ids)]}, **begun}))
+    return found
 
 
 def _deny(sid: str, condition: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,15 +19,17 @@ from sqlalchemy import select
 
 from isthmus.access import grants, revocations
 from isthmus.access.broker import BROKER, STS_SECONDS, Run, session_row
-from isthmus.access.denials import names_everybody, revocation_policy
+from isthmus.access.denials import Keys, keys_of, names_everybody, revocation_policy
+from isthmus.access.federation import directory_at
 from isthmus.access.leases import lease_policy
-from isthmus.access.mappings import RoleMapping, access_target, mapping_of
+from isthmus.access.mappings import RoleMapping, access_target, mapping_of, witness
 from isthmus.access.revocations import DENIED, DENY, QUEUE, UNREACHABLE, Revocation, deny_order
 from isthmus.access.tokens import AWS_SECONDS, Stamp, person_claims
 from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.template.access import PROBE, protection_of
+from isthmus.clouds.aws.template.directories import Directory
 from isthmus.clouds.contract import AccessCloud, PersonCredentials, ScanTarget, ShellOwner
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.evidence import SignedIn
@@ -39,6 +41,19 @@ _log = structlog.get_logger("isthmus.access")
 
 AT_ONCE: Final = 32
 WATCH_SECONDS: Final = 60.0
+UNWATCHED: Final = "The policy stands; there was no session here that could be watched."
+WITNESSED: Final = (
+    "Watched on a role that has the same policy: AWS denies what carries this person's object id. The directory names sessions and begins "
+    "new ones: disable the person there too."
+)
+WITNESSED_ALL: Final = (
+    "Watched on a role that has the same policy: AWS denies every session that began before. Sessions name nobody that Isthmus knows here, "
+    "and the directory begins new ones: disable the person there too."
+)
+NO_WITNESS: Final = (
+    "The policy stands; nothing could be watched: update the account's stack, which makes the role for it. Disable the person in the "
+    "directory too."
+)
 _AHEAD = 60
 """Seconds by which probes may begin after the policy, and the cloud's clock be ahead of ours."""
 QUEUES: Final = (Queue(name=QUEUE, worker_concurrency=8, partitioned=True, polling_seconds=0.2),)
@@ -106,41 +121,49 @@ class Enforcement:
     def _enforce(self, target: ScanTarget, key: str, pending: Sequence[Revocation]) -> None:
         """The policy first, since every real session has begun already; probes begin after it and are denied by it as well, unless so many
         are denied that the policy names nobody: then it is raised once more, behind the probes."""
-        is_exact = self._write(target, key)
+        with self.engine.store.read() as connection:
+            directory = directory_at(connection, key)
+        is_exact = self._write(target, key, directory)
         attached = self.engine.now()
-        probes = self._begin(target, key, pending)
+        probes = self._begin(target, key, pending, directory)
         if probes and not is_exact:
-            self._write(target, key)
+            self._write(target, key, directory)
         watched = {probe.revocation.id for probe in probes}
         unwatched = [one for one in pending if one.id not in watched]
-        self._settle(target, key, unwatched, "The policy stands; there was no session here that could be watched.", attached, None)
-        self._watch(target, key, probes, attached)
+        self._settle(target, key, unwatched, UNWATCHED if directory is None else NO_WITNESS, attached, None)
+        witnessed = "" if directory is None else WITNESSED if keys_of(directory) is Keys.DIRECTORY else WITNESSED_ALL
+        self._watch(target, key, probes, attached, witnessed)
 
     def _settle(self, target: ScanTarget, key: str, found: Sequence[Revocation], detail: str, attached: int, denied_at: int | None) -> None:
         """Shells end first: what is noted as denied is not looked at again, also when this process dies in between."""
         self._end_shells(target, key, found)
         self._note(key, [one.id for one in found], DENIED, detail, attached_at=attached, denied_at=denied_at)
 
-    def _write(self, target: ScanTarget, key: str) -> bool:
+    def _write(self, target: ScanTarget, key: str, directory: Directory | None) -> bool:
         """Make the policy what it has to be at this moment; whether it names everybody whom it denies."""
         now = self.engine.now()
         with self.engine.store.read() as connection:
             denied = revocations.denied_now(connection, key, now)
-        protection = protection_of(target, self.issuer.url)
+        protection, keys = protection_of(target, self.issuer.url), keys_of(directory)
         # Who is named gets no new session, so the instant may lie ahead of the probes; where nobody is named it would shut everybody out.
         ahead = replace(denied, before=max(denied.before, now // 1000 + _AHEAD) if denied.people else 0)
-        text = revocation_policy(ahead, protection)
+        text = revocation_policy(ahead, protection, keys)
         is_exact = names_everybody(text)
         if not is_exact:
-            text = revocation_policy(replace(denied, before=max(denied.before, now // 1000 + 1)), protection)
+            text = revocation_policy(replace(denied, before=max(denied.before, now // 1000 + 1)), protection, keys)
         self.run(self.cloud.deny(target, text))
         return is_exact
 
-    def _begin(self, target: ScanTarget, key: str, pending: Sequence[Revocation]) -> list[Probe]:
-        """Sessions of the roles that these people last had here, where they had one and the account still gives it."""
+    def _begin(self, target: ScanTarget, key: str, pending: Sequence[Revocation], directory: Directory | None) -> list[Probe]:
+        """Sessions of the roles that these people last had here, where they had one and the account still gives it.
+
+        Where a directory begins sessions, a role that nobody holds stands for theirs, under the same policy and the same marks."""
         now = self.engine.now()
         until = now + STS_SECONDS * 1000
-        held = [(one, *found) for one in pending if (found := self._last(key, one)) is not None]
+        if directory is None:
+            held = [(one, *found) for one in pending if (found := self._last(key, one)) is not None]
+        else:
+            held = [(one, witness(target, key), "G-witness") for one in pending]
         if not held:
             return []
         detail = {"revocations": [one.id for one, _, _ in held], "use": "probe", "action": PROBE}
@@ -152,7 +175,7 @@ class Enforcement:
             places = asyncio.Semaphore(AT_ONCE)
 
             async def one(revocation: Revocation, mapping: RoleMapping, token: str) -> PersonCredentials | None:
-                name = names.person_session_name("probe", revocation.person)
+                name = names.person_session_name("probe", revocation.person) if directory is None else revocation.person
                 async with places:
                     try:
                         return await self.cloud.exchange(
@@ -182,7 +205,8 @@ class Enforcement:
             at=now,
             ends_at=until,
         )
-        return self.issuer.mint(person_claims(mapping, person, Stamp(grant=grant, sign_in=person.id)), AWS_SECONDS)
+        marked = revocation.person if mapping.role_name else ""
+        return self.issuer.mint(person_claims(mapping, person, Stamp(grant=grant, sign_in=person.id, person=marked)), AWS_SECONDS)
 
     def _last(self, key: str, revocation: Revocation) -> tuple[RoleMapping, str] | None:
         wanted = [access_sessions.c.person == revocation.person, access_sessions.c.mapping.startswith(f"{key}/", autoescape=True)]
@@ -194,14 +218,14 @@ class Enforcement:
         mapping, connector = (self.lookup.find(row.mapping), self.lookup.find(key)) if row else (None, None)
         return (mapping_of(mapping, connector), row.grant) if row and mapping and connector else None
 
-    def _watch(self, target: ScanTarget, key: str, probes: Sequence[Probe], attached: int) -> None:
+    def _watch(self, target: ScanTarget, key: str, probes: Sequence[Probe], attached: int, detail: str) -> None:
         """Call until the first denial of each; what is still allowed after a minute is told as such and tried again."""
         left = list(probes)
         pause = 0.05
         while left:
             allowed = self.run(self._ask(target, left))
             denied = [probe.revocation for probe, is_allowed in zip(left, allowed, strict=True) if not is_allowed]
-            self._settle(target, key, denied, "", attached, self.engine.now())
+            self._settle(target, key, denied, detail, attached, self.engine.now())
             left = [probe for probe, is_allowed in zip(left, allowed, strict=True) if is_allowed]
             if left and self.engine.now() - attached > WATCH_SECONDS * 1000:
                 told = f"The account still allowed a call {WATCH_SECONDS:.0f} seconds after its policy was changed."

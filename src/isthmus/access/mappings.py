@@ -12,6 +12,8 @@ from isthmus.clouds.contract import ScanTarget
 
 ROLE_MAPPINGS = "Isthmus.Access/roleMappings"
 STANDING, REQUEST = "Standing", "Request"
+BROKER = "broker"
+"""The federation in which people come by tokens of Isthmus. The others are the modes of `Directory`."""
 OFF, SUGGEST, APPLY = "Off", "Suggest", "Apply"
 """Whether sessions are narrowed to the actions that the person has used: no, only told (`why`), or from the next session on."""
 
@@ -22,6 +24,8 @@ class RoleMapping:
 
     `contexts` are authentication contexts (`acrs`) that must all be met: that is how a directory vouches for devices. `activation` is
     Standing or Request; the four members from there on matter for requests alone. `lease_seconds` bounds every session from its last check.
+    `client_id` is the role's own application where AWS trusts the directory; `federation` says whom AWS trusts. `role_name` is set
+    where the role is not named after the mapping.
     """
 
     id: str
@@ -41,6 +45,9 @@ class RoleMapping:
     approvals: int = 1
     longest_seconds: int = 28_800
     least_privilege: str = OFF
+    client_id: str = ""
+    federation: str = BROKER
+    role_name: str = ""
 
     @property
     def key(self) -> str:
@@ -55,7 +62,7 @@ class RoleMapping:
     @property
     def role(self) -> str:
         """Name of the role in the account."""
-        return names.person_role(self.target.guid, self.name)
+        return self.role_name or names.person_role(self.target.guid, self.name)
 
     @property
     def role_arn(self) -> str:
@@ -68,8 +75,8 @@ class RoleMapping:
         return f"{self.target.account}.{self.name}"
 
 
-def mapping_of(resource: Resource, connector: Resource) -> RoleMapping:
-    """A stored mapping with its connector."""
+def mapping_of(resource: Resource, connector: Resource, *, federation: str = BROKER) -> RoleMapping:
+    """A stored mapping with its connector. `federation` is the access solution's setting."""
     given = resource.properties
     activation = given.get("activation") or {}
     return RoleMapping(
@@ -90,7 +97,15 @@ def mapping_of(resource: Resource, connector: Resource) -> RoleMapping:
         approvals=activation.get("approvals", 1),
         longest_seconds=activation.get("longestSeconds", 28_800),
         least_privilege=given.get("leastPrivilege", OFF),
+        client_id=given.get("clientId", ""),
+        federation=federation,
     )
+
+
+def witness(target: ScanTarget, connector: str) -> RoleMapping:
+    """The role on which an account's denials are watched in direct modes, as a mapping that nobody can make."""
+    id = f"{connector}/providers/Isthmus.Access/roleMappings/.witness"
+    return RoleMapping(id=id, name=".witness", target=target, role_name=names.witness_role(target.guid))
 
 
 def access_target(connector: Resource) -> ScanTarget:

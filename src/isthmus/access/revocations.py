@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, exists, select, update
 
 from isthmus.access import grants
 from isthmus.access.denials import Denied
+from isthmus.access.federation import direct_connectors
 from isthmus.access.grants import Grant
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.types import Actor
@@ -25,6 +26,8 @@ DENY: Final = "access.deny"
 QUEUE: Final = "access"
 LONGEST_SESSION: Final = 3_600_000
 """Milliseconds: no session of ours, nor one that begins in it, lives longer."""
+LASTING: Final = 86_400_000
+"""Milliseconds for which an account that trusts a directory denies a person: time to stop the sign-ins there, which nothing here can."""
 _AHEAD = 2_000
 
 PENDING, DENIED, UNREACHABLE = "Pending", "Denied", "Unreachable"
@@ -78,14 +81,17 @@ def hold_person(connection: Connection, person: str) -> None:
 
 
 def revoke_person(connection: Connection, engine: Engine, person: str, actor: Actor, reason: str) -> str:
-    """Take everything from a person; the id of the revocation. Sign-ins and sessions of ours are the caller's to end."""
+    """Take everything from a person; the id of the revocation. Sign-ins and sessions of ours are the caller's to end.
+
+    Accounts that trust a directory are always told: nobody here knows who holds a session there."""
     hold_person(connection, person)
     now, person = engine.now(), person.lower()
     held = grants.living(connection, person, now)
     grants.end(connection, held, now, reason)
     grants.mark_revoked(connection, person, now)
-    touched = _touched(connection, person, now) | {grant.connector for grant in held}
-    return _order(connection, engine, person, "", actor, reason, touched)
+    direct = set(direct_connectors(connection))
+    touched = _touched(connection, person, now) | {grant.connector for grant in held} | direct
+    return _order(connection, engine, person, "", actor, reason, touched, lasts=LASTING if direct else LONGEST_SESSION)
 
 
 def end_grants(connection: Connection, engine: Engine, ended: Sequence[Grant], actor: Actor, reason: str) -> tuple[str, ...]:
@@ -100,15 +106,20 @@ def end_grants(connection: Connection, engine: Engine, ended: Sequence[Grant], a
 
 
 def readmit(connection: Connection, engine: Engine, person: str, actor: Actor) -> int:
-    """Let a person in again; how many revocations that lifts. Sessions from before stay denied."""
+    """Let a person in again; how many revocations that lifts. Sessions from before stay denied. Accounts that trust a directory deny a
+    person whenever a session began, so they are told at once."""
     blocked = (
         access_revocations.c.person == person.lower(),
         access_revocations.c.grant == "",
         access_revocations.c.readmitted_at.is_(None),
     )
+    told = select(access_denials.c.connector).where(access_denials.c.revocation.in_(select(access_revocations.c.id).where(*blocked)))
+    connectors = set(connection.execute(told).scalars()) & set(direct_connectors(connection))
     lifted = connection.execute(update(access_revocations).where(*blocked).values(readmitted_at=engine.now())).rowcount
     if lifted:
-        engine.apply_within(connection, Change(), actor, "Isthmus.Access/people/readmit", f"/providers/Isthmus.Access/people/{person}")
+        target = f"/providers/Isthmus.Access/people/{person}"
+        jobs = tuple(deny_order(one, f"{one}:{engine.new_guid()}", settle=True) for one in sorted(connectors))
+        engine.apply_within(connection, Change(jobs=jobs), actor, "Isthmus.Access/people/readmit", target)
     return lifted
 
 
@@ -165,11 +176,21 @@ def deny_order(connector: str, id: str, *, settle: bool = False) -> JobOrder:
     )
 
 
-def _order(connection: Connection, engine: Engine, person: str, grant: str, actor: Actor, reason: str, connectors: Collection[str]) -> str:
+def _order(
+    connection: Connection,
+    engine: Engine,
+    person: str,
+    grant: str,
+    actor: Actor,
+    reason: str,
+    connectors: Collection[str],
+    *,
+    lasts: int = LONGEST_SESSION,
+) -> str:
     id, now = engine.new_guid(), engine.now()
     before = now + _AHEAD
     row = {"id": id, "person": person, "grant": grant, "actor": actor.id, "reason": reason[:512], "at": now}
-    connection.execute(access_revocations.insert().values(**row, before=before, until=before + LONGEST_SESSION))
+    connection.execute(access_revocations.insert().values(**row, before=before, until=before + lasts))
     for connector in sorted(connectors):
         connection.execute(access_denials.insert().values(revocation=id, connector=connector, state=PENDING, shells=0, detail=""))
     jobs = tuple(deny_order(connector, f"{id}:{number}") for number, connector in enumerate(sorted(connectors)))

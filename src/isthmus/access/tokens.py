@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from isthmus.access.mappings import RoleMapping
 from isthmus.clouds.aws import names
+from isthmus.clouds.aws.template.federation import PERSON_TAG
 from isthmus.identity.evidence import SignedIn
 
 AWS_SECONDS: Final = 300
@@ -24,11 +25,13 @@ _UNIX_USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stamp:
-    """What a session carries. `run_as` is the Unix user of its shells: empty where none is opened."""
+    """What a session carries. `run_as` is the Unix user of its shells: empty where none is opened. `person` is the tag that a directory
+    would send: for the witness alone."""
 
     grant: str
     sign_in: str
     run_as: str = ""
+    person: str = ""
 
 
 def person_claims(mapping: RoleMapping, person: SignedIn, stamp: Stamp) -> dict[str, Any]:
@@ -37,6 +40,8 @@ def person_claims(mapping: RoleMapping, person: SignedIn, stamp: Stamp) -> dict[
     tags: dict[str, list[str]] = {"grant": [stamp.grant], "signin": [stamp.sign_in]}
     if _UNIX_USER.fullmatch(run_as):
         tags["SSMSessionRunAs"] = [run_as]
+    if stamp.person:
+        tags[PERSON_TAG] = [stamp.person]
     return {
         "aud": names.people_audience(mapping.target.account),
         "sub": f"user:{person.object_id}",

@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, case, func, select
 
 from isthmus.arm.errors import ArmError
+from isthmus.engine.rows import from_row
 from isthmus.metrics import Metrics, Sample
+from isthmus.solutions.certificates import ACCESS_SOLUTIONS, seconds_left
 from isthmus.store import Store
 from isthmus.store.tables import audit_records, instances, operations, registrations, resources, scopes
 from isthmus.tracing import PARENT, Tracing
@@ -41,7 +43,7 @@ class Figures:
         if not 0 <= now - self._read_at < _FRESH:
             try:
                 with self._store.read() as connection:
-                    self._known = {**_counted(connection), **_jobs(self._backlog(), now)}
+                    self._known = {**_counted(connection), **_certificates(connection, now), **_jobs(self._backlog(), now)}
             except ArmError:
                 self._known = {}
             self._read_at = now
@@ -67,6 +69,17 @@ def _counted(connection: Connection) -> Mapping[str, Iterable[Sample]]:
         name: [((str(label).lower(),), float(count)) for label, count in connection.execute(asked)] for name, asked in grouped.items()
     }
     return found | {name: [((), float(connection.execute(asked).scalar_one()))] for name, asked in single.items()}
+
+
+def _certificates(connection: Connection, now: float) -> Mapping[str, Iterable[Sample]]:
+    """Of each connector whose account trusts a directory by SAML."""
+    found = []
+    for row in connection.execute(select(resources).where(resources.c.unique_key.like(ACCESS_SOLUTIONS))):
+        solution = from_row(row)
+        left = seconds_left(solution.properties.get("federation"), int(now * 1000))
+        if left is not None and solution.id.parent is not None:
+            found.append(((solution.id.parent.key,), left))
+    return {"isthmus_directory_certificate_seconds": found}
 
 
 def _jobs(backlog: Sequence[Backlog], now: float) -> Mapping[str, Iterable[Sample]]:

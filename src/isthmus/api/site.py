@@ -13,6 +13,8 @@ from starlette.routing import BaseRoute, Route
 from isthmus.access.entra.subscriptions import PATH
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
+from isthmus.api.claims import PATH as CLAIMS
+from isthmus.api.claims import Claims
 from isthmus.api.directory import Directory
 from isthmus.api.frame import Frame, Handler
 from isthmus.api.health import Health
@@ -56,6 +58,7 @@ def build(
     agents: Agents,
     provisioning: Provisioning,
     notices: Notified,
+    claims: Claims,
     portal: Sequence[BaseRoute],
     health: Health,
     frame: Frame,
@@ -91,6 +94,7 @@ def build(
             route("/{tenant}/oauth2/v2.0/devicecode", directory.device_code, ["POST"]),
             route("/{tenant}/oauth2/v2.0/revoke", directory.revoke, ["POST"]),
             route(PATH, notices.answer, ["POST"]),
+            route(CLAIMS, claims.answer, ["POST"]),
             *(Route(path, scim, methods=_ALL) for path in (ROOT, f"{ROOT}/{{path:path}}")),
             *portal,
             route("/{path:path}", arm.answer, _ALL),

@@ -5,15 +5,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 
 from starlette.applications import Starlette
 
+from isthmus.access.claims import ClaimsProvider
 from isthmus.access.leaving import follow_directory
 from isthmus.access.scim import Scim
 from isthmus.api import site
 from isthmus.api.access import Access
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
+from isthmus.api.claims import Claims
 from isthmus.api.consents import Consents
 from isthmus.api.directory import Directory
 from isthmus.api.entries import LinkEntry, ProviderEntry, SignIn
@@ -39,6 +42,8 @@ from isthmus.portal import Portal
 from isthmus.providers import Ground, registry
 from isthmus.settings import Settings
 from isthmus.solutions.onboard.report import inventory_items
+
+_CLAIMS_SECONDS = 0.7
 
 
 def token_endpoint(footing: Footing) -> TokenEndpoint:
@@ -101,6 +106,7 @@ def face(
         agents=Agents(core.machines, access),
         provisioning=_provisioning(footing, core, access),
         notices=Notified(notices=core.following.notices if core.following else None, refusals=core.refusals),
+        claims=Claims(provider=_claims(core), refusals=core.refusals),
         portal=portal.routes(),
         health=health,
         frame=frame,
@@ -126,6 +132,12 @@ def _ground(footing: Footing, core: Core, settings: Settings) -> Ground:
         certificates=footing.authority.expiries,
         rotation=core.rotation,
     )
+
+
+def _claims(core: Core) -> ClaimsProvider:
+    """A directory waits 2,000 ms: each of the two documents that its keys take gets a part of them, once an hour."""
+    keys = IssuerKeys(partial(fetch, seconds=_CLAIMS_SECONDS), time.time)
+    return ClaimsProvider(engine=core.engine, lookup=core.lookup, groups=core.broker.groups, keys=keys)
 
 
 def _provisioning(footing: Footing, core: Core, access: Access) -> Provisioning:

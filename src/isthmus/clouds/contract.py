@@ -221,6 +221,15 @@ class TrustCloud(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SigningCertificate:
+    """A certificate with which a directory signs: SHA-256 in hexadecimal, whose it is, and its end (seconds since 1970)."""
+
+    fingerprint: str
+    subject: str
+    expires_at: float
+
+
 class AccessCloud(Protocol):
     """Gives people sessions in an account, and takes them away."""
 
@@ -244,6 +253,10 @@ class AccessCloud(Protocol):
     async def end_shells(self, target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Mapping[ShellOwner, int]:
         """End the open shells of these owners in a region, all of them at once; how many of each. Raises what `exchange` raises, after
         every shell was tried."""
+        ...
+
+    async def certificates(self, target: ScanTarget) -> Sequence[SigningCertificate]:
+        """Those that the account's provider of the directory (SAML) holds. Raises what `exchange` raises."""
         ...
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from isthmus.doctor import aws, azure, clock, database, folder, graph, issuer, secrets, server
+from isthmus.doctor import aws, azure, clock, database, directories, folder, graph, issuer, secrets, server
 from isthmus.doctor.findings import Finding, Result
 from isthmus.doctor.patient import Patient
 from isthmus.doctor.probes import Probes
@@ -20,6 +20,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
     yield from folder.examine(patient)
     yield from secrets.examine(patient)
     yield from database.examine(patient)
+    yield from directories.examine(patient)
     ours = server.ask(patient)
     yield from server.examine(patient, ours)
     yield from issuer.examine(patient)

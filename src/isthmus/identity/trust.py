@@ -171,6 +171,15 @@ _ACCESS: Mapping[str, Check] = {
     "jti": _text,
     **_TIMES,
 }
+ENTRA_CALLER = "99045fe1-7639-4a75-9d4a-577b6ca3810f"
+"""The application as which Entra ID calls custom claims providers."""
+
+
+def _called_by(claims: Mapping[str, Any], _context: Context) -> str:
+    """Version 2 names the caller in `azp`, version 1 in `appid`."""
+    return "" if {"azp", "appid"} & set(claims) else "it does not name its caller"
+
+
 _JWT = frozenset({"jwt", ""})
 
 API_TOKEN = "api access token"  # noqa: S105 - names of kinds
@@ -183,6 +192,7 @@ MACHINE_RENEWAL = "machine renew statement"
 MACHINE_REKEY = "machine renew authorization"
 ID_TOKEN = "id token"  # noqa: S105
 PENDING_SIGN_IN = "pending sign-in"
+CLAIMS_CALL = "call for claims"
 
 _ROWS = (
     TokenKind(
@@ -237,6 +247,16 @@ _ROWS = (
         algorithms=frozenset({"RS256", "ES256"}),
         key_by_id=True,
         together=(_authorized_party,),
+    ),
+    TokenKind(
+        name=CLAIMS_CALL,
+        types=_JWT,
+        lifetime=86_400,
+        required={"iss": _issuer, "sub": _text, "aud": _only_audience, "tid": _tenant, **_TIMES},
+        optional={"nbf": _begun, "azp": _one_of(ENTRA_CALLER), "appid": _one_of(ENTRA_CALLER)},
+        other_claims=True,
+        key_by_id=True,
+        together=(_called_by,),
     ),
     TokenKind(
         name=PENDING_SIGN_IN,

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from isthmus.access import leaving, revocations
 from isthmus.access.broker import SHELL, Broker, refused
 from isthmus.access.deciding import Decision, decide
+from isthmus.access.federation import direct_connectors
 from isthmus.access.groups import AskedOnce
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
 from isthmus.access.requests import Requests
@@ -127,8 +128,9 @@ class AccessTypes:
         with self.engine.store.begin() as connection:
             id = leaving.offboard(connection, self.engine, person, ask.actor, asked.reason)
             made = revocations.find(connection, id)
+            direct = direct_connectors(connection)
         assert made is not None
-        return Answer(body=show_revocation(made))
+        return Answer(body=show_revocation(made, direct))
 
     def _readmit(self, _resource: Resource | None, ask: Ask) -> Answer:
         if not ask.permits("Microsoft.Authorization/roleAssignments/write", "/"):

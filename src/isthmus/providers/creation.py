@@ -69,7 +69,7 @@ def _made(rules: Rules, draft: Resource, group: Resource | None, ask: Ask) -> Ch
         puts = [*put_group(None, wanted).puts, made]
     for name, given in chosen(draft.properties).items():
         solution = id.extension(CONFIGURATIONS, name)
-        more = rules.connectivity.configured(None, solution, made, rules.kind(name), given, ask.new_guid)
+        more = rules.connectivity.configured(None, solution, made, rules.kind(name), given, ask)
         puts += more.puts
         jobs += more.jobs
     return Change(puts=tuple(puts), deletes=(draft.id,), jobs=tuple(jobs), detail={"connector": str(id)})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.template import Statement, TemplateRequest, reasons, template_text
+from isthmus.clouds.aws.template.access import WITNESS
+from isthmus.clouds.aws.template.federation import PROVIDER
 from isthmus.solutions.templates import made_template
 
 FILE = "template.json"
@@ -23,6 +26,10 @@ _TRUST = (
 _PEOPLE_TRUST = (
     "Tokens that this server makes for one person, one role and one exchange; every session names its person and its grant, or it is not "
     "given."
+)
+_DIRECT_TRUST = (
+    "Your directory vouches for people here, without this server: AWS looks at what it signs, and at the group or application that the "
+    "role demands."
 )
 _SERVICE_TRUST = "An AWS service runs under this role; nobody outside the account can take it."
 
@@ -59,16 +66,27 @@ def _roles(template: Mapping[str, Any], granted: Sequence[Statement]) -> list[di
         role = resource["Properties"]
         trust = role["AssumeRolePolicyDocument"]["Statement"][0]
         federated = "Federated" in trust["Principal"]
+        direct = federated and PROVIDER in json.dumps(trust["Principal"])
         found.append(
             {
                 "role": role["RoleName"],
                 "logicalId": logical_id,
                 "description": role["Description"],
                 "trust": {
-                    "principal": "the OIDC provider of this server" if federated else trust["Principal"]["Service"],
+                    "principal": "the provider of your directory"
+                    if direct
+                    else "the OIDC provider of this server"
+                    if federated
+                    else trust["Principal"]["Service"],
                     "action": trust["Action"],
                     "conditions": trust.get("Condition", {}),
-                    "reason": _PEOPLE_TRUST if logical_id.startswith("Person") else _TRUST if federated else _SERVICE_TRUST,
+                    "reason": _DIRECT_TRUST
+                    if direct
+                    else _PEOPLE_TRUST
+                    if logical_id.startswith(("Person", WITNESS))
+                    else _TRUST
+                    if federated
+                    else _SERVICE_TRUST,
                 },
                 "managedPolicies": [_managed(template, one) for one in role.get("ManagedPolicyArns", ())],
                 "statements": [_statement(statement) for statement in granted if statement.role == logical_id],

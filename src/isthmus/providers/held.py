@@ -10,6 +10,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Row, Table
 
 from isthmus.access import grants, listing, revocations
+from isthmus.access.federation import direct_connectors
 from isthmus.access.listing import Wish
 from isthmus.access.revocations import Revocation
 from isthmus.access.watching import Watched, watched
@@ -77,15 +78,16 @@ class HeldTypes:
     def _revocations(self) -> ResourceType:
         def one(ask: Ask) -> Mapping[str, Any] | None:
             with self.engine.store.read() as connection:
-                found = revocations.find(connection, ask.id.name)
-            return None if found is None else show_revocation(found)
+                found, direct = revocations.find(connection, ask.id.name), direct_connectors(connection)
+            return None if found is None else show_revocation(found, direct)
 
         def wanted(wish: Wish, _now: int) -> list[ColumnElement[bool]]:
             return listing.revocations_of(wish)
 
         def page(connection: Connection, wish: Wish, now: int, size: int) -> tuple[list[Mapping[str, Any]], str]:
             rows, after = listing.ranged(connection, access_revocations, wanted(wish, now), after=wish.after, limit=size)
-            return [show_revocation(one) for one in revocations.with_denials(connection, rows)], after
+            direct = direct_connectors(connection)
+            return [show_revocation(one, direct) for one in revocations.with_denials(connection, rows)], after
 
         listed = self._window(access_revocations, page, wanted, ("pending", "denied"))
         return ResourceType(name=REVOCATIONS, scopes=_TENANT, versions=VERSIONS, window=listed, read=one)
@@ -183,8 +185,8 @@ def _session(found: Row[Any], known: Watched, now: int) -> dict[str, Any]:
     }
 
 
-def show_revocation(found: Revocation) -> dict[str, Any]:
-    """A revocation as the API shows it."""
+def show_revocation(found: Revocation, direct: Collection[str]) -> dict[str, Any]:
+    """A revocation as the API shows it. `isDirect` accounts trust a directory: what it begins anew, only it can stop."""
     denials = [
         {
             "connector": one.connector,
@@ -193,6 +195,7 @@ def show_revocation(found: Revocation) -> dict[str, Any]:
             "deniedAt": instant(one.denied_at) if one.denied_at else None,
             "seconds": round((one.denied_at - found.at) / 1000, 3) if one.denied_at else None,
             "shells": one.shells,
+            "isDirect": one.connector in direct,
             "details": one.detail,
         }
         for one in found.denials

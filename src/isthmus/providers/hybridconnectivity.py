@@ -26,13 +26,16 @@ from isthmus.providers.connectors import (
     test_permissions,
 )
 from isthmus.providers.explanation import explain
+from isthmus.providers.federation import Federation, require_owner
 from isthmus.providers.locations import CONNECTOR_LOCATIONS
 from isthmus.providers.removal import REMOVAL, unless_leaving
-from isthmus.solutions.access import person_roles
+from isthmus.solutions.access import TYPE as ACCESS
+from isthmus.solutions.access import check_mappings
+from isthmus.solutions.certificates import check_change, standing
 from isthmus.solutions.connectors import sync_order
 from isthmus.solutions.contract import SolutionType
 from isthmus.solutions.subject import CONFIGURATIONS, CONNECTORS, PENDING
-from isthmus.solutions.templates import made_template, template_request
+from isthmus.solutions.templates import made_template, roles_wanted, template_request
 
 NAMESPACE = "Microsoft.HybridConnectivity"
 VERSIONS = ("2027-01-01", "2025-12-01-preview", "2024-12-01", "2024-08-01-preview", "2023-12-01-preview")
@@ -125,7 +128,14 @@ class HybridConnectivity:
             delete=lambda old, ask: Change(deletes=(ask.id,)),
             show=show_solution,
             created=200,
-            actions=(Action(name="syncNow", act=self._sync_now), Action(name="lint", act=lint_trust)),
+            actions=(Action(name="syncNow", act=self._sync_now), Action(name="lint", act=lint_trust), *self._federation()),
+        )
+
+    def _federation(self) -> tuple[Action, ...]:
+        return (
+            Federation(lookup=self.lookup, configured=self.configured, kind=self.solutions[ACCESS]).actions()
+            if ACCESS in self.solutions
+            else ()
         )
 
     def _put_solution(self, old: Resource | None, ask: Ask) -> Change:
@@ -146,7 +156,7 @@ class HybridConnectivity:
         assert connector is not None
         if old is not None and old.properties["solutionType"] != kind.id:
             raise immutable("properties.solutionType", old.properties["solutionType"], kind.id)
-        return self.configured(old, old.id if old else ask.id, connector, kind, settings, ask.new_guid)
+        return self.configured(old, old.id if old else ask.id, connector, kind, settings, ask)
 
     def configured(
         self,
@@ -155,26 +165,35 @@ class HybridConnectivity:
         connector: Resource,
         kind: SolutionType,
         settings: Mapping[str, Any],
-        new_guid: Callable[[], str],
+        ask: Ask,
     ) -> Change:
-        """A solution of a connector, with its next sync. Raises ArmError 400 for settings that are wrong."""
+        """A solution of a connector, with its next sync. Raises ArmError 400 for settings that are wrong, or that a role mapping of the
+        connector cannot be kept under."""
+        complete = kind.complete(settings)
+        if kind.id == ACCESS:
+            check_mappings(self.lookup, connector, complete)
+            require_owner(old.properties["solutionSettings"] if old else {}, complete, ask, connector)
+            check_change(old.properties["solutionSettings"] if old else {}, complete, ask.now)
         account = connector.properties["awsCloudProfile"]["accountId"]
         fresh = {
             "status": PENDING,
             "statusDetails": f"Aws authorization validation pending in Aws account {account}",
-            "solutionId": new_guid(),
+            "solutionId": ask.new_guid(),
         }
+        shown = {"federation": standing(complete, None, ask.now)} if kind.id == ACCESS else {}
+        kept = {name: value for name, value in (old.properties if old else fresh).items() if name != "federation"}
         made = Resource(
             id=id,
             properties={
-                **(old.properties if old else fresh),
+                **kept,
+                **{name: value for name, value in shown.items() if value is not None},
                 "solutionType": kind.id,
-                "solutionSettings": kind.complete(settings),
+                "solutionSettings": complete,
                 "provisioningState": "Succeeded",
             },
             unique=f"solution:{connector.properties['connectorPrimaryIdentifier']}:{kind.id}",
         )
-        return Change(puts=(made,), jobs=(sync_order(made, kind.sync_job, new_guid()),))
+        return Change(puts=(made,), jobs=(sync_order(made, kind.sync_job, ask.new_guid()),))
 
     def _type(self, id: str) -> SolutionType:
         found = next((kind for kind in self.solutions.values() if kind.id.lower() == id.lower()), None)
@@ -277,7 +296,9 @@ class HybridConnectivity:
             )
         properties = connector.properties
         account, guid = properties["awsCloudProfile"]["accountId"], properties["connectorPrimaryIdentifier"]
-        return template_request(account, guid, chosen, self.issuer_url, person_roles(self.lookup, connector))
+        if ACCESS in chosen:
+            check_mappings(self.lookup, connector, chosen[ACCESS])
+        return template_request(account, guid, chosen, self.issuer_url, roles_wanted(self.lookup, connector, chosen))
 
     def _named_connector(self, given: str, ask: Ask) -> Resource:
         """By full id, as every real client sends it, or by name within the subscription."""

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from isthmus.access.federation import directory_of, shared_client, unfit
 from isthmus.access.mappings import ROLE_MAPPINGS, mapping_of
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
-from isthmus.arm.errors import ArmError, conflict
+from isthmus.arm.errors import ArmError, all_of, conflict
 from isthmus.arm.types import Ask, ResourceType, Scope
 from isthmus.clouds.aws.template.request import MANAGED_POLICY, PERSON_ROLE, TAG
 from isthmus.engine import Lookup
@@ -56,6 +57,12 @@ def _action(value: str) -> str:
     return value
 
 
+def _client(value: str) -> str:
+    if value and not access.CLIENT_ID.fullmatch(value):
+        raise ValueError("A client id has 1 to 255 letters, digits and -._~:/ characters.")
+    return value
+
+
 Word = Annotated[str, AfterValidator(_word)]
 Resource_ = Annotated[str, Field(min_length=1, max_length=2048)]
 
@@ -94,6 +101,7 @@ class MappingProperties(Body):
     machineTag: Annotated[str, AfterValidator(_machine_tag)] = ""
     activation: Activation = Activation()
     leastPrivilege: Literal["Off", "Suggest", "Apply"] = "Off"
+    clientId: Annotated[str, AfterValidator(_client)] = ""
 
     @model_validator(mode="after")
     def check(self) -> MappingProperties:
@@ -129,14 +137,16 @@ def row(lookup: Lookup) -> ResourceType:
         _require_owner(ask)
         if connector.properties.get("provisioningState") == "Deleting":
             raise conflict(f"Connector '{connector.id.name}' is being removed.", code="ConnectorIsBeingRemoved", target=str(connector.id))
-        solutions = lookup.all(types=[CONFIGURATIONS], parent=connector.id.key)
-        if not any(one.properties["solutionType"] == access.TYPE for one in solutions):
+        found = lookup.all(types=[CONFIGURATIONS], parent=connector.id.key)
+        solution = next((one for one in found if one.properties["solutionType"] == access.TYPE), None)
+        if solution is None:
             raise conflict(
                 f"Connector '{connector.id.name}' does not have the solution {access.TYPE}. Add it first: isthmus solution add.",
                 code="AccessNotConfigured",
                 target=str(connector.id),
             )
         properties = read(MappingBody, ask.body).properties.model_dump(exclude_none=True)
+        _require_fit(lookup, connector, solution, ask, properties)
         return Change(puts=(Resource(id=old.id if old else ask.id, properties={**properties, "provisioningState": "Succeeded"}),))
 
     def delete(_old: Resource, ask: Ask) -> Change:
@@ -165,6 +175,17 @@ def show_mapping(lookup: Lookup, resource: Resource) -> Mapping[str, Any]:
         mapping = mapping_of(resource, connector)
         body["properties"] |= {"accountId": mapping.target.account, "roleName": mapping.role, "roleArn": mapping.role_arn}
     return body
+
+
+def _require_fit(lookup: Lookup, connector: Resource, solution: Resource, ask: Ask, properties: Mapping[str, Any]) -> None:
+    """What AWS would not look at in the connector's federation is refused, all of it at once."""
+    directory = directory_of(solution.properties["solutionSettings"])
+    others = {one.id.name: one.properties for one in lookup.all(types=[ROLE_MAPPINGS], parent=connector.id.key)}
+    problems = list(unfit(directory, properties))
+    if taken := shared_client(directory, ask.id.name, properties, others):
+        problems.append(taken)
+    if problems:
+        raise all_of(problems)
 
 
 def _require_owner(ask: Ask) -> None:

@@ -5,6 +5,7 @@ The sync only keeps the account's revocation policy what it has to be: sessions 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,33 +14,115 @@ from sqlalchemy import Connection
 
 from isthmus.access import grants, request_rows, revocations
 from isthmus.access.broker import BROKER
-from isthmus.access.denials import revocation_policy
+from isthmus.access.denials import keys_of, revocation_policy
+from isthmus.access.federation import (
+    ACCESS,
+    AUDIENCE,
+    CLIENT,
+    FEDERATION,
+    ISSUER,
+    METADATA,
+    MODES,
+    directory_at,
+    directory_of,
+    shared_client,
+    unfit,
+)
+from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.mappings import ROLE_MAPPINGS, access_target
 from isthmus.arm.envelope import Resource
-from isthmus.arm.errors import ArmError, unavailable
+from isthmus.arm.errors import ArmError, all_of, unavailable
+from isthmus.clouds.aws.metadata import distilled, read_metadata
 from isthmus.clouds.aws.template import PersonRole
 from isthmus.clouds.aws.template.access import protection_of
-from isthmus.clouds.contract import AccessCloud
+from isthmus.clouds.aws.template.directories import SAML, Directory
+from isthmus.clouds.contract import AccessCloud, SigningCertificate
 from isthmus.engine import Arrival, Engine, Lookup, Removal
 from isthmus.solutions import subject
-from isthmus.solutions.contract import PERIOD, PERIODIC_SYNC, SolutionType
+from isthmus.solutions.certificates import concerns, standing
+from isthmus.solutions.contract import PERIOD, PERIODIC_SYNC, Setting, SolutionType
 from isthmus.solutions.loop import Loop
 from isthmus.work import Arguments, Job
 
-TYPE = "Isthmus.Access"
+TYPE = ACCESS
 SYNC = "access.sync"
+CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/-]{1,255}")
+_LONGEST = 1_024
+
+
+def _check_issuer(value: str) -> None:
+    if len(value) > _LONGEST or not value.isprintable() or " " in value:
+        raise ValueError(f"An issuer is an address of at most {_LONGEST} characters without blanks.")
+
+
+def _check_client(value: str) -> None:
+    if value and not CLIENT_ID.fullmatch(value):
+        raise ValueError("A client id has 1 to 255 letters, digits and -._~:/ characters.")
+
+
+def _check_metadata(value: str) -> None:
+    if value:
+        read_metadata(value)
+
+
+FEDERATIONS = (
+    Setting(
+        name=FEDERATION,
+        display="Federation",
+        kind="string",
+        description="Whom the account trusts about people: broker (tokens of Isthmus), oidc or saml (your directory alone), claims (your "
+        "directory, whose tokens Isthmus completes).",
+        allowed=MODES,
+        default=BY_BROKER,
+    ),
+    Setting(
+        name=ISSUER,
+        display="Issuer of the directory",
+        kind="string",
+        description="For oidc and claims: the issuer URL that tokens name, to the last slash. For saml: the entityID, empty to take the "
+        "metadata's.",
+        default="",
+        check=_check_issuer,
+    ),
+    Setting(
+        name=CLIENT,
+        display="Application of the directory",
+        kind="string",
+        description="For claims: client id of the one application by which people come. In oidc each role mapping has its own (clientId).",
+        default="",
+        check=_check_client,
+    ),
+    Setting(
+        name=AUDIENCE,
+        display="Audience of the directory's calls",
+        kind="string",
+        description="For claims: what the tokens are made for with which the directory calls Isthmus (the extension's application).",
+        default="",
+        check=_check_client,
+    ),
+    Setting(
+        name=METADATA,
+        display="SAML metadata",
+        kind="string",
+        description="For saml: the federation metadata XML of the directory's application. What AWS does not read of it is left out.",
+        default="",
+        check=_check_metadata,
+        tidy=distilled,
+    ),
+)
 
 SOLUTION = SolutionType(
     id=TYPE,
     description="Let people reach the account by their directory identity, with short-lived credentials that end when they leave.",
-    settings=(PERIODIC_SYNC, PERIOD),
+    settings=(PERIODIC_SYNC, PERIOD, *FEDERATIONS),
+    agree=directory_of,
     locations=("canadacentral", "eastus", "westcentralus", "westeurope"),
     sync_job=SYNC,
 )
 
 
-def person_roles(lookup: Lookup, connector: Resource) -> tuple[PersonRole, ...]:
-    """The roles that the connector's mappings ask the template for."""
+def person_roles(lookup: Lookup, connector: Resource, *, is_direct: bool = False) -> tuple[PersonRole, ...]:
+    """The roles that the connector's mappings ask the template for. Direct ones keep addresses by themselves: no session policy does."""
     found = []
     for mapping in lookup.all(types=[ROLE_MAPPINGS], parent=connector.id.key):
         given = mapping.properties
@@ -50,9 +133,26 @@ def person_roles(lookup: Lookup, connector: Resource) -> tuple[PersonRole, ...]:
                 statements=tuple(given.get("statements") or ()),
                 requires_mfa=given.get("requiresMfa", True),
                 machine_tag=given.get("machineTag", ""),
+                groups=tuple(given.get("groups") or ()),
+                client_id=given.get("clientId", ""),
+                addresses=tuple(given.get("allowedAddresses") or ()) if is_direct else (),
             )
         )
     return tuple(found)
+
+
+def check_mappings(lookup: Lookup, connector: Resource, settings: Mapping[str, str]) -> None:
+    """Whether every mapping of a connector can be kept under settings. ArmError 400, with every problem in `details`."""
+    directory = directory_of(settings)
+    mappings = {one.id.name: one.properties for one in lookup.all(types=[ROLE_MAPPINGS], parent=connector.id.key)}
+    problems = [
+        ArmError(one.code, f"Role mapping '{name}': {one.message}", status=one.status, target=f"{name}.{one.target}")
+        for name, properties in mappings.items()
+        for one in unfit(directory, properties)
+    ]
+    problems += [error for name, properties in mappings.items() if (error := shared_client(directory, name, properties, mappings))]
+    if problems:
+        raise all_of(problems)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +189,11 @@ class AccessSolution:
         target, now = access_target(found.connector), self.engine.now()
         with self.engine.store.read() as connection:
             denied = revocations.denied_now(connection, found.connector.id.key, now)
+            directory = directory_at(connection, found.connector.id.key)
         try:
-            changed = self.loop.run(self.cloud.deny(target, revocation_policy(denied, protection_of(target, self.issuer_url))))
+            changed = self.loop.run(
+                self.cloud.deny(target, revocation_policy(denied, protection_of(target, self.issuer_url), keys_of(directory)))
+            )
         except PermissionError as error:
             subject.report(self.engine, str(found.solution.id), BROKER, subject.PENDING, str(error))
             self._finish(arguments, error=ArmError("AuthorizationPending", str(error), status=409, target=str(found.connector.id)))
@@ -98,13 +201,28 @@ class AccessSolution:
         except ConnectionError as error:
             raise unavailable(str(error)) from error
         number = len(person_roles(self.lookup, found.connector))
+        shown = self._standing(found, directory)
         text = (
             f"{number} role{'' if number == 1 else 's'} for people; the revocation policy {'was brought in line' if changed else 'stands'}."
         )
-        subject.report(self.engine, str(found.solution.id), BROKER, subject.COMPLETED, text, synced=True)
+        text = " ".join((text, *(sentence for _, sentence in concerns(shown, now))))
+        told = {"federation": shown}
+        subject.report(self.engine, str(found.solution.id), BROKER, subject.COMPLETED, text, synced=True, shown=told)
         result = {"scan": arguments["scan"], "status": subject.COMPLETED, "details": text}
         self._finish(arguments, result=result)
         return result
+
+    def _standing(self, found: subject.Subject, directory: Directory | None) -> dict[str, Any] | None:
+        """What is shown of the federation, as the account has it now: a provider that is not there yet holds nothing."""
+        held: Sequence[SigningCertificate] = ()
+        if directory is not None and directory.mode == SAML:
+            try:
+                held = self.loop.run(self.cloud.certificates(access_target(found.connector)))
+            except PermissionError:
+                held = ()
+            except ConnectionError as error:
+                raise unavailable(str(error)) from error
+        return standing(found.settings, held, self.engine.now())
 
     def failed(self, arguments: Arguments, error: ArmError) -> None:
         """Said on the solution and to whoever waits."""

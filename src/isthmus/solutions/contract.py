@@ -34,7 +34,7 @@ class Setting:
     """One entry of `solutionSettings`. Every value is text; lists are comma-separated, blanks allowed. No `allowed` means free text.
 
     `titles` names allowed values for people, in their order. `check` looks at a value that already fits `kind` and `allowed`, and raises
-    ValueError with a sentence.
+    ValueError with a sentence. `tidy` makes of a checked value what is stored; what it made it leaves as it is.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Setting:
     open_list: bool = False
     titles: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[str], None] | None = None
+    tidy: Callable[[str], str] | None = None
 
     def body(self) -> dict[str, object]:
         """The setting as `solutionTypes` shows it; `allowsOtherValues` where a list may hold more than is offered."""
@@ -65,13 +66,15 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SolutionType:
-    """One solution type. `sync_job` brings everything in line; it runs at creation, on change, on the period and on `syncNow`."""
+    """One solution type. `sync_job` brings everything in line; it runs at creation, on change, on the period and on `syncNow`. `agree`
+    looks at complete settings together and raises ArmError."""
 
     id: str
     description: str
     settings: tuple[Setting, ...]
     locations: tuple[str, ...]
     sync_job: str
+    agree: Callable[[Mapping[str, str]], object] | None = None
 
     def setting(self, name: str) -> Setting | None:
         """The setting of this name; names compare exactly, as clients send them."""
@@ -85,7 +88,10 @@ class SolutionType:
         values, problems = self.judge(given)
         if problems:
             raise all_of(problems)
-        return {setting.name: values.get(setting.name, setting.default) for setting in self.settings}
+        complete = {setting.name: values.get(setting.name, setting.default) for setting in self.settings}
+        if self.agree is not None:
+            self.agree(complete)
+        return complete
 
     def judge(self, given: Mapping[str, object]) -> tuple[dict[str, str], tuple[ArmError, ...]]:
         """The values that are right, in their one spelling, and what is wrong with each of the others."""
@@ -122,7 +128,7 @@ def _checked(setting: Setting, value: object) -> str:
             setting.check(text)
         except ValueError as error:
             raise _wrong(setting.name, f"{setting.name}: {error}") from error
-    return text
+    return setting.tidy(text) if setting.tidy is not None and text else text
 
 
 def _check_list(setting: Setting, value: str) -> None:

@@ -11,10 +11,9 @@ from isthmus.arm.errors import ArmError, unavailable
 from isthmus.clouds.aws.template import Difference, differences, expected_role
 from isthmus.clouds.contract import Scanner, Unreadable
 from isthmus.engine import Engine, Lookup
-from isthmus.solutions.access import person_roles
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.subject import CONFIGURATIONS, target_of
-from isthmus.solutions.templates import template_request
+from isthmus.solutions.templates import roles_wanted, template_request
 from isthmus.work import Arguments, Job
 
 COMPARE = "connector.compare-template"
@@ -51,7 +50,7 @@ class Drift:
     def _one(self, connector: Resource, chosen: Mapping[str, Mapping[str, str]], kind: str) -> dict[str, Any]:
         target = target_of(connector, kind)
         expected = expected_role(
-            template_request(target.account, target.guid, chosen, self.issuer_url, person_roles(self.lookup, connector)), kind
+            template_request(target.account, target.guid, chosen, self.issuer_url, roles_wanted(self.lookup, connector, chosen)), kind
         )
         try:
             found = self.loop.run(self.scanner.role(target))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from isthmus.access import federation
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.ids import parse_resource
@@ -14,7 +15,7 @@ from isthmus.clouds.contract import ScanTarget
 from isthmus.engine import Engine, Lookup
 
 CONNECTORS = "Microsoft.HybridConnectivity/publicCloudConnectors"
-CONFIGURATIONS = "Microsoft.HybridConnectivity/solutionConfigurations"
+CONFIGURATIONS = federation.CONFIGURATIONS
 
 PENDING = "AuthorizationPending"
 IN_PROGRESS = "InProgress"
@@ -59,8 +60,11 @@ def load(lookup: Lookup, solution: str) -> Subject | None:
     return Subject(solution=found, connector=connector) if found and connector else None
 
 
-def report(engine: Engine, solution: str, actor: Actor, status: str, details: str, *, synced: bool = False) -> None:
-    """Set a solution's status and its sentence; `synced` also stamps `lastSyncTime`. Nothing happens when the solution is gone."""
+def report(
+    engine: Engine, solution: str, actor: Actor, status: str, details: str, *, synced: bool = False, shown: Mapping[str, Any] | None = None
+) -> None:
+    """Set a solution's status and its sentence; `synced` also stamps `lastSyncTime`, `shown` are further properties, None removes one.
+    Nothing happens when the solution is gone."""
 
     def decide(old: Resource | None) -> Change:
         if old is None:
@@ -68,6 +72,7 @@ def report(engine: Engine, solution: str, actor: Actor, status: str, details: st
         changed: dict[str, Any] = {"status": status, "statusDetails": details}
         if synced:
             changed["lastSyncTime"] = instant(engine.now())
-        return Change(puts=(replace(old, properties={**old.properties, **changed}),), detail={"status": status})
+        properties = {name: value for name, value in {**old.properties, **changed, **(shown or {})}.items() if value is not None}
+        return Change(puts=(replace(old, properties=properties),), detail={"status": status})
 
     engine.write(parse_resource(solution), decide, actor, f"{CONFIGURATIONS}/status")

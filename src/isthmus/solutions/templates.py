@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from isthmus.access.federation import directory_of
+from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import conflict
 from isthmus.clouds.aws.template import AccessAsk, InventoryAsk, OnboardingAsk, PersonRole, TemplateRequest, authentication_template
 from isthmus.clouds.contract import Selection
+from isthmus.engine import Lookup
 from isthmus.solutions import access, inventory, onboarding
 from isthmus.solutions.onboard.observing import regions_wanted
 
@@ -33,10 +36,16 @@ def template_request(
             onboarding=None
             if onboard is None
             else OnboardingAsk(regions=regions_wanted(onboard), filter_tag=onboard["arcOnboardEc2FilterTag"]),
-            access=AccessAsk(roles=tuple(roles)) if access.TYPE in chosen else None,
+            access=AccessAsk(roles=tuple(roles), directory=directory_of(chosen[access.TYPE])) if access.TYPE in chosen else None,
         )
     except ValueError as error:
         raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
+
+
+def roles_wanted(lookup: Lookup, connector: Resource, chosen: Mapping[str, Mapping[str, str]]) -> tuple[PersonRole, ...]:
+    """The roles that a connector's mappings ask for, as they are under the chosen settings."""
+    is_direct = access.TYPE in chosen and directory_of(chosen[access.TYPE]) is not None
+    return access.person_roles(lookup, connector, is_direct=is_direct)
 
 
 def made_template(request: TemplateRequest) -> dict[str, Any]:

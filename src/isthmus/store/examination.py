@@ -59,6 +59,32 @@ def inspect(url: str, *, seconds: float = 20.0, clock: Callable[[], float] = tim
     raise ArmError("InvalidDatabaseUrl", "ISTHMUS_DATABASE_URL names neither a SQLite file nor PostgreSQL.", target="database_url")
 
 
+def documents(url: str, unique: str) -> list[tuple[str, str]]:
+    """(id, document) of the resources whose unique key matches a LIKE pattern, read and nothing else; none where there is no table yet.
+
+    Raises what `inspect` raises.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        path = Path(str(parsed.database))
+        mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
+        try:
+            with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, timeout=1.0)) as connection:
+                found = connection.execute("select id, document from resources where unique_key like ?", (unique,))
+                return [(str(id), str(document)) for id, document in found]
+        except sqlite3.Error as error:
+            raise ArmError("DatabaseNotReachable", f"SQLite file '{path}': {error}.", status=503, target=str(path)) from error
+    engine = create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args={"connect_timeout": _SECONDS}, pool_size=1)
+    try:
+        with engine.connect() as reading:
+            rows = reading.execute(text("select id, document from resources where unique_key like :unique"), {"unique": unique})
+            return [(str(id), str(document)) for id, document in rows]
+    except DBAPIError as error:
+        raise ArmError("DatabaseNotReachable", _first_line(error), status=503, target=str(parsed.host)) from error
+    finally:
+        engine.dispose()
+
+
 def _sqlite(path: Path, seconds: float, clock: Callable[[], float]) -> DatabaseState | None:
     if not path.exists():
         return None

@@ -56,6 +56,16 @@ class IamState:
         record: dict[str, Any] | None = iam._saml_providers.get_scoped(account, None, arn)
         return record
 
+    def put_saml_provider(self, account: str, arn: str, name: str, document: str, tags: list[dict[str, str]]) -> None:
+        """Create a provider or replace what it holds."""
+        year = iam._future(365 * 24 * 3600)
+        record = {"Arn": arn, "Name": name, "SAMLMetadataDocument": document, "CreateDate": iam._now(), "ValidUntil": year, "Tags": tags}
+        iam._saml_providers._data[(account, arn)] = record
+
+    def delete_saml_provider(self, account: str, arn: str) -> bool:
+        """Delete a provider; False when there was none."""
+        return iam._saml_providers._data.pop((account, arn), None) is not None
+
     def saml_provider_count(self, account: str) -> int:
         """How many SAML providers the account has."""
         return sum(1 for owner, _ in list(iam._saml_providers._data) if owner == account)

@@ -7,6 +7,7 @@ from typing import Any
 from isthmus_lab.adapter.adapter import Adapter
 from isthmus_lab.hooks import Attributes, ResourceHandlers
 from isthmus_lab.pack.providers import Providers
+from isthmus_lab.pack.saml_metadata import MOST_PROVIDERS, read_metadata
 from isthmus_lab.world import Documents
 
 
@@ -34,6 +35,45 @@ class OidcProviderType:
     def delete(self, physical_id: str, properties: dict[str, Any]) -> None:
         """Delete the provider."""
         self._providers.delete(self._adapter.account(), physical_id)
+
+    def handlers(self) -> ResourceHandlers:
+        """What CloudFormation calls."""
+        return ResourceHandlers(create=self.create, update=self.update, delete=self.delete)
+
+
+class SamlProviderType:
+    """`AWS::IAM::SAMLProvider`: Ref and Arn are the provider's ARN; another name is another provider."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+
+    def create(self, logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, Attributes]:
+        """Create the provider in the stack's account; a name that exists, and metadata that IAM refuses, fail the stack."""
+        account, name = self._adapter.account(), str(properties.get("Name") or _generated_name(stack, logical_id))
+        arn = f"arn:aws:iam::{account}:saml-provider/{name}"
+        if self._adapter.iam.saml_provider(account, arn) is not None:
+            raise ValueError(f"SAML provider {arn} already exists")
+        if self._adapter.iam.saml_provider_count(account) >= MOST_PROVIDERS:
+            raise ValueError(f"Cannot exceed quota for SAMLProvidersPerAccount: {MOST_PROVIDERS}")
+        return self._put(arn, name, properties)
+
+    def update(self, physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str) -> tuple[str, Attributes]:
+        """Put new metadata in place of the old."""
+        if new.get("Name") != old.get("Name"):
+            made = self.create("", new, stack)
+            self.delete(physical_id, old)
+            return made
+        return self._put(physical_id, physical_id.rpartition("/")[2], new)
+
+    def delete(self, physical_id: str, properties: dict[str, Any]) -> None:
+        """Delete the provider."""
+        self._adapter.iam.delete_saml_provider(self._adapter.account(), physical_id)
+
+    def _put(self, arn: str, name: str, properties: dict[str, Any]) -> tuple[str, Attributes]:
+        document = str(properties.get("SamlMetadataDocument", ""))
+        read_metadata(document)
+        self._adapter.iam.put_saml_provider(self._adapter.account(), arn, name, document, list(properties.get("Tags", [])))
+        return arn, {"Arn": arn}
 
     def handlers(self) -> ResourceHandlers:
         """What CloudFormation calls."""

@@ -5,7 +5,7 @@ from isthmus_lab.hooks import Handler, Headers, Query
 from isthmus_lab.pack.assuming import Assuming
 from isthmus_lab.pack.bridge import Bridge
 from isthmus_lab.pack.chaining import RoleChaining
-from isthmus_lab.pack.cloudformation import OidcProviderType, SsmDocumentType, refuse_taken_role_name
+from isthmus_lab.pack.cloudformation import OidcProviderType, SamlProviderType, SsmDocumentType, refuse_taken_role_name
 from isthmus_lab.pack.ec2 import Ec2, instance_fields
 from isthmus_lab.pack.fixtures import Fixtures
 from isthmus_lab.pack.iam import Iam
@@ -50,6 +50,7 @@ class Pack:
         adapter.requests.name_resources(resource_namer(adapter))
         adapter.ec2.set_region_status(CLOSED_REGION, "not-opted-in")
         adapter.stacks.resource_type("AWS::IAM::OIDCProvider", OidcProviderType(adapter, providers).handlers())
+        adapter.stacks.resource_type("AWS::IAM::SAMLProvider", SamlProviderType(adapter).handlers())
         adapter.stacks.guard_creation("AWS::IAM::Role", refuse_taken_role_name(adapter))
         self._bridge.install()
         self.fixtures.install()

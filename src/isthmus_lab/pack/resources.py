@@ -17,6 +17,16 @@ def resource_namer(adapter: Adapter) -> ResourceNamer:
         match action:
             case "iam:GetInstanceProfile":
                 return f"arn:aws:iam::{account}:instance-profile/{parameter('InstanceProfileName')}"
+            case (
+                "iam:DeleteSAMLProvider"
+                | "iam:GetSAMLProvider"
+                | "iam:TagSAMLProvider"
+                | "iam:UntagSAMLProvider"
+                | "iam:UpdateSAMLProvider"
+            ):
+                return parameter("SAMLProviderArn") or None
+            case "iam:AddClientIDToOpenIDConnectProvider" | "iam:DeleteOpenIDConnectProvider" | "iam:GetOpenIDConnectProvider":
+                return parameter("OpenIDConnectProviderArn") or None
             case "iam:SimulatePrincipalPolicy":
                 return parameter("PolicySourceArn") or None
             case "ec2:ReplaceIamInstanceProfileAssociation":

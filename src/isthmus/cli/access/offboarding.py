@@ -67,6 +67,11 @@ def offboard(
             denied = sum(one["state"] == "Denied" for one in found["properties"]["accounts"])
             progress.say(f"{denied} of {len(found['properties']['accounts'])} accounts deny")
     _tell(session, name, found)
+    if any(one["isDirect"] for one in found["properties"]["accounts"]):
+        session.say(
+            f"Accounts that trust your directory themselves deny {name} for a day, as far as their sessions carry the object id. "
+            "New sign-ins only the directory stops: disable the person there now."
+        )
     if found["properties"]["state"] != "Denied":
         raise typer.Exit(1)
 

@@ -44,7 +44,7 @@ def lint(
     """Judge whom the account of a connector trusts: roles, identity providers, users with keys."""
     if least.capitalize() not in SEVERITIES:
         raise ArmError("InvalidSeverity", f"'{least[:32]}' is no severity. There are: {', '.join(SEVERITIES)}.")
-    solution = _access(session, find(session, CONNECTOR, name, group), name)
+    solution = access_solution(session, find(session, CONNECTOR, name, group), name)
     answer = session.client.post(f"{solution}/lint")
     with session.progress("Reading whom the account trusts"):
         result: Mapping[str, Any] = session.client.wait(answer) or {}
@@ -115,7 +115,7 @@ def _story(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _access(session: Session, connector: str, name: str) -> str:
+def access_solution(session: Session, connector: str, name: str) -> str:
     """The id of the connector's access configuration."""
     for solution in session.client.list(f"{connector}/providers/{SOLUTION.type}"):
         if solution["properties"]["solutionType"].lower() == SHORT["access"].lower():

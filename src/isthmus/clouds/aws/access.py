@@ -13,8 +13,9 @@ from isthmus.clouds.aws import names
 from isthmus.clouds.aws.outcomes import DENIED, judge
 from isthmus.clouds.aws.session import HOMES, Sessions
 from isthmus.clouds.aws.template.access import PROBE
+from isthmus.clouds.aws.trustlint.certificates import saml_provider
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError, Credentials
-from isthmus.clouds.contract import PersonCredentials, ScanTarget, ShellOwner
+from isthmus.clouds.contract import PersonCredentials, ScanTarget, ShellOwner, SigningCertificate
 
 T = TypeVar("T")
 MAX_VERSIONS: Final = 5
@@ -82,6 +83,18 @@ class AwsAccess:
         """See the contract. The names of people's sessions end with their source identity, and the reason of a
         shell begins with its grant (`isthmus ssm`). However many people leave, the sessions are listed once."""
         return await _translated(self._end_shells(target, region, owners))
+
+    async def certificates(self, target: ScanTarget) -> tuple[SigningCertificate, ...]:
+        """See the contract."""
+        arn = f"arn:{target.partition}:iam::{target.account}:saml-provider/{names.saml_provider(target.guid)}"
+        asked = {"SAMLProviderArn": arn}
+        found = await _translated(self._sessions.call(target, "iam:GetSAMLProvider", asked, region=HOMES[target.partition]))
+        read = saml_provider(arn, str(found.get("SAMLMetadataDocument") or ""))
+        if read.problem:
+            raise PermissionError(f"The metadata of {arn} cannot be read: {read.problem}")
+        return tuple(
+            SigningCertificate(fingerprint=one.fingerprint, subject=one.subject, expires_at=one.expires_at) for one in read.certificates
+        )
 
     async def _write(self, target: ScanTarget, document: str) -> bool:
         home, arn = (

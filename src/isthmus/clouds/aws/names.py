@@ -38,6 +38,16 @@ def person_role(guid: str, mapping: str) -> str:
     return f"IsthmusPerson-{mapping}-{suffix(guid)}"
 
 
+def witness_role(guid: str) -> str:
+    """Name of the role on which the revocation policy is watched where people hold no sessions of ours."""
+    return f"IsthmusWitness-{suffix(guid)}"
+
+
+def saml_provider(guid: str) -> str:
+    """Name of the SAML provider that vouches for people in the account itself."""
+    return f"IsthmusDirectory-{suffix(guid)}"
+
+
 def revocations_policy(guid: str) -> str:
     """Name of the managed policy on every person's role that says who is denied."""
     return f"IsthmusRevocations-{suffix(guid)}"

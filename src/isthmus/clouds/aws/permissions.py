@@ -16,6 +16,7 @@ from isthmus.clouds.aws.catalog import action_of, actions_for, selected
 from isthmus.clouds.aws.outcomes import judge
 from isthmus.clouds.aws.session import HOMES, Sessions
 from isthmus.clouds.aws.template.access import access_statements
+from isthmus.clouds.aws.template.request import AccessAsk
 from isthmus.clouds.aws.template.statements import HOST_MANAGEMENT, OWN_ROLE, Arns, Statement, onboarding_statements
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError
 from isthmus.clouds.contract import ScanTarget, Selection, Verdict
@@ -60,7 +61,7 @@ def questions(target: ScanTarget, selection: Selection) -> tuple[Question, ...]:
     if target.solution == names.ONBOARDING:
         return _of_onboarding(target, sorted(selection.regions or ()))
     if target.solution == names.ACCESS:
-        statements = access_statements(Arns.at(target.partition, target.account, target.guid), ())
+        statements = access_statements(Arns.at(target.partition, target.account, target.guid), AccessAsk())
         return _asked(target, statements, ())
     own_role = tuple(Question(action=action, resource=own) for action in OWN_ROLE)
     return (*(Question(action=action) for action in actions_for(selection.services)), *own_role)

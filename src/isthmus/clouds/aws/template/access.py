@@ -2,6 +2,8 @@
 
 People's roles trust tokens of our issuer that are made for people, prove a second factor where the mapping asks for it, and name this very
 role (`sts:RoleAuthorizedByIdp`). Every session carries its grant as a tag and its person as source identity, or it is not given at all.
+Where a directory vouches in the account itself, they trust that one instead (`federation`), and a role that nobody holds is watched in
+place of sessions that we do not have.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from isthmus.clouds.aws import names
-from isthmus.clouds.aws.template.request import PersonRole, TemplateRequest
+from isthmus.clouds.aws.template.directories import SAML, Directory
+from isthmus.clouds.aws.template.federation import PERSON_TAG, directory_trust
+from isthmus.clouds.aws.template.request import AccessAsk, PersonRole, TemplateRequest
 from isthmus.clouds.aws.template.roles import federated_trust, policies, role, tags
 from isthmus.clouds.aws.template.statements import Arns, Statement, own_role_statement
 from isthmus.clouds.contract import ScanTarget
@@ -19,6 +23,9 @@ from isthmus.clouds.contract import ScanTarget
 SERVICE_ROLE = "AccessRole"
 PROBE = "sts:GetAccessKeyInfo"
 """What a probe calls: it reads and changes nothing, and unlike GetCallerIdentity it can be denied."""
+
+WITNESS = "Witness"
+"""Logical id and mapping of the role on which the revocation policy is watched in direct modes."""
 
 SESSION_TAGS = ("grant", "signin", "SSMSessionRunAs")
 """Keys that a session may be tagged with: its grant, the sign-in behind it, and the user of its shells."""
@@ -32,7 +39,7 @@ def person_logical_id(name: str) -> str:
     return f"Person{name}Role"
 
 
-def access_statements(arns: Arns, roles: Sequence[PersonRole]) -> list[Statement]:
+def access_statements(arns: Arns, ask: AccessAsk) -> list[Statement]:
     """Every statement of the service role and of people's roles."""
     policy = arns.iam(f"policy/{names.revocations_policy(arns.g8)}")
     own = [
@@ -88,65 +95,100 @@ def access_statements(arns: Arns, roles: Sequence[PersonRole]) -> list[Statement
         ),
         own_role_statement(arns, SERVICE_ROLE, names.access_role(arns.g8)),
     ]
-    return own + [statement for one in roles for statement in _person_statements(arns, one)]
+    if ask.directory is not None:
+        own.append(_probe(WITNESS, "One harmless call, with which Isthmus measures when the account denies somebody: on this role alone."))
+    return own + [statement for one in ask.roles for statement in _person_statements(arns, one, ask.directory)]
 
 
-def _person_statements(arns: Arns, asked: PersonRole) -> list[Statement]:
+def _probe(held: str, reason: str) -> Statement:
+    return Statement(role=held, sid="Probe", actions=[PROBE], resources=["*"], reason=reason)
+
+
+def _person_statements(arns: Arns, asked: PersonRole, directory: Directory | None) -> list[Statement]:
     """What a person's role may do besides its managed policies."""
     held = person_logical_id(asked.name)
-    found = [
+    found = [_probe(held, "One harmless call, with which Isthmus measures how soon access has ended.")]
+    if directory is not None:
+        found.append(_keep_provider(arns, directory, held))
+    if asked.addresses:
+        elsewhere: dict[str, dict[str, Any]] = {
+            "NotIpAddress": {"aws:SourceIp": list(asked.addresses)},
+            "BoolIfExists": {"aws:ViaAWSService": "false"},
+        }
+        found.append(
+            Statement(
+                role=held,
+                sid="Elsewhere",
+                effect="Deny",
+                actions=["*"],
+                resources=["*"],
+                conditions=elsewhere,
+                reason="The role mapping names the addresses from which the role works.",
+            )
+        )
+    if asked.machine_tag:
+        found += _shells(arns, asked, held)
+    return [*found, *(_asked_for(held, asked.name, number, one) for number, one in enumerate(asked.statements, 1))]
+
+
+def _keep_provider(arns: Arns, directory: Directory, held: str) -> Statement:
+    """It stands in the role and not in the revocation policy, of which Isthmus writes the versions: a stack that changes the federation
+    must not put the template's first version in place of them."""
+    own = f"saml-provider/IsthmusDirectory-{arns.g8}" if directory.mode == SAML else f"oidc-provider/{directory.issuer}"
+    return Statement(
+        role=held,
+        sid="KeepProvider",
+        effect="Deny",
+        actions=["iam:Add*", "iam:Create*", "iam:Delete*", "iam:Remove*", "iam:Tag*", "iam:Untag*", "iam:Update*"],
+        resources=[arns.iam(own)],
+        reason="Who comes in by the directory may not change who vouches for people here.",
+    )
+
+
+def _shells(arns: Arns, asked: PersonRole, held: str) -> list[Statement]:
+    """Shells on the instances of a tag."""
+    key, _, value = asked.machine_tag.partition(":")
+    # A session is named after the caller. AWS' guide writes the first; the names that we give end with the source identity.
+    own_sessions = [arns.regional("ssm", f"session/{name}-*") for name in ("${aws:userid}", "*.${aws:SourceIdentity}")]
+    return [
         Statement(
             role=held,
-            sid="Probe",
-            actions=[PROBE],
-            resources=["*"],
-            reason="One harmless call, with which Isthmus measures how soon access has ended.",
-        )
+            sid="OpenShells",
+            actions=["ssm:StartSession"],
+            resources=[arns.regional("ec2", "instance/*")],
+            conditions={"StringEquals": {f"ssm:resourceTag/{key}": value}},
+            reason="Open shells on instances with this tag.",
+        ),
+        Statement(
+            role=held,
+            sid="ShellDocument",
+            actions=["ssm:StartSession"],
+            resources=[arns.regional("ssm", f"document/{_SHELL_DOCUMENT}")],
+            reason="Through the account's own Session Manager preferences (who the shell runs as, where it is recorded).",
+        ),
+        Statement(
+            role=held,
+            sid="SshTunnel",
+            actions=["ssm:StartSession"],
+            resources=[f"arn:{arns.partition}:ssm:*::document/{_SSH_DOCUMENT}"],
+            reason="Carry SSH to instances that no network reaches; the instance itself still asks for a key.",
+        ),
+        Statement(
+            role=held,
+            sid="PushKeys",
+            actions=["ec2-instance-connect:SendSSHPublicKey"],
+            resources=[arns.regional("ec2", "instance/*")],
+            conditions={"StringEquals": {f"aws:ResourceTag/{key}": value, "ec2:osuser": "${aws:PrincipalTag/SSMSessionRunAs}"}},
+            reason="Put an SSH key on instances with this tag, for a minute, and for one's own Unix user alone.",
+        ),
+        Statement(
+            role=held,
+            sid="OwnShells",
+            actions=["ssm:ResumeSession", "ssm:TerminateSession"],
+            resources=own_sessions,
+            reason="Go on with one's own shells and end them, and nobody else's.",
+        ),
     ]
-    if asked.machine_tag:
-        key, _, value = asked.machine_tag.partition(":")
-        # A session is named after the caller. AWS' guide writes the first; the names that we give end with the source identity.
-        own_sessions = [arns.regional("ssm", f"session/{name}-*") for name in ("${aws:userid}", "*.${aws:SourceIdentity}")]
-        found += [
-            Statement(
-                role=held,
-                sid="OpenShells",
-                actions=["ssm:StartSession"],
-                resources=[arns.regional("ec2", "instance/*")],
-                conditions={"StringEquals": {f"ssm:resourceTag/{key}": value}},
-                reason="Open shells on instances with this tag.",
-            ),
-            Statement(
-                role=held,
-                sid="ShellDocument",
-                actions=["ssm:StartSession"],
-                resources=[arns.regional("ssm", f"document/{_SHELL_DOCUMENT}")],
-                reason="Through the account's own Session Manager preferences (who the shell runs as, where it is recorded).",
-            ),
-            Statement(
-                role=held,
-                sid="SshTunnel",
-                actions=["ssm:StartSession"],
-                resources=[f"arn:{arns.partition}:ssm:*::document/{_SSH_DOCUMENT}"],
-                reason="Carry SSH to instances that no network reaches; the instance itself still asks for a key.",
-            ),
-            Statement(
-                role=held,
-                sid="PushKeys",
-                actions=["ec2-instance-connect:SendSSHPublicKey"],
-                resources=[arns.regional("ec2", "instance/*")],
-                conditions={"StringEquals": {f"aws:ResourceTag/{key}": value, "ec2:osuser": "${aws:PrincipalTag/SSMSessionRunAs}"}},
-                reason="Put an SSH key on instances with this tag, for a minute, and for one's own Unix user alone.",
-            ),
-            Statement(
-                role=held,
-                sid="OwnShells",
-                actions=["ssm:ResumeSession", "ssm:TerminateSession"],
-                resources=own_sessions,
-                reason="Go on with one's own shells and end them, and nobody else's.",
-            ),
-        ]
-    return [*found, *(_asked_for(held, asked.name, number, one) for number, one in enumerate(asked.statements, 1))]
 
 
 def _asked_for(held: str, mapping: str, number: int, asked: Mapping[str, Any]) -> Statement:
@@ -161,7 +203,7 @@ def _asked_for(held: str, mapping: str, number: int, asked: Mapping[str, Any]) -
     )
 
 
-def people_trust(request: TemplateRequest, asked: PersonRole) -> dict[str, Any]:
+def people_trust(request: TemplateRequest, asked: PersonRole, *, tag_keys: Sequence[str] = SESSION_TAGS) -> dict[str, Any]:
     """Trust in tokens for people. Two statements: the condition keys of one action may be absent for the other."""
     provider = {"Fn::If": ["MakeProvider", {"Ref": "OidcProvider"}, {"Ref": "ExistingOidcProviderArn"}]}
     principal = {"Federated": provider}
@@ -174,7 +216,7 @@ def people_trust(request: TemplateRequest, asked: PersonRole) -> dict[str, Any]:
         demanded["ForAnyValue:StringEquals"] = {f"{request.issuer}:amr": "mfa"}
     stamped = {
         "StringLike": {"aws:RequestTag/grant": "G-*", "sts:SourceIdentity": "?*"},
-        "ForAllValues:StringEquals": {"aws:TagKeys": list(SESSION_TAGS)},
+        "ForAllValues:StringEquals": {"aws:TagKeys": list(tag_keys)},
     }
     return {
         "Version": "2012-10-17",
@@ -248,18 +290,34 @@ def access_resources(request: TemplateRequest, granted: Sequence[Statement]) -> 
             },
         },
     }
+    if request.access.directory is not None:
+        made[WITNESS] = _witness(request, granted)
     for asked in request.access.roles:
         made[person_logical_id(asked.name)] = _person_role(request, asked, granted)
     return made
 
 
+def _witness(request: TemplateRequest, granted: Sequence[Statement]) -> Mapping[str, Any]:
+    """Taken by our tokens for people, with the same policy on it as people's roles."""
+    return role(
+        request,
+        names.witness_role(request.guid),
+        "Isthmus access: shows when the account denies somebody, and can do nothing",
+        people_trust(request, PersonRole(name=WITNESS), tag_keys=(*SESSION_TAGS, PERSON_TAG)),
+        MaxSessionDuration=3600,
+        ManagedPolicyArns=[{"Ref": "Revocations"}],
+        Policies=policies(WITNESS, granted),
+    )
+
+
 def _person_role(request: TemplateRequest, asked: PersonRole, granted: Sequence[Statement]) -> Mapping[str, Any]:
     logical = person_logical_id(asked.name)
+    directory = request.access.directory if request.access else None
     made = role(
         request,
         names.person_role(request.guid, asked.name),
         f"Isthmus access for people: {asked.name}",
-        people_trust(request, asked),
+        people_trust(request, asked) if directory is None else directory_trust(directory, asked, request.partition),
         MaxSessionDuration=3600,
         ManagedPolicyArns=[{"Ref": "Revocations"}, *asked.managed_policies],
         Policies=policies(logical, granted),

@@ -16,6 +16,7 @@ from isthmus.clouds.aws.catalog import actions_for
 from isthmus.clouds.aws.template.access import access_resources, access_statements
 from isthmus.clouds.aws.template.assignment import assignment, assignment_parameters
 from isthmus.clouds.aws.template.document import document
+from isthmus.clouds.aws.template.federation import MAX_TRUST, add_directory
 from isthmus.clouds.aws.template.request import OnboardingAsk, TemplateRequest
 from isthmus.clouds.aws.template.roles import CONSENT, federated_trust, policies, role, service_trust, tags
 from isthmus.clouds.aws.template.statements import Arns, Statement, statements
@@ -47,9 +48,12 @@ def authentication_template(request: TemplateRequest, actions: Sequence[str] | N
     if request.onboarding:
         _add_onboarding(template, request, request.onboarding, granted)
     if request.access:
+        if request.access.directory is not None:
+            add_directory(template, request, request.access)
         template["Resources"] |= access_resources(request, granted)
         template["Outputs"]["AccessRoleArn"] = {"Value": {"Fn::GetAtt": ["AccessRole", "Arn"]}}
     _check_policy_sizes(template["Resources"])
+    _check_trust_sizes(template["Resources"])
     size = len(template_text(template).encode())
     if size > MAX_BYTES:
         raise ValueError(f"The template has {size} bytes, CloudFormation takes {MAX_BYTES}; select fewer services or global read.")
@@ -64,6 +68,15 @@ def _check_policy_sizes(resources: Mapping[str, Any]) -> None:
             raise ValueError(f"The policies of {logical_id} have {size} characters, IAM takes {MAX_INLINE_POLICY}; select fewer services.")
 
 
+def _check_trust_sizes(resources: Mapping[str, Any]) -> None:
+    for logical_id, resource in resources.items():
+        size = len(json.dumps(resource["Properties"].get("AssumeRolePolicyDocument", {}), separators=(",", ":")))
+        if size > MAX_TRUST:
+            raise ValueError(
+                f"The trust policy of {logical_id} has {size} characters, IAM takes {MAX_TRUST}; name fewer groups in the mapping."
+            )
+
+
 def template_text(template: Mapping[str, Any]) -> str:
     """The template as it is handed out: JSON with one blank per level, readable and small."""
     return json.dumps(template, indent=1, ensure_ascii=False) + "\n"
@@ -72,7 +85,7 @@ def template_text(template: Mapping[str, Any]) -> str:
 def reasons(request: TemplateRequest, actions: Sequence[str] | None = None) -> tuple[Statement, ...]:
     """Why each permission of the template is there: every statement it grants, with its role, actions, resources and `reason`."""
     granted = statements(request, _actions(request) if actions is None else actions)
-    return (*granted, *access_statements(Arns.of(request), request.access.roles)) if request.access else granted
+    return (*granted, *access_statements(Arns.of(request), request.access)) if request.access else granted
 
 
 def _actions(request: TemplateRequest) -> Sequence[str]:

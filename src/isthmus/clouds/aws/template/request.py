@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+
+from isthmus.clouds.aws.template.directories import Directory, check_issuer
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -39,20 +40,28 @@ class OnboardingAsk:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PersonRole:
     """A role for people, as its mapping asks for it. `managed_policies` are ARNs, `statements` are IAM statements (Effect, Action and
-    Resource as lists, Condition), `machine_tag` is `key:value` of the instances on which shells may be opened (empty: none)."""
+    Resource as lists, Condition), `machine_tag` is `key:value` of the instances on which shells may be opened (empty: none).
+
+    The last three matter where a directory vouches in the account itself: groups that may come in, the client id of the role's own
+    application, and addresses (CIDR) outside of which everything is denied."""
 
     name: str
     managed_policies: tuple[str, ...] = ()
     statements: tuple[Mapping[str, Any], ...] = ()
     requires_mfa: bool = True
     machine_tag: str = ""
+    groups: tuple[str, ...] = ()
+    client_id: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessAsk:
-    """Roles for people; none yet is fine, they come with a later version of the template."""
+    """Roles for people; none yet is fine, they come with a later version of the template. `directory` vouches for people in the account
+    itself; None where they come by our tokens."""
 
     roles: tuple[PersonRole, ...] = ()
+    directory: Directory | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,11 +88,14 @@ class TemplateRequest:
             raise ValueError(f"{self.partition!r} is none of the partitions {', '.join(_PARTITIONS)}.")
         if self.inventory is None and self.onboarding is None and self.access is None:
             raise ValueError("The template needs at least one solution that reaches the account.")
-        _check_issuer(self.issuer_url)
+        check_issuer(self.issuer_url)
         if self.onboarding:
             _check_onboarding(self.onboarding)
         if self.access:
             _check_access(self.access)
+            directory = self.access.directory
+            if directory is not None and directory.issuer_url == self.issuer_url:
+                raise ValueError("The directory's issuer is Isthmus itself; people come by its tokens in the mode broker.")
 
     @property
     def issuer(self) -> str:
@@ -94,14 +106,6 @@ class TemplateRequest:
     def provider_arn(self) -> str:
         """ARN of the OIDC provider in the account."""
         return f"arn:{self.partition}:iam::{self.account}:oidc-provider/{self.issuer}"
-
-
-def _check_issuer(url: str) -> None:
-    """IAM's rules for a provider URL: https, no port, no query, at most 255 characters."""
-    parts = urlsplit(url)
-    plain = re.fullmatch(r"https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/-]*)?", url)
-    if not plain or parts.port or len(url) > 255:
-        raise ValueError(f"AWS takes an https issuer URL without port and query, at most 255 characters; got {url!r}.")
 
 
 def _check_onboarding(ask: OnboardingAsk) -> None:

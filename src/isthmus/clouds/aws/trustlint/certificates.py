@@ -10,6 +10,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from lxml import etree
 
 from isthmus.clouds.aws.trustlint.estate import Certificate, SamlProvider
@@ -24,7 +25,7 @@ def saml_provider(arn: str, metadata: str) -> SamlProvider:
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         root = etree.fromstring(metadata.encode(), parser)
         keys = [key for key in root.findall(_SIGNING, dict(_NAMES)) if key.get("use", "signing") == "signing"]
-        found = [_certificate(node.text or "") for key in keys for node in key.iterfind(".//ds:X509Certificate", dict(_NAMES))]
+        found = [read_certificate(node.text or "") for key in keys for node in key.iterfind(".//ds:X509Certificate", dict(_NAMES))]
     except (etree.XMLSyntaxError, ValueError, binascii.Error, UnsupportedAlgorithm) as error:
         return SamlProvider(arn=arn, problem=f"{type(error).__name__}: {str(error)[:200]}")
     if not found:
@@ -32,7 +33,8 @@ def saml_provider(arn: str, metadata: str) -> SamlProvider:
     return SamlProvider(arn=arn, certificates=tuple(found))
 
 
-def _certificate(text: str) -> Certificate:
+def read_certificate(text: str) -> Certificate:
+    """A certificate from the base64 text of an X509Certificate element. ValueError or UnsupportedAlgorithm."""
     made = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
     key, digest = made.public_key(), made.signature_hash_algorithm
     return Certificate(
@@ -40,4 +42,5 @@ def _certificate(text: str) -> Certificate:
         expires_at=made.not_valid_after_utc.timestamp(),
         bits=key.key_size if isinstance(key, RSAPublicKey) else 0,
         digest=digest.name if digest else "",
+        fingerprint=made.fingerprint(SHA256()).hex(),
     )

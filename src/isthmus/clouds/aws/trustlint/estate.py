@@ -44,12 +44,13 @@ class OidcProvider:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Certificate:
     """A certificate that signs SAML assertions. `bits` is the size of an RSA key, 0 for other kinds; `digest` is the hash of its own
-    signature (sha256), empty where the kind has none."""
+    signature (sha256), empty where the kind has none; `fingerprint` is its SHA-256, hexadecimal."""
 
     subject: str
     expires_at: float
     bits: int = 0
     digest: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

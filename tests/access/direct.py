@@ -1,0 +1,134 @@
+"""An account of the lab that trusts a directory itself: its stack from our template, and what people of the directory may do there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from isthmus.access.federation import ACCESS, CONFIGURATIONS
+from isthmus.arm.change import Change
+from isthmus.arm.envelope import Resource
+from isthmus.clouds.aws import names
+from isthmus.clouds.aws.template import authentication_template, template_text
+from isthmus.solutions.access import SOLUTION, AccessSolution
+from isthmus.solutions.templates import roles_wanted, template_request
+from isthmus.store import Store
+from isthmus_lab.process import LabProcess
+from tests.access.estate import ADMIN, CONNECTOR, GUID, Estate, estate, mapping_id
+from tests.lab.issuer import FakeIssuer
+
+ALLOWED = [{"Effect": "Allow", "Action": ["ec2:DescribeRegions"], "Resource": ["*"]}]
+WAIT = {"Delay": 1, "MaxAttempts": 120}
+
+
+class Direct:
+    """The account, the jobs of access over it, and calls of people."""
+
+    def __init__(self, people: Estate, issuer: FakeIssuer) -> None:
+        self.people, self.issuer, self.account, self.lab = people, issuer, people.account, people.lab
+        cloud: Any = people.cloud
+        self.solution = AccessSolution(engine=people.engine, lookup=people.lookup, cloud=cloud, loop=people.loop, issuer_url=issuer.url)
+        self.id = CONNECTOR.extension(CONFIGURATIONS, "access")
+        self.provider = f"arn:aws:iam::{self.account}:saml-provider/{names.saml_provider(GUID)}"
+
+    def settle(self, settings: Mapping[str, str], mappings: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store settings and mappings, and bring the stack in line with the template of them."""
+        complete = SOLUTION.complete(settings)
+        wanted = {name: dict(properties) for name, properties in mappings.items()}
+        self.people.engine.apply(
+            Change(
+                puts=(
+                    Resource(
+                        id=self.id, properties={"solutionType": ACCESS, "solutionSettings": complete, "status": "", "statusDetails": ""}
+                    ),
+                    *(Resource(id=mapping_id(name), properties=properties) for name, properties in wanted.items()),
+                )
+            ),
+            ADMIN,
+            "setup",
+            "/",
+        )
+        self.deploy()
+
+    def drop_mappings(self, *names_: str) -> None:
+        """Remove mappings of the estate that direct modes cannot keep."""
+        self.people.engine.apply(Change(deletes=tuple(mapping_id(name) for name in names_)), ADMIN, "setup", "/")
+        self.people.jobs.orders.clear()
+
+    def deploy(self) -> None:
+        """Update the stack from the present template."""
+        connector, solution = self.people.lookup.find(CONNECTOR), self.people.lookup.find(self.id)
+        assert connector is not None
+        assert solution is not None
+        chosen = {ACCESS: solution.properties["solutionSettings"]}
+        wanted = template_request(self.account, GUID, chosen, self.issuer.url, roles_wanted(self.people.lookup, connector, chosen))
+        stacks = self.people.root("cloudformation")
+        stacks.update_stack(
+            StackName="isthmus", TemplateBody=template_text(authentication_template(wanted)), Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
+        stacks.get_waiter("stack_update_complete").wait(StackName="isthmus", WaiterConfig=WAIT)
+
+    def sync(self) -> dict[str, Any]:
+        """One sync of the solution; its properties afterwards."""
+        self.solution.sync({"solution": str(self.id), "scan": "s"})
+        found = self.people.lookup.find(self.id)
+        assert found is not None
+        return dict(found.properties)
+
+    def role(self, mapping: str) -> str:
+        """ARN of a mapping's role."""
+        return names.role_arn(self.account, names.person_role(GUID, mapping))
+
+    def anonymous(self) -> Any:
+        """STS for who has no credentials."""
+        arguments = self.lab.client_arguments(self.account, "us-east-1")
+        config = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1})
+        return boto3.client("sts", endpoint_url=arguments["endpoint_url"], region_name="us-east-1", config=config)
+
+    def by_saml(self, response: str, mapping: str = "Reader") -> dict[str, Any]:
+        """Credentials for an assertion."""
+        made = self.anonymous().assume_role_with_saml(RoleArn=self.role(mapping), PrincipalArn=self.provider, SAMLAssertion=response)
+        found: dict[str, Any] = made["Credentials"]
+        return found
+
+    def by_token(self, token: str, mapping: str = "Reader", session: str = "whatever") -> dict[str, Any]:
+        """Credentials for a token."""
+        made = self.anonymous().assume_role_with_web_identity(RoleArn=self.role(mapping), RoleSessionName=session, WebIdentityToken=token)
+        found: dict[str, Any] = made["Credentials"]
+        return found
+
+    def client(self, credentials: Mapping[str, Any], service: str) -> Any:
+        """A client with credentials."""
+        return boto3.client(
+            service,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+            endpoint_url=self.lab.url,
+            region_name="us-east-1",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    """The code with which AWS refuses; empty when it allows."""
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+@contextmanager
+def direct_account(store: Store, lab: LabProcess, account: str, issuer: FakeIssuer) -> Iterator[Direct]:
+    """An account whose stack stands, ready for another federation."""
+    with estate(store, lab, account, issuer) as people:
+        made = Direct(people, issuer)
+        made.drop_mappings("Operator", "Shell", "Guest", "Reader")
+        yield made

@@ -1,0 +1,200 @@
+"""Federation over HTTP: settings and mappings that go together, instructions, certificates that come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api
+from tests.support.metadata import ENTITY, certificate, metadata
+
+VERSION = "2026-11-01"
+TENANT = "11111111-2222-3333-4444-555555555555"
+V1, V2 = f"https://sts.windows.net/{TENANT}/", f"https://login.microsoftonline.com/{TENANT}/v2.0"
+GROUP = "6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38"
+READ = {"groups": [GROUP], "managedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}
+PLAIN = {**READ, "requiresMfa": False}
+
+
+def solution(host: str) -> str:
+    return f"{host}/providers/Microsoft.HybridConnectivity/solutionConfigurations/access"
+
+
+def use(api: Api, host: str, **settings: str) -> Any:
+    body = {"properties": {"solutionType": "Isthmus.Access", "solutionSettings": settings}}
+    return api.call("PUT", solution(host), body)
+
+
+def put(api: Api, host: str, properties: Any, name: str = "Reader") -> Any:
+    return api.call("PUT", f"{host}/providers/Isthmus.Access/roleMappings/{name}", {"properties": properties}, version=VERSION)
+
+
+def act(api: Api, host: str, action: str, body: Any = None, **more: Any) -> Any:
+    return api.call("POST", f"{solution(host)}/{action}", body, version="2024-12-01", **more)
+
+
+def error(answer: Any) -> tuple[int, str, str]:
+    found = answer.json()["error"]
+    return answer.status_code, found["code"], found.get("target", "")
+
+
+def saml(api: Api, days: float = 400) -> str:
+    return metadata(certificate(days, now=api.app.engine.clock()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "target"),
+    [
+        ({"federation": "claims", "federationIssuer": V2, "federationClientId": "app"}, "claimsAudience"),
+        ({"federation": "magic"}, "federation"),
+        ({"federation": "oidc"}, "federationIssuer"),
+        ({"federation": "oidc", "federationIssuer": V2 + "/"}, "federationIssuer"),
+        ({"federation": "oidc", "federationIssuer": V1[:-1]}, "federationIssuer"),
+        ({"federation": "oidc", "federationIssuer": "https://idp.test:8443"}, "federationIssuer"),
+        ({"federation": "claims", "federationIssuer": V2}, "federationClientId"),
+        ({"federation": "claims", "federationIssuer": V2, "federationClientId": "two words"}, "federationClientId"),
+        ({"federation": "saml"}, "samlMetadata"),
+        ({"federation": "saml", "samlMetadata": "<x/>"}, "samlMetadata"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(api: Api, settings: dict[str, str], target: str) -> None:
+    host = api.connector()
+    answer = use(api, host, **settings)
+    assert error(answer) == (400, "InvalidSolutionSetting", f"properties.solutionSettings.{target}")
+    assert api.call("GET", solution(host)).status_code == 404
+
+
+def test_metadata_is_distilled_and_of_the_named_entity(api: Api) -> None:
+    host = api.connector()
+    wrong = use(api, host, federation="saml", samlMetadata=saml(api), federationIssuer=V1.replace("1", "9"))
+    assert error(wrong)[2] == "properties.solutionSettings.federationIssuer"
+    made = use(api, host, federation="saml", samlMetadata=saml(api), federationIssuer=ENTITY)
+    assert made.status_code == 200, made.text
+    kept = made.json()["properties"]["solutionSettings"]["samlMetadata"]
+    assert "RoleDescriptor" not in kept
+    shown = made.json()["properties"]["federation"]
+    assert (shown["mode"], shown["readAt"], [one["inAccount"] for one in shown["certificates"]]) == ("saml", None, [None])
+    again = api.call("PATCH", solution(host), {"properties": {"solutionSettings": {"periodicSyncTime": "4"}}})
+    assert (again.status_code, again.json()["properties"]["solutionSettings"]["samlMetadata"]) == (200, kept)
+
+
+def test_an_expired_certificate_is_refused(api: Api) -> None:
+    host = api.connector()
+    answer = use(api, host, federation="saml", samlMetadata=saml(api, -1))
+    assert error(answer)[:2] == (400, "CertificateNotUsable")
+    assert use(api, host, federation="saml", samlMetadata=saml(api, 5)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "target"),
+    [
+        ({"requiresMfa": True}, "requiresMfa"),
+        ({"claims": {"dept": ["ops"]}}, "claims"),
+        ({"requiredContexts": ["c1"]}, "requiredContexts"),
+        ({"leaseSeconds": 60}, "leaseSeconds"),
+        ({"machineTag": "team:red"}, "machineTag"),
+        ({"activation": {"mode": "Request", "approverGroups": ["g"]}}, "activation"),
+        ({"groups": [], "claims": {"dept": ["ops"]}}, "claims"),
+    ],
+)
+def test_what_aws_would_not_look_at_is_refused_and_the_broker_named(api: Api, change: dict[str, Any], target: str) -> None:
+    host = api.connector()
+    use(api, host, federation="saml", samlMetadata=saml(api))
+    answer = put(api, host, {**PLAIN, **change})
+    assert error(answer) == (400, "NotInThisFederation", f"properties.{target}")
+    assert "broker" in answer.json()["error"]["message"]
+    assert put(api, host, PLAIN).status_code == 201
+
+
+def test_a_second_factor_can_be_demanded_where_tokens_tell_of_it(api: Api) -> None:
+    host = api.connector()
+    use(api, host, federation="oidc", federationIssuer=V2)
+    refused = put(api, host, {**READ, "clientId": "app-1"})
+    assert error(refused)[:2] == (400, "NotInThisFederation")
+    assert "sts.windows.net" in refused.json()["error"]["message"]
+    use(api, host, federation="oidc", federationIssuer=V1)
+    assert error(put(api, host, READ))[:2] == (400, "ClientIdNeeded")
+    assert put(api, host, {**READ, "clientId": "app-1"}).status_code == 201
+    assert error(put(api, host, {**READ, "clientId": "app-1"}, "Other"))[:2] == (400, "ClientIdTaken")
+    assert put(api, host, {**READ, "clientId": "app-2"}, "Other").status_code == 201
+    template = api.call("POST", f"{host}/explainTemplate", None, version="2024-12-01").json()
+    reader = next(one for one in template["roles"] if one["role"].startswith("IsthmusPerson-Reader"))
+    assert reader["trust"]["principal"] == "the provider of your directory"
+    assert reader["trust"]["conditions"]["ForAnyValue:StringEquals"] == {f"{V1.removeprefix('https://')}:amr": "mfa"}
+
+
+def test_the_mode_does_not_change_under_mappings_that_it_cannot_keep(api: Api) -> None:
+    host = api.connector()
+    use(api, host)
+    put(api, host, READ)
+    answer = use(api, host, federation="saml", samlMetadata=saml(api))
+    assert error(answer) == (400, "NotInThisFederation", "Reader.properties.requiresMfa")
+    assert api.call("GET", solution(host)).json()["properties"]["solutionSettings"]["federation"] == "broker"
+
+
+def test_only_owners_say_who_vouches(api: Api) -> None:
+    host = api.connector()
+    use(api, host)
+    body = {"properties": {"solutionSettings": {"federation": "saml", "samlMetadata": saml(api)}}}
+    answer = api.call("PATCH", solution(host), body, token=api.client("Contributor"))
+    assert error(answer)[:2] == (403, "AuthorizationFailed")
+    plain = {"properties": {"solutionSettings": {"periodicSyncTime": "4"}}}
+    assert api.call("PATCH", solution(host), plain, token=api.client("Contributor")).status_code == 200
+    use(api, host, federation="saml", samlMetadata=saml(api))
+    answer = act(api, host, "addCertificate", {"metadata": saml(api)}, token=api.client("Contributor"))
+    assert error(answer)[:2] == (403, "AuthorizationFailed")
+
+
+def test_certificates_overlap_and_the_last_one_stays(api: Api) -> None:
+    host = api.connector()
+    use(api, host, federation="saml", samlMetadata=saml(api, 20))
+    added = act(api, host, "addCertificate", {"metadata": saml(api, 400)})
+    assert added.status_code == 200, added.text
+    first, second = added.json()["federation"]["certificates"]
+    assert first["expiresAt"] < second["expiresAt"]
+    template = api.call("POST", f"{host}/explainTemplate", None, version="2024-12-01").json()["template"]
+    assert template["Resources"]["DirectoryProvider"]["Properties"]["SamlMetadataDocument"].count("<KeyDescriptor") == 2
+    assert error(act(api, host, "addCertificate", {"metadata": saml(api, -1)}))[:2] == (400, "CertificateNotUsable")
+    assert error(act(api, host, "retireCertificate", {"fingerprint": "0" * 64}))[:2] == (400, "InvalidSamlMetadata")
+    left = act(api, host, "retireCertificate", {"fingerprint": first["fingerprint"]}).json()["federation"]["certificates"]
+    assert [one["fingerprint"] for one in left] == [second["fingerprint"]]
+    assert error(act(api, host, "retireCertificate", {"fingerprint": second["fingerprint"]}))[:2] == (400, "InvalidSamlMetadata")
+
+
+def test_the_end_of_certificates_is_measured(api: Api) -> None:
+    host = api.connector()
+    use(api, host, federation="saml", samlMetadata=saml(api, 20))
+    found = [one for one in api.http.get("/metrics").text.splitlines() if one.startswith("isthmus_directory_certificate_seconds{")]
+    assert len(found) == 1
+    assert host.lower() in found[0]
+    assert float(found[0].rpartition(" ")[2]) == pytest.approx(20 * 86_400, abs=120)
+
+
+def test_certificates_belong_to_saml_alone(api: Api) -> None:
+    host = api.connector()
+    use(api, host)
+    assert error(act(api, host, "addCertificate", {"metadata": saml(api)}))[:2] == (409, "NotInThisFederation")
+
+
+@pytest.mark.parametrize("mode", ["broker", "saml", "oidc", "claims"])
+def test_instructions_can_be_read_before_the_mode_is_chosen(api: Api, mode: str) -> None:
+    host = api.connector()
+    use(api, host)
+    put(api, host, PLAIN)
+    answer = act(api, host, "federationSteps", {"federation": mode}, token=api.client("Reader"))
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["federation"], told["accountId"]) == (mode, "123456789012")
+    assert told["steps"]
+    assert told["roles"][0]["groups"] == [GROUP]
+    values = {one["name"]: one["value"] for step in told["steps"] for one in step["values"]}
+    role = told["roles"][0]["roleArn"]
+    if mode == "saml":
+        assert values["Reader"].startswith(f"{role},arn:aws:iam::123456789012:saml-provider/IsthmusDirectory-") or GROUP in values["Reader"]
+        assert told["roles"][0]["samlRole"].startswith(f"{role},arn:aws:iam::123456789012:saml-provider/IsthmusDirectory-")
+        assert values["https://aws.amazon.com/SAML/Attributes/RoleSessionName"] == "user.objectid"
+        assert values["Recipient"] == "https://signin.aws.amazon.com/saml"
+    if mode == "claims":
+        assert values["Target URL"].endswith(api.call("GET", host).json()["properties"]["connectorPrimaryIdentifier"])
+    assert api.call("GET", solution(host)).json()["properties"]["solutionSettings"]["federation"] == "broker"
