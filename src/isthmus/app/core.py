@@ -143,17 +143,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
     arrivals = Arrivals(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
     index = Stock(engine=engine)
     drift = Drift(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, issuer_url=settings.issuer_url)
-    joining = Onboarding(
-        engine=engine,
-        lookup=lookup,
-        scanner=reach.scanner,
-        shell=reach.shell,
-        loop=reach.loop,
-        machines=machines,
-        ca=footing.authority.ca_pem.decode(),
-        started=engine.now(),
-        keep_event_days=settings.keep_event_days,
-    )
+    joining = _onboarding(engine, lookup, reach, machines, footing, settings)
     graph = open_graph(settings, footing.aws, metrics)
     people = join_people(engine, lookup, metrics, settings, clouds=reach.people, loop=reach.loop, issuer=footing.aws, graph=graph)
     rotation = Rotation(
@@ -199,6 +189,20 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         graph=graph,
         following=people.following,
         work=work,
+    )
+
+
+def _onboarding(engine: Engine, lookup: Lookup, reach: Reach, machines: Machines, footing: Footing, settings: Settings) -> Onboarding:
+    return Onboarding(
+        engine=engine,
+        lookup=lookup,
+        scanner=reach.scanner,
+        shell=reach.shell,
+        loop=reach.loop,
+        machines=machines,
+        ca=footing.authority.ca_pem.decode(),
+        started=engine.now(),
+        keep_event_days=settings.keep_event_days,
     )
 
 
