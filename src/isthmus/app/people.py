@@ -13,7 +13,7 @@ from isthmus.access.groups import GroupSource, ProvisionedGroups, TokenGroups
 from isthmus.access.requests import Requests
 from isthmus.access.use import TrailUse
 from isthmus.clouds.aws.usage import load
-from isthmus.clouds.contract import AccessCloud, TrailCloud, TrustCloud
+from isthmus.clouds.contract import AccessCloud, TrailCloud, TrailFileCloud, TrustCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
 from isthmus.metrics import Metrics
@@ -33,6 +33,7 @@ class Clouds:
     access: AccessCloud
     trust: TrustCloud
     trail: TrailCloud
+    files: TrailFileCloud
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def join_people(engine: Engine, lookup: Lookup, metrics: Metrics, *, clouds: Clo
         enforcement=Enforcement(engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, issuer=issuer),
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=clouds.access, loop=loop, issuer_url=issuer.url),
         linting=Linting(engine=engine, lookup=lookup, cloud=clouds.trust, loop=loop),
-        trails=Trails(engine=engine, lookup=lookup, cloud=clouds.trail, loop=loop, issuer_url=issuer.url),
+        trails=Trails(engine=engine, lookup=lookup, cloud=clouds.trail, loop=loop, issuer_url=issuer.url, files=clouds.files),
     )
 
 

@@ -21,6 +21,7 @@ def template_request(
     Raises ArmError 409 `TemplateNotPossible`.
     """
     asset, onboard = chosen.get(inventory.TYPE), chosen.get(onboarding.TYPE)
+    people = chosen.get(access.TYPE)
     picked = inventory.selection(asset).services if asset is not None else None
     try:
         return TemplateRequest(
@@ -33,7 +34,9 @@ def template_request(
             onboarding=None
             if onboard is None
             else OnboardingAsk(regions=regions_wanted(onboard), filter_tag=onboard["arcOnboardEc2FilterTag"]),
-            access=AccessAsk(roles=tuple(roles)) if access.TYPE in chosen else None,
+            access=None
+            if people is None
+            else AccessAsk(roles=tuple(roles), trail_bucket=people.get("trailBucket", ""), trail_prefix=people.get("trailPrefix", "")),
         )
     except ValueError as error:
         raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error

@@ -50,9 +50,12 @@ class PersonRole:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessAsk:
-    """Roles for people; none yet is fine, they come with a later version of the template."""
+    """Roles for people; none yet is fine, they come with a later version of the template. `trail_bucket` is where a trail of the account
+    writes its files, below `trail_prefix`; empty: they are not read."""
 
     roles: tuple[PersonRole, ...] = ()
+    trail_bucket: str = ""
+    trail_prefix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
