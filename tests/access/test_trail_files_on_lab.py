@@ -49,9 +49,13 @@ def test_calls_of_people_are_read_from_the_bucket_of_the_trail(people: Estate) -
         rows = connection.execute(select(trail_files)).all()
     assert set(events) == {"AssumeRoleWithWebIdentity", "DescribeRegions"}
     assert {(row.bucket, row.account, row.state, row.detail) for row in rows} == {(bucket, people.account, "Taken", "")}
+    before = {row.key: row.at for row in rows}
     again = reader.read({"connector": str(CONNECTOR)})
     assert again is not None
-    assert again["files"]["Taken"] == 0
+    with people.engine.store.read() as connection:
+        after = {row.key: row.at for row in connection.execute(select(trail_files))}
+    assert {key: after[key] for key in before} == before, "no file is read again"
+    assert again["files"]["Taken"] == len(after) - len(before)
     with people.engine.store.read() as connection:
         ids = list(connection.execute(select(trail_events.c.id)).scalars())
     assert len(ids) == len(set(ids)), "files and LookupEvents told the same events"
