@@ -166,12 +166,12 @@ def deploy(lab: LabProcess, account: str, issuer: FakeIssuer, lookup: Lookup) ->
     cloudformation.get_waiter("stack_create_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 
 
-def deploy_again(people: Estate) -> None:
+def deploy_again(people: Estate, **trail: str) -> None:
     """Bring the stack in line with the mappings as they are now."""
     connector = people.lookup.find(CONNECTOR)
     assert connector is not None
     roles = access.person_roles(people.lookup, connector)
-    wanted = TemplateRequest(account=people.account, guid=GUID, issuer_url=people.signer.url, access=AccessAsk(roles=roles))
+    wanted = TemplateRequest(account=people.account, guid=GUID, issuer_url=people.signer.url, access=AccessAsk(roles=roles, **trail))
     cloudformation = people.root("cloudformation")
     text = template_text(authentication_template(wanted))
     cloudformation.update_stack(StackName="isthmus", TemplateBody=text, Capabilities=["CAPABILITY_NAMED_IAM"])

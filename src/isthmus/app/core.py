@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
 from isthmus.access.entra.checking import QUEUES as DIRECTORY_QUEUES
+from isthmus.access.forgetting import Forgetting
 from isthmus.access.requests import Requests
 from isthmus.api import figures
 from isthmus.app.entra import Following, open_graph
@@ -119,6 +120,7 @@ def reach_aws(issuer: Issuer, environ: Mapping[str, str], tracing: Tracing | Non
     wire = Wire(environ=environ, clock=time.time, trace=tracing.aws if tracing else None)
     pacer = Pacer(time.monotonic)
     sessions = Sessions(wire, AccountTokens(issuer), pacer, time.time)
+    trails = AwsTrail(sessions)
     return Reach(
         loop=Loop(),
         wire=wire,
@@ -126,7 +128,7 @@ def reach_aws(issuer: Issuer, environ: Mapping[str, str], tracing: Tracing | Non
         scanner=AwsScanner(sessions),
         shell=AwsShell(sessions),
         trial=AwsTokenTrial(sessions),
-        people=Clouds(access=AwsAccess(sessions), trust=AwsTrust(sessions, time.time), trail=AwsTrail(sessions)),
+        people=Clouds(access=AwsAccess(sessions), trust=AwsTrust(sessions, time.time), trail=trails, files=trails),
     )
 
 
@@ -164,11 +166,12 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
     )
     own = (delete_group(engine, lookup), Removals(engine=engine).job())
     retention = Retention(engine=engine, keep_days=settings.keep_days)
+    forgetting = Forgetting(engine=engine, keep_days=settings.keep_trail_days)
     work = Work(
         footing.store,
         jobs=[*own, connectors.test_job(), drift.job(), arrivals.job(), stock.job(), *joining.jobs(), *people.jobs()],
         queues=QUEUES,
-        timetables=[one.timetable() for one in (connectors, arrivals, retention)]
+        timetables=[one.timetable() for one in (connectors, arrivals, retention, forgetting)]
         + [*people.timetables(), *joining.timetables(), footing.rotation(rotation.may_switch), footing.proof()],
         clock=time.time,
         keep_days=settings.keep_days,

@@ -14,7 +14,7 @@ from isthmus.access.use import TrailUse
 from isthmus.app.entra import Following, follow, group_source
 from isthmus.clouds.aws.usage import load
 from isthmus.clouds.azure.graph import Graph
-from isthmus.clouds.contract import AccessCloud, TrailCloud, TrustCloud
+from isthmus.clouds.contract import AccessCloud, TrailCloud, TrailFileCloud, TrustCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.issuer import Issuer
 from isthmus.metrics import Metrics
@@ -35,6 +35,7 @@ class Clouds:
     access: AccessCloud
     trust: TrustCloud
     trail: TrailCloud
+    files: TrailFileCloud
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ def join_people(
         enforcement=Enforcement(engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, issuer=issuer),
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=clouds.access, loop=loop, issuer_url=issuer.url),
         linting=Linting(engine=engine, lookup=lookup, cloud=clouds.trust, loop=loop),
-        trails=Trails(engine=engine, lookup=lookup, cloud=clouds.trail, loop=loop, issuer_url=issuer.url),
+        trails=Trails(engine=engine, lookup=lookup, cloud=clouds.trail, loop=loop, issuer_url=issuer.url, files=clouds.files),
         following=follow(engine, lookup, settings, graph) if graph is not None else None,
     )
 

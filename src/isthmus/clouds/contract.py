@@ -285,6 +285,42 @@ class TrailCloud(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFile:
+    """A file in a bucket: its key and its size in bytes."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredObject:
+    """A file's content, as it lies there, and what its bucket knows of it besides."""
+
+    content: bytes
+    metadata: Mapping[str, str]
+
+
+class TrailFileCloud(Protocol):
+    """Reads files of trails from their bucket. Everything raises PermissionError with a remedy, or ConnectionError."""
+
+    async def bucket_region(self, target: ScanTarget, bucket: str) -> str:
+        """Where a bucket lies."""
+        ...
+
+    async def files(self, target: ScanTarget, region: str, bucket: str, prefix: str, after: str) -> Sequence[StoredFile]:
+        """Files below a prefix whose keys come after a text, in the order of their keys."""
+        ...
+
+    async def fetch(self, target: ScanTarget, region: str, bucket: str, key: str) -> StoredObject:
+        """One file, whole."""
+        ...
+
+    async def digest_keys(self, target: ScanTarget, region: str, since: float, until: float) -> Sequence[tuple[str, bytes]]:
+        """The public keys (DER) by fingerprint with which the cloud signed digests of a region between two instants."""
+        ...
+
+
 class Scanner(Protocol):
     """Reads an account."""
 

@@ -111,10 +111,42 @@ FEDERATIONS = (
     ),
 )
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"[A-Za-z0-9!_.'()/-]{1,200}")
+
+
+def _check_bucket(value: str) -> None:
+    if value and (not _BUCKET.fullmatch(value) or ".." in value):
+        raise ValueError("This is no name of an S3 bucket.")
+
+
+def _check_prefix(value: str) -> None:
+    if value and (not _PREFIX.fullmatch(value) or value.startswith("/") or value.endswith("/")):
+        raise ValueError("A prefix has letters, digits and !-_.'()/, and neither begins nor ends with '/'.")
+
+
+TRAIL_BUCKET = Setting(
+    name="trailBucket",
+    display="Trail bucket",
+    kind="string",
+    description="S3 bucket to which a trail writes this account's events; empty: they are looked up at CloudTrail alone. Set it where an "
+    "account has more than some 20 events a second in a region.",
+    default="",
+    check=_check_bucket,
+)
+TRAIL_PREFIX = Setting(
+    name="trailPrefix",
+    display="Trail prefix",
+    kind="string",
+    description="What stands before AWSLogs/ in the keys of that trail; empty: nothing.",
+    default="",
+    check=_check_prefix,
+)
+
 SOLUTION = SolutionType(
     id=TYPE,
     description="Let people reach the account by their directory identity, with short-lived credentials that end when they leave.",
-    settings=(PERIODIC_SYNC, PERIOD, *FEDERATIONS),
+    settings=(PERIODIC_SYNC, PERIOD, *FEDERATIONS, TRAIL_BUCKET, TRAIL_PREFIX),
     agree=directory_of,
     locations=("canadacentral", "eastus", "westcentralus", "westeurope"),
     sync_job=SYNC,

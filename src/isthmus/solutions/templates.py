@@ -8,7 +8,7 @@ from typing import Any
 from isthmus.access.federation import directory_of
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import conflict
-from isthmus.clouds.aws.template import AccessAsk, InventoryAsk, OnboardingAsk, PersonRole, TemplateRequest, authentication_template
+from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, PersonRole, TemplateRequest, authentication_template
 from isthmus.clouds.contract import Selection
 from isthmus.engine import Lookup
 from isthmus.solutions import access, inventory, onboarding
@@ -24,6 +24,7 @@ def template_request(
     Raises ArmError 409 `TemplateNotPossible`.
     """
     asset, onboard = chosen.get(inventory.TYPE), chosen.get(onboarding.TYPE)
+    people = chosen.get(access.TYPE)
     picked = inventory.selection(asset).services if asset is not None else None
     try:
         return TemplateRequest(
@@ -36,10 +37,19 @@ def template_request(
             onboarding=None
             if onboard is None
             else OnboardingAsk(regions=regions_wanted(onboard), filter_tag=onboard["arcOnboardEc2FilterTag"]),
-            access=AccessAsk(roles=tuple(roles), directory=directory_of(chosen[access.TYPE])) if access.TYPE in chosen else None,
+            access=None if people is None else _people(people, roles),
         )
     except ValueError as error:
         raise conflict(f"The template cannot be made: {error}", code="TemplateNotPossible") from error
+
+
+def _people(settings: Mapping[str, str], roles: Sequence[PersonRole]) -> AccessAsk:
+    return AccessAsk(
+        roles=tuple(roles),
+        directory=directory_of(settings),
+        trail_bucket=settings.get("trailBucket", ""),
+        trail_prefix=settings.get("trailPrefix", ""),
+    )
 
 
 def roles_wanted(lookup: Lookup, connector: Resource, chosen: Mapping[str, Mapping[str, str]]) -> tuple[PersonRole, ...]:

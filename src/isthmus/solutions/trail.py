@@ -15,14 +15,16 @@ import structlog
 from sqlalchemy import select
 
 from isthmus.access.trail import BATCH, Taken, ingest
+from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import invalid
 from isthmus.audit.events import Event, UnreadableEvent, parse, read_event
 from isthmus.clouds.aws.trail import NoTrailFile, open_file
-from isthmus.clouds.contract import ScanTarget, TrailCloud
+from isthmus.clouds.contract import ScanTarget, TrailCloud, TrailFileCloud
 from isthmus.engine import Engine, Lookup
 from isthmus.solutions.access import TYPE
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.subject import CONFIGURATIONS, target_of
+from isthmus.solutions.trail_files import TrailFiles
 from isthmus.store import dialect
 from isthmus.store.tables import trail_marks
 from isthmus.work import Arguments, Job, Timetable
@@ -46,6 +48,7 @@ class Trails:
     cloud: TrailCloud
     loop: Loop
     issuer_url: str
+    files: TrailFileCloud | None = None
 
     def job(self) -> Job:
         """Argument `connector`. A reading that breaks is made up for by the next."""
@@ -70,9 +73,26 @@ class Trails:
         if connector is None:
             return None
         target = target_of(connector, TYPE)
-        taken = [self.read_region(target, region) for region in self.loop.run(self.cloud.regions(target))]
+        regions = list(self.loop.run(self.cloud.regions(target)))
+        taken = [self.read_region(target, region) for region in regions]
         taken.append(take_in(self.engine, (), self.issuer_url))
-        return {name: sum(getattr(one, name) for one in taken) for name in ("new", "joined", "changed")}
+        files = self._read_files(target, regions, connector, taken)
+        return {**{name: sum(getattr(one, name) for one in taken) for name in ("new", "joined", "changed")}, **files}
+
+    def _read_files(self, target: ScanTarget, regions: list[str], connector: Resource, taken: list[Taken]) -> Mapping[str, Any]:
+        """Read the files of the trail, where one is named; what came of them joins `taken`."""
+        found = self.lookup.all(types=[CONFIGURATIONS], parent=connector.id.key)
+        settings: Mapping[str, str] = next(
+            (one.properties["solutionSettings"] for one in found if one.properties["solutionType"] == TYPE), {}
+        )
+        if self.files is None or not settings.get("trailBucket"):
+            return {}
+
+        def take(events: list[Event]) -> Taken:
+            taken.append(take_in(self.engine, events, self.issuer_url))
+            return taken[-1]
+
+        return {"files": dict(TrailFiles(engine=self.engine, cloud=self.files, loop=self.loop, take=take).read(target, regions, settings))}
 
     def read_region(self, target: ScanTarget, region: str) -> Taken:
         """Read one region up to now, window after window."""

@@ -11,7 +11,7 @@ import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from isthmus.clouds.aws import names
-from isthmus.clouds.aws.template import TemplateRequest, authentication_template
+from isthmus.clouds.aws.template import AccessAsk, TemplateRequest, authentication_template, reasons
 from isthmus.clouds.aws.template.statements import DATA_READS, OWN_ROLE
 from tests.clouds.aws.template.requests import ACCOUNT, COMBINATIONS, GUID
 
@@ -176,6 +176,22 @@ def test_foreign_roles_are_widened_only_with_consent_and_by_one_policy() -> None
     assert resources_of("iam:AttachRolePolicy", granted("AssignmentRole")) == set()
     (widening,) = [one for one in granted("AssignmentRole", consent=True) if "iam:AttachRolePolicy" in one["Action"]]
     assert widening["Condition"] == {"ArnEquals": {"iam:PolicyARN": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}}
+
+
+def test_files_of_a_trail_are_read_only_where_its_bucket_is_named_and_below_the_account_alone() -> None:
+    def of(**trail: str) -> dict[str, Any]:
+        wanted = TemplateRequest(account=ACCOUNT, guid=GUID, issuer_url="https://issuer.isthmus.test", access=AccessAsk(**trail))
+        role = roles(authentication_template(wanted))["AccessRole"]
+        granted = {one["Sid"] for policy in policies(role, consent=False) for one in policy["Statement"]}
+        found = {one.sid: one for one in reasons(wanted) if any(action.startswith(("s3:", "cloudtrail:")) for action in one.actions)}
+        assert set(found) <= granted
+        return found
+
+    assert set(of()) == {"ReadTrail"}
+    found = of(trail_bucket="logs", trail_prefix="p")
+    assert found["ListTrailFiles"].conditions == {"StringLike": {"s3:prefix": f"p/AWSLogs/{ACCOUNT}/*"}}
+    assert found["ReadTrailFiles"].resources == [f"arn:aws:s3:::logs/p/AWSLogs/{ACCOUNT}/*"]
+    assert of(trail_bucket="logs")["ReadTrailFiles"].resources == [f"arn:aws:s3:::logs/AWSLogs/{ACCOUNT}/*"]
 
 
 def test_least_privilege_inventory_reads_only() -> None:

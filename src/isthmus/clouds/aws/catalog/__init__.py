@@ -33,6 +33,7 @@ TYPES: Mapping[str, AwsType] = MappingProxyType({entry.arm: entry for module in 
 """Every type by its ARM name."""
 
 CONTROL = (
+    "cloudtrail:ListPublicKeys",
     "cloudtrail:LookupEvents",
     "ec2:DescribeInstances",
     "ec2:DescribeRegions",
@@ -53,6 +54,9 @@ CONTROL = (
     "iam:ListSAMLProviders",
     "iam:SimulatePrincipalPolicy",
     "resourcegroupstaggingapi:GetResources",
+    "s3:GetBucketLocation",
+    "s3:GetObject",
+    "s3:ListObjectsV2",
     "ssm:CancelCommand",
     "ssm:DescribeDocument",
     "ssm:DescribeInstanceInformation",

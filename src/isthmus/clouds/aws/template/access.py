@@ -104,6 +104,43 @@ def _probe(held: str, reason: str) -> Statement:
     return Statement(role=held, sid="Probe", actions=[PROBE], resources=["*"], reason=reason)
 
 
+def trail_file_statements(arns: Arns, bucket: str, prefix: str) -> list[Statement]:
+    """Reading the files that a trail of the account writes, and nothing else of their bucket."""
+    below = f"{prefix}/AWSLogs/{arns.account}/" if prefix else f"AWSLogs/{arns.account}/"
+    place = f"arn:{arns.partition}:s3:::{bucket}"
+    return [
+        Statement(
+            role=SERVICE_ROLE,
+            sid="FindTrailBucket",
+            actions=["s3:GetBucketLocation"],
+            resources=[place],
+            reason="Learn in which region the bucket of the trail lies.",
+        ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="ListTrailFiles",
+            actions=["s3:ListBucket"],
+            resources=[place],
+            conditions={"StringLike": {"s3:prefix": f"{below}*"}},
+            reason="Find the trail's files of this account.",
+        ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="ReadTrailFiles",
+            actions=["s3:GetObject"],
+            resources=[f"{place}/{below}*"],
+            reason="Read them.",
+        ),
+        Statement(
+            role=SERVICE_ROLE,
+            sid="ReadDigestKeys",
+            actions=["cloudtrail:ListPublicKeys"],
+            resources=["*"],
+            reason="Check AWS' signatures of the trail's digest files; AWS has no narrower resource for it.",
+        ),
+    ]
+
+
 def _person_statements(arns: Arns, asked: PersonRole, directory: Directory | None) -> list[Statement]:
     """What a person's role may do besides its managed policies."""
     held = person_logical_id(asked.name)

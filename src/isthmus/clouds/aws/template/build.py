@@ -13,7 +13,7 @@ from typing import Any
 
 from isthmus.clouds.aws import names
 from isthmus.clouds.aws.catalog import actions_for
-from isthmus.clouds.aws.template.access import access_resources, access_statements
+from isthmus.clouds.aws.template.access import access_resources, access_statements, trail_file_statements
 from isthmus.clouds.aws.template.assignment import assignment, assignment_parameters
 from isthmus.clouds.aws.template.document import document
 from isthmus.clouds.aws.template.federation import MAX_TRUST, add_directory
@@ -85,7 +85,11 @@ def template_text(template: Mapping[str, Any]) -> str:
 def reasons(request: TemplateRequest, actions: Sequence[str] | None = None) -> tuple[Statement, ...]:
     """Why each permission of the template is there: every statement it grants, with its role, actions, resources and `reason`."""
     granted = statements(request, _actions(request) if actions is None else actions)
-    return (*granted, *access_statements(Arns.of(request), request.access)) if request.access else granted
+    if request.access is None:
+        return granted
+    asked, arns = request.access, Arns.of(request)
+    files = trail_file_statements(arns, asked.trail_bucket, asked.trail_prefix) if asked.trail_bucket else []
+    return (*granted, *access_statements(arns, asked), *files)
 
 
 def _actions(request: TemplateRequest) -> Sequence[str]:

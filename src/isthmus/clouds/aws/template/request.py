@@ -58,10 +58,13 @@ class PersonRole:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessAsk:
     """Roles for people; none yet is fine, they come with a later version of the template. `directory` vouches for people in the account
-    itself; None where they come by our tokens."""
+    itself; None where they come by our tokens. `trail_bucket` is where a trail of the account writes its files, below `trail_prefix`;
+    empty: they are not read."""
 
     roles: tuple[PersonRole, ...] = ()
     directory: Directory | None = None
+    trail_bucket: str = ""
+    trail_prefix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

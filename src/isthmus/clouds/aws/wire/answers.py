@@ -78,7 +78,7 @@ def _read(operation: Operation, answer: Answer) -> dict[str, Any] | None:
         if value is not None:
             found[member] = value
     if operation.payload is not None and operation.body is None:
-        found[operation.payload[0]] = answer.body.decode()
+        found[operation.payload[0]] = answer.body if operation.payload[1] == "x" else answer.body.decode()
     elif operation.body is not None:
         content = _json_body(answer.body) if operation.service.speaks_json else _xml_body(operation, answer.body)
         if content is _REFUSED:
