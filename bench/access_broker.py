@@ -1,4 +1,5 @@
-"""Sessions for people: how many a second, how long one takes, what a decision costs, and how soon two hundred people are denied."""
+"""Sessions for people: how many a second, how long one takes, what a decision costs, and how soon two hundred people are denied and their
+shells and consoles end."""
 
 from __future__ import annotations
 
@@ -10,15 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from bench.rows import row, times
 from isthmus.access import leaving, revocations
 from isthmus.access.deciding import Known, decide
 from isthmus.access.groups import Membership, ProvisionedGroups
 from isthmus.access.leases import lease_policy
+from isthmus.cli.aws.console import login_address
+from isthmus.clouds.aws.pacing import CEILING, DEFAULT
 from isthmus.identity import evidence
 from isthmus.store import Store
 from isthmus_lab.process import LabProcess
 from tests.access.estate import ADMIN, Estate, claims_of_a_stranger, estate, mapping_id
+from tests.access.reaching import REGION, boot, call, taken
 from tests.lab.issuer import FakeIssuer
 from tests.support.databases import migrate
 
@@ -37,7 +43,7 @@ def measure() -> list[dict[str, Any]]:
             with estate(Store(url), lab, "710000000001", issuer) as people:
                 actors = [people.sign_in(f"person{number}", "g-dev") for number in range(PEOPLE)]
                 people.issue(actors[0])
-                return [*_sessions(people, actors), *_decision(people, actors[0]), _offboarding(people, actors)]
+                return [*_sessions(people, actors), *_decision(people, actors[0]), *_offboarding(people, actors)]
 
 
 def _sessions(people: Estate, actors: list[Any]) -> list[dict[str, Any]]:
@@ -110,8 +116,29 @@ def _decision(people: Estate, actor: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _offboarding(people: Estate, actors: list[Any]) -> dict[str, Any]:
+def _reach(people: Estate, actors: list[Any]) -> list[httpx.Client]:
+    """Every second of them opens a shell, every third a console; the browsers."""
+    machine = boot(people)
+
+    def shell(actor: Any) -> None:
+        issued = people.issue(actor, "Shell", use=f"shell:{REGION}")
+        call(people, http, issued, "ssm", "StartSession", {"Target": machine, "Reason": issued.grant}).raise_for_status()
+
+    def console(actor: Any) -> httpx.Client:
+        browser = httpx.Client(base_url=people.lab.url, follow_redirects=True, trust_env=False, timeout=60)
+        address = login_address(taken(people.issue(actor, use="console")), "https://isthmus.test", "", {"AWS_ENDPOINT_URL": people.lab.url})
+        browser.get(address).raise_for_status()
+        return browser
+
+    with httpx.Client(trust_env=False, timeout=60) as http, ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(shell, actors[::2]))
+        return list(pool.map(console, actors[::3]))
+
+
+def _offboarding(people: Estate, actors: list[Any]) -> list[dict[str, Any]]:
     """All at once, as commands come; jobs begin with the first."""
+    browsers = _reach(people, actors)
+    began = time.monotonic()
     with ThreadPoolExecutor(1) as worker:
         ids = []
         for actor in actors:
@@ -121,14 +148,38 @@ def _offboarding(people: Estate, actors: list[Any]) -> dict[str, Any]:
                 running = worker.submit(people.run_jobs)
         running.result()
         people.run_jobs()
+    ended = time.monotonic() - began
     with people.engine.store.read() as connection:
         found = [revocations.find(connection, id) for id in ids]
     took = sorted(((one.denials[0].denied_at or 1e15) - one.at) / 1000 for one in found if one is not None)
-    return row(
-        "access",
-        f"{PEOPLE} people offboarded, p95 from the command to the first AccessDenied",
-        took[int(PEOPLE * 0.95) - 1],
-        "s",
-        budget=P95_SECONDS,
-        against=f"the lease alone would take 300 s; fastest {took[0]:.2f} s, slowest {took[-1]:.2f} s",
-    )
+    pages = people.root("ssm", REGION).get_paginator("describe_sessions").paginate(State="Active")
+    alive = sum(len(page["Sessions"]) for page in pages) + sum(one.get("/_console").status_code == 200 for one in browsers)
+    for one in browsers:
+        one.close()
+    listings = max(0.0, len(actors[::2]) * 2 - DEFAULT.burst) / (DEFAULT.per_second * CEILING)
+    return [
+        row(
+            "access",
+            f"{PEOPLE} people offboarded, p95 from the command to the first AccessDenied",
+            took[int(PEOPLE * 0.95) - 1],
+            "s",
+            budget=P95_SECONDS,
+            against=f"the lease alone would take 300 s; fastest {took[0]:.2f} s, slowest {took[-1]:.2f} s",
+        ),
+        row(
+            "access",
+            f"the same people: from the first command until none of {len(actors[::2])} shells lives",
+            ended,
+            "s",
+            budget=60,
+            against=f"a listing and a call for each at the pace of calls to an account would wait {listings:.0f} s besides",
+        ),
+        row(
+            "access",
+            f"shells and {len(browsers)} consoles that outlived them",
+            alive,
+            "alive",
+            budget=0,
+            against="both would outlive a lease",
+        ),
+    ]

@@ -123,6 +123,7 @@ def seconds_of(people: Estate, ids: list[str]) -> list[float]:
     return sorted(((one.denials[0].denied_at or 10**15) - one.at) / 1000 for one in found if one is not None)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_two_hundred_people_lose_sessions_shells_and_consoles_within_ten_seconds(people: Estate, crowd: Crowd) -> None:
     leavers, bystanders = crowd("leaver", LEAVERS), crowd("bystander", BYSTANDERS)
     assert len(crowd.open_shells()) == (LEAVERS + BYSTANDERS) // 2

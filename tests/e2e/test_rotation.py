@@ -204,29 +204,6 @@ def test_nobody_fails_while_every_key_rotates(estate: Stack, openid_provider: Op
     assert sum(one["properties"]["action"] == "Isthmus.Identity/issuers/rotate" for one in records) == 3
 
 
-def test_what_retired_keys_signed_is_refused(estate: Stack, openid_provider: OpenIdProvider) -> None:
-    keys, busy = estate.data / "keys", Busy(estate, openid_provider, "person0")
-    connector = estate.client.get(estate.connector)
-    api, aws = (KeyRing(keys, purpose, clock=time.time, lead=0, keep=2) for purpose in ("api", "aws"))
-    source = AccountTokens(aws_issuer("https://issuer.isthmus.test", aws, time.time))
-    guid = connector["properties"]["connectorPrimaryIdentifier"]
-
-    def mint() -> str:
-        return source.mint(audience=names.audience(estate.account), subject=names.subject(names.ACCESS, guid))
-
-    person, ours = busy.token(), mint()
-    assert (status(estate, person), refusal(estate, ours, connector)) == (200, "")
-    for ring in (api, aws):
-        ring.rotate()
-    assert (status(estate, person), refusal(estate, ours, connector)) == (200, ""), "the old key is published for a while"
-    until(lambda: status(estate, person) == 401, 30, what="the old key of our API retired")
-    # STS remembers keys for some time, as its double does; told anew of the issuer it asks again.
-    told = {"host": "issuer.isthmus.test", "connect": f"127.0.0.1:{estate.server.port}", "ca": estate.ca.read_text()}
-    estate.lab.admin("POST", "/_lab/issuers", told)
-    assert refusal(estate, ours, connector) == "InvalidIdentityToken"
-    assert (status(estate, busy.token()), refusal(estate, mint(), connector)) == (200, "")
-
-
 def test_a_provider_that_forgets_its_old_key_at_once_locks_nobody_out(estate: Stack, openid_provider: OpenIdProvider) -> None:
     """The set of keys that the server holds is seconds old, and none of it is good any more."""
     busy = Busy(estate, openid_provider, "person1")
@@ -259,3 +236,27 @@ def test_the_plan_changes_nothing_and_a_key_that_is_not_seen_does_not_sign(estat
     assert ring.records() == before
     refused = [one["properties"] for one in estate.client.list("/providers/Isthmus.Audit/records")]
     assert any(one["outcome"] == "refused" and "issuers" in one["target"] and one["detail"]["code"] == "NextKeyTooYoung" for one in refused)
+
+
+def test_what_retired_keys_signed_is_refused(estate: Stack, openid_provider: OpenIdProvider) -> None:
+    """The last test here: the client of the whole stack holds such a token, too."""
+    keys, busy = estate.data / "keys", Busy(estate, openid_provider, "person0")
+    connector = estate.client.get(estate.connector)
+    api, aws = (KeyRing(keys, purpose, clock=time.time, lead=0, keep=2) for purpose in ("api", "aws"))
+    source = AccountTokens(aws_issuer("https://issuer.isthmus.test", aws, time.time))
+    guid = connector["properties"]["connectorPrimaryIdentifier"]
+
+    def mint() -> str:
+        return source.mint(audience=names.audience(estate.account), subject=names.subject(names.ACCESS, guid))
+
+    person, ours = busy.token(), mint()
+    assert (status(estate, person), refusal(estate, ours, connector)) == (200, "")
+    for ring in (api, aws):
+        ring.rotate()
+    assert (status(estate, person), refusal(estate, ours, connector)) == (200, ""), "the old key is published for a while"
+    until(lambda: status(estate, person) == 401, 30, what="the old key of our API retired")
+    # STS remembers keys for some time, as its double does; a key that it does not know makes it look again.
+    aws.rotate()
+    assert refusal(estate, mint(), connector) == ""
+    assert refusal(estate, ours, connector) == "InvalidIdentityToken"
+    assert (status(estate, busy.token()), refusal(estate, mint(), connector)) == (200, "")

@@ -8,7 +8,7 @@ from typing import Any
 from isthmus.access.federation import directory_of
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import conflict
-from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, PersonRole, TemplateRequest, authentication_template
+from isthmus.clouds.aws.template import AccessAsk, InventoryAsk, OnboardingAsk, PersonRole, TemplateRequest, authentication_template
 from isthmus.clouds.contract import Selection
 from isthmus.engine import Lookup
 from isthmus.solutions import access, inventory, onboarding
