@@ -148,14 +148,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
     joining = _onboarding(engine, lookup, reach, machines, footing, settings)
     graph = open_graph(settings, footing.aws, metrics)
     people = join_people(engine, lookup, metrics, settings, clouds=reach.people, loop=reach.loop, issuer=footing.aws, graph=graph)
-    rotation = Rotation(
-        engine=engine,
-        lookup=lookup,
-        issuer=footing.aws,
-        publication=footing.publication(settings.issuer_address),
-        trial=reach.trial,
-        run=reach.loop.run,
-    )
+    rotation = _rotation(engine, lookup, reach, footing, settings)
     engine.arrivals = {
         **index.arrivals,
         **people.solution.arrivals,
@@ -192,6 +185,17 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         graph=graph,
         following=people.following,
         work=work,
+    )
+
+
+def _rotation(engine: Engine, lookup: Lookup, reach: Reach, footing: Footing, settings: Settings) -> Rotation:
+    return Rotation(
+        engine=engine,
+        lookup=lookup,
+        issuer=footing.aws,
+        publication=footing.publication(settings.issuer_address),
+        trial=reach.trial,
+        run=reach.loop.run,
     )
 
 
