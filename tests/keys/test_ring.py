@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -160,3 +162,55 @@ def test_signatures_are_pkcs1_with_sha256(ring: KeyRing) -> None:
     key = KeySet.import_key_set({"keys": [dict(jwk)]}).keys[0].raw_value
     assert isinstance(key, rsa.RSAPublicKey)
     key.verify(ring.signer().sign(b"data"), b"data", padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_the_next_key_can_be_tried_before_it_signs(tmp_path: Path, clock: Clock) -> None:
+    ring = KeyRing(tmp_path / "keys", "aws", clock=clock)
+    following = ring.next_signer()
+    assert following.kid == ring.turn().following.kid != ring.current
+    assert ring.signer().kid == ring.turn().current.kid
+    clock.now += 86_400
+    ring.rotate(expected=following.kid)
+    assert ring.current == following.kid
+
+
+def test_a_switch_to_another_key_than_the_expected_one_is_none(tmp_path: Path, clock: Clock) -> None:
+    ring = KeyRing(tmp_path / "keys", "aws", clock=clock)
+    before = ring.records()
+    with pytest.raises(ArmError, match="KeysChanged"):
+        ring.rotate(lead=0, expected=ring.current)
+    with pytest.raises(ArmError, match="NextKeyTooYoung"):
+        ring.rotate(lead=10, expected=ring.turn().following.kid)
+    assert ring.records() == before
+    clock.now += 10
+    assert ring.rotate(lead=10).kid == before[1].kid
+
+
+def test_the_time_until_a_key_is_due_falls_below_nothing(tmp_path: Path, clock: Clock) -> None:
+    ring = KeyRing(tmp_path / "keys", "aws", clock=clock)
+    assert ring.due_in(0) == 86_400, "the next key is not ready sooner"
+    assert ring.due_in(90 * 86_400) == 90 * 86_400
+    clock.now += 91 * 86_400
+    assert ring.due_in(90 * 86_400) == -86_400
+
+
+def test_one_rotation_at_a_time_in_whatever_process(tmp_path: Path, clock: Clock) -> None:
+    ring = KeyRing(tmp_path / "keys", "aws", clock=clock)
+    asks = (
+        "import pathlib, sys, time\nfrom isthmus.arm.errors import ArmError\nfrom isthmus.keys import KeyRing\n"
+        "try:\n    with KeyRing(pathlib.Path(sys.argv[1]), 'aws', clock=time.time).held(): print('mine')\n"
+        "except ArmError as error: print(error.code)\n"
+    )
+
+    def other() -> str:
+        return subprocess.run(
+            [sys.executable, "-c", asks, str(tmp_path / "keys")], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    with ring.held():
+        assert other() == "RotationRunning"
+        with pytest.raises(ArmError, match="RotationRunning"), ring.held():
+            pass
+    assert other() == "mine"
+    KeyRing(tmp_path / "keys", "aws", clock=clock)
+    assert other() == "mine", "opening a ring sweeps nothing that is needed"
