@@ -10,10 +10,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
-from isthmus.access.entra.subscriptions import PATH
+from isthmus.access.entra.subscriptions import PATH as NOTIFICATIONS
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
 from isthmus.api.directory import Directory
+from isthmus.api.events import PATH as EVENTS
+from isthmus.api.events import Events
 from isthmus.api.frame import Frame, Handler
 from isthmus.api.health import Health
 from isthmus.api.notified import Notified
@@ -56,6 +58,7 @@ def build(
     agents: Agents,
     provisioning: Provisioning,
     notices: Notified,
+    events: Events,
     portal: Sequence[BaseRoute],
     health: Health,
     frame: Frame,
@@ -90,7 +93,8 @@ def build(
             route("/{tenant}/oauth2/v2.0/authorize", directory.authorize, ["GET"]),
             route("/{tenant}/oauth2/v2.0/devicecode", directory.device_code, ["POST"]),
             route("/{tenant}/oauth2/v2.0/revoke", directory.revoke, ["POST"]),
-            route(PATH, notices.answer, ["POST"]),
+            route(EVENTS, events.answer, ["POST"]),
+            route(NOTIFICATIONS, notices.answer, ["POST"]),
             *(Route(path, scim, methods=_ALL) for path in (ROOT, f"{ROOT}/{{path:path}}")),
             *portal,
             route("/{path:path}", arm.answer, _ALL),
