@@ -46,7 +46,7 @@ def open_graph(settings: Settings, issuer: Issuer, metrics: Metrics) -> Graph | 
         tenant=settings.graph_tenant_id.lower(),
         client=settings.graph_client_id.lower(),
     )
-    wire = Wire()
+    wire = Wire(by_proxy=not place.is_here)
     claims = {"aud": DEFAULT_AUDIENCE, "sub": SUBJECT}
     tokens = Tokens(place, wire, assertion=lambda: issuer.mint(claims, ASSERTION_SECONDS), clock=time.time)
     return Graph(Caller(place, tokens, wire, observe=lambda call, outcome: metrics.count(CALLS, call, outcome)))
