@@ -110,6 +110,14 @@ class Settings(BaseSettings):
     graph_sign_in_logs: bool = Field(
         default=False, description="Whether sign-in logs are read by Graph and joined to what people did (needs AuditLog.Read.All and P1)."
     )
+    ssf_issuer: str = Field(
+        default="",
+        description="Issuer of security events (SSF, CAEP, RISC) that end people's sessions, as it names itself. Empty: none.",
+    )
+    ssf_jwks_url: Annotated[str, Field(pattern=r"^(https://[^\s?#@]+)?$")] = Field(
+        default="", description="https URL of that transmitter's key set (`jwks_uri` of its `/.well-known/ssf-configuration`)."
+    )
+    ssf_audience: str = Field(default="", description="Audience that its tokens name. Empty: the public URL.")
     keep_event_days: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="Days for which the history of instances, and instances that were removed, are kept."
     )

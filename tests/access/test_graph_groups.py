@@ -70,6 +70,19 @@ def test_people_of_another_tenant_are_not_looked_for(there: Reached) -> None:
     assert there.server.calls == []
 
 
+def test_a_slow_directory_does_not_hold_everybody(there: Reached) -> None:
+    source = GraphGroups(there.graph, ISSUER, at_once=1)
+
+    def answer(_person: str) -> None:
+        with pytest.raises(GroupsUnknown, match="too many people"):
+            source.ask(ALICE, {DEV})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(there.graph, "user", answer)
+        assert not source.ask(ALICE, {DEV}).is_active
+    assert source.ask(ALICE, {DEV}).groups == {DEV}, "the place was given back"
+
+
 def test_a_list_asks_once_and_remembers_an_outage_too(there: Reached) -> None:
     listed = AskedOnce(GraphGroups(there.graph, ISSUER), {DEV, OPS})
     assert [listed.ask(ALICE, {group}).groups for group in (DEV, OPS, DEV)] == [{DEV}, set(), {DEV}]

@@ -96,16 +96,31 @@ def test_whom_graph_tells_of_is_checked_and_departs(graph_api: Api, there: Reach
     there.server.tenant.disable(ALICE)
     answer = graph_api.http.post(PATH, json=posted(there))
     assert (answer.status_code, answer.content) == (202, b"")
-    graph_api.app.work.launch()
+    run_until_out(graph_api)
+    metrics = graph_api.http.get("/metrics").text
+    assert 'isthmus_graph_calls_total{call="user",outcome="200"}' in metrics
+
+
+@pytest.mark.e2e
+def test_the_program_asks_by_itself_where_nobody_tells(graph_api: Api, there: Reached) -> None:
+    keys = graph_api.http.get("/.well-known/jwks.json").json()
+    there.server.credential = Credential(issuer="https://issuer.isthmus.test", subject=SUBJECT, jwks=lambda: keys)
+    sign_in(graph_api, f"{there.server.url}/{TENANT}/v2.0")
+    there.server.tenant.disable(ALICE)
+    run_until_out(graph_api)
+    assert "GET /v1.0/users/delta" in there.server.calls
+
+
+def run_until_out(api: Api) -> None:
+    """Let the program work until Alice is out."""
+    api.app.work.launch()
     until = time.monotonic() + 60
     try:
-        while not is_out(graph_api):
+        while not is_out(api):
             assert time.monotonic() < until, "nobody checked"
             time.sleep(0.05)
     finally:
-        graph_api.app.work.stop()
-    metrics = graph_api.http.get("/metrics").text
-    assert 'isthmus_graph_calls_total{call="user",outcome="200"}' in metrics
+        api.app.work.stop()
 
 
 def is_out(api: Api) -> bool:
@@ -121,6 +136,8 @@ def test_forgeries_are_refused_and_counted(graph_api: Api, there: Reached) -> No
         answer = graph_api.http.post(PATH, json=forged)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "UnknownSubscription")
     assert graph_api.http.post(PATH, json={"value": []}).status_code == 403
+    mixed = {"value": [*forged["value"], *posted(there)["value"]]}
+    assert graph_api.http.post(PATH, json=mixed).status_code == 202, "the others are not held up"
     assert graph_api.http.post(PATH, content=b"{").status_code == 400
     with graph_api.app.engine.store.read() as connection:
         told = connection.execute(select(audit_records.c.outcome).where(audit_records.c.action == "graph-notification")).scalars().all()

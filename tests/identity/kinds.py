@@ -24,6 +24,7 @@ ISSUERS = {
     trust.ID_TOKEN: "https://foreign.test",
     trust.CLAIMS_CALL: "https://foreign.test",
     trust.PENDING_SIGN_IN: f"{BASE}/{TENANT}/v2.0",
+    trust.SECURITY_EVENT: "https://foreign.test",
 }
 KINDS = sorted(TRUST)
 
@@ -57,6 +58,8 @@ def claims_of(kind: str) -> dict[str, Any]:
         return {**statement, "tid": TENANT, "azp": trust.ENTRA_CALLER}
     if kind == trust.PENDING_SIGN_IN:
         return {**statement, "nbf": NOW, "state": "s", "nonce": "n", "verifier": "v", "return_to": "/"}
+    if kind == trust.SECURITY_EVENT:
+        return {**statement, "sub_id": {"format": "opaque", "id": "o"}, "events": {"https://schemas.test/happened": {}}}
     return statement
 
 

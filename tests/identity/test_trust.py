@@ -246,7 +246,9 @@ def test_an_empty_table_trusts_nothing(good: TestKey, known: VerificationKey) ->
 
 def test_every_row_binds_issuer_subject_audience_and_end() -> None:
     for row in TRUST.values():
-        assert {"iss", "sub", "aud", "exp"} <= set(row.required), row.name
+        # An event does not end and is about whom it names in its own way: its id and its age stand for that.
+        bound = {"iss", "aud", "iat", "jti"} if row.name == trust.SECURITY_EVENT else {"iss", "sub", "aud", "exp"}
+        assert bound <= set(row.required), row.name
         assert row.lifetime <= 86_400
         assert "none" not in row.algorithms
         assert not any(algorithm.startswith("HS") for algorithm in row.algorithms)
@@ -331,3 +333,14 @@ def _hmac(header: dict[str, Any], claims: dict[str, Any], secret: bytes) -> str:
 def _signed_by_hand(key: TestKey, header: dict[str, Any], payload: str) -> str:
     signed = f"{_encoded(header)}.{_b64(payload.encode())}"
     return f"{signed}.{_b64(key.private.sign(signed.encode(), _PADDING, hashes.SHA256()))}"
+
+
+@pytest.mark.parametrize(("age", "is_good"), [(0, True), (86_400, True), (86_401, False)])
+def test_an_event_without_an_end_is_good_for_a_day(age: int, is_good: bool, good: TestKey, known: VerificationKey) -> None:
+    kind = trust.SECURITY_EVENT
+    claims = {name: value for name, value in claims_of(kind).items() if name != "exp"} | {"iat": NOW - age}
+    token = good.sign(claims, typ=typ_of(kind))
+    if is_good:
+        assert verify(kind, token, context_of(kind, known)) == claims
+    else:
+        refused(kind, token, context_of(kind, known), "older than")

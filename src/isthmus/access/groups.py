@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
@@ -73,14 +74,16 @@ class ProvisionedGroups:
 class GraphGroups:
     """What Entra says at this moment. Nothing is remembered: each question is asked, so that each session rests on an answer of its own.
 
-    `issuer` is the one of the tenant that is asked: people who come from elsewhere have other object ids there.
+    `issuer` is the one of the tenant that is asked: people who come from elsewhere have other object ids there. At most `at_once` questions
+    are asked at a time, so that a slow Graph does not hold every thread.
     """
 
     is_live = True
 
-    def __init__(self, graph: Graph, issuer: str) -> None:
+    def __init__(self, graph: Graph, issuer: str, *, at_once: int = 16) -> None:
         self._graph = graph
         self._issuer = issuer
+        self._places = threading.BoundedSemaphore(at_once)
 
     def ask(self, person: SignedIn, groups: Collection[str]) -> Membership:
         """See the protocol. Whom the directory has disabled or does not know (any more) is not active."""
@@ -89,11 +92,15 @@ class GraphGroups:
                 f"The sign-in came from {person.issuer}, and Graph is asked about people of {self._issuer}. "
                 "Let ISTHMUS_GRAPH_TENANT_ID name the tenant that people sign in with."
             )
+        if not self._places.acquire(blocking=False):
+            raise GroupsUnknown("The directory is being asked about too many people at this moment. Try again.")
         try:
             user = self._graph.user(person.object_id)
             found = self._graph.member_groups(person.object_id, groups) if user is not None and user.is_enabled else None
         except GraphFault as error:
             raise GroupsUnknown(f"The directory cannot be asked now, so nothing is given. {error}") from error
+        finally:
+            self._places.release()
         return Membership(groups=found or frozenset(), is_active=found is not None)
 
 

@@ -30,14 +30,20 @@ class Notified:
         try:
             told = read_notices(incoming.json())
             known = self.notices.accept(told)
-            if known < len(told) or not told:
+            if not known:
                 raise unknown_notice()
         except ArmError as error:
             if error.status < 500:
-                stranger = Actor(id="anonymous", kind="Application", correlation=incoming.correlation)
-                self.refusals.refuse(stranger, "graph-notification", incoming.path, error)
+                self._count(incoming, error)
             raise
+        if known < len(told):
+            # Graph posts what is for several subscriptions at once; one that is forgotten here must not hold up the others.
+            self._count(incoming, unknown_notice())
         return Reply(status=202)
+
+    def _count(self, incoming: Incoming, error: ArmError) -> None:
+        stranger = Actor(id="anonymous", kind="Application", correlation=incoming.correlation)
+        self.refusals.refuse(stranger, "graph-notification", incoming.path, error)
 
 
 def _echo(token: str) -> Reply:

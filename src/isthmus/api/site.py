@@ -10,12 +10,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
-from isthmus.access.entra.subscriptions import PATH
+from isthmus.access.entra.subscriptions import PATH as NOTIFICATIONS
 from isthmus.api.agents import Agents
 from isthmus.api.arm import Arm
 from isthmus.api.claims import PATH as CLAIMS
 from isthmus.api.claims import Claims
 from isthmus.api.directory import Directory
+from isthmus.api.events import PATH as EVENTS
+from isthmus.api.events import Events
 from isthmus.api.frame import Frame, Handler
 from isthmus.api.health import Health
 from isthmus.api.notified import Notified
@@ -59,6 +61,7 @@ def build(
     provisioning: Provisioning,
     notices: Notified,
     claims: Claims,
+    events: Events,
     portal: Sequence[BaseRoute],
     health: Health,
     frame: Frame,
@@ -93,7 +96,8 @@ def build(
             route("/{tenant}/oauth2/v2.0/authorize", directory.authorize, ["GET"]),
             route("/{tenant}/oauth2/v2.0/devicecode", directory.device_code, ["POST"]),
             route("/{tenant}/oauth2/v2.0/revoke", directory.revoke, ["POST"]),
-            route(PATH, notices.answer, ["POST"]),
+            route(EVENTS, events.answer, ["POST"]),
+            route(NOTIFICATIONS, notices.answer, ["POST"]),
             route(CLAIMS, claims.answer, ["POST"]),
             *(Route(path, scim, methods=_ALL) for path in (ROOT, f"{ROOT}/{{path:path}}")),
             *portal,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from isthmus.access.entra.checking import Checks
 from isthmus.access.entra.notices import Notices
 from isthmus.access.entra.polling import Polling
+from isthmus.access.entra.sign_in_logs import SignInLogs
 from isthmus.access.entra.subscriptions import Subscriptions
 from isthmus.access.entra.watching import Watching
 from isthmus.access.groups import GraphGroups, GroupSource, ProvisionedGroups, TokenGroups
@@ -45,7 +46,7 @@ def open_graph(settings: Settings, issuer: Issuer, metrics: Metrics) -> Graph | 
         tenant=settings.graph_tenant_id.lower(),
         client=settings.graph_client_id.lower(),
     )
-    wire = Wire()
+    wire = Wire(by_proxy=not place.is_here)
     claims = {"aud": DEFAULT_AUDIENCE, "sub": SUBJECT}
     tokens = Tokens(place, wire, assertion=lambda: issuer.mint(claims, ASSERTION_SECONDS), clock=time.time)
     return Graph(Caller(place, tokens, wire, observe=lambda call, outcome: metrics.count(CALLS, call, outcome)))
@@ -60,12 +61,14 @@ def group_source(settings: Settings, store: Store, graph: Graph | None) -> Group
 
 @dataclass(frozen=True, kw_only=True)
 class Following:
-    """Who follows what happens in the tenant; `notices` and `subscriptions` where Graph can reach us."""
+    """Who follows what happens in the tenant; `notices` and `subscriptions` where Graph can reach us, `logs`
+    where sign-ins are to be read."""
 
     checks: Checks
     polling: Polling
     subscriptions: Subscriptions | None
     notices: Notices | None
+    logs: SignInLogs | None
 
     def jobs(self) -> Sequence[Job]:
         """Their jobs."""
@@ -74,8 +77,8 @@ class Following:
 
     def timetables(self) -> Sequence[Timetable]:
         """What they do by the clock."""
-        kept = [self.subscriptions.timetable()] if self.subscriptions else []
-        return [self.polling.timetable(), *kept]
+        more = [one.timetable() for one in (self.subscriptions, self.logs) if one is not None]
+        return [self.polling.timetable(), *more]
 
 
 def follow(engine: Engine, lookup: Lookup, settings: Settings, graph: Graph) -> Following:
@@ -88,4 +91,5 @@ def follow(engine: Engine, lookup: Lookup, settings: Settings, graph: Graph) -> 
         polling=Polling(engine=engine, graph=graph, watching=watching, checks=checks, seconds=settings.graph_poll_seconds),
         subscriptions=Subscriptions(engine=engine, graph=graph, watching=watching, origin=origin) if origin else None,
         notices=Notices(engine=engine, checks=checks) if origin else None,
+        logs=SignInLogs(engine=engine, graph=graph) if settings.graph_sign_in_logs else None,
     )

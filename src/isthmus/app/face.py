@@ -20,6 +20,7 @@ from isthmus.api.claims import Claims
 from isthmus.api.consents import Consents
 from isthmus.api.directory import Directory
 from isthmus.api.entries import LinkEntry, ProviderEntry, SignIn
+from isthmus.api.events import Events
 from isthmus.api.exchange import Exchange
 from isthmus.api.frame import Frame
 from isthmus.api.health import Health
@@ -28,6 +29,7 @@ from isthmus.api.notified import Notified
 from isthmus.api.provisioning import Provisioning
 from isthmus.app.core import Core
 from isthmus.app.footing import Footing, new_guid
+from isthmus.app.signals import open_receiver
 from isthmus.client import Client
 from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.codes import Codes
@@ -105,6 +107,7 @@ def face(
         directory=_directory(footing, core, tokens, sign_in),
         agents=Agents(core.machines, access),
         provisioning=_provisioning(footing, core, access),
+        events=Events(receiver=open_receiver(settings, core.engine, public_url), refusals=core.refusals),
         notices=Notified(notices=core.following.notices if core.following else None, refusals=core.refusals),
         claims=Claims(provider=_claims(core), refusals=core.refusals),
         portal=portal.routes(),

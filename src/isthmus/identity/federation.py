@@ -113,17 +113,25 @@ class IssuerKeys:
     `fetch(url)` returns a body or raises OSError; it must verify TLS, follow no redirect, and give up in time. Only issuers that operators
     named are ever asked. An unknown kid asks the issuer again: at once when the keys were fetched for another reason, since a rotation may
     follow any fetch; otherwise an issuer is asked at most once in `patience` seconds. One caller asks at a time: others who need the same
-    answer wait for it.
+    answer wait for it. `addresses` are key sets that operators named themselves, by issuer: no configuration is read for those.
     """
 
     def __init__(
-        self, fetch: Fetch, clock: Callable[[], float], *, lifetime: float = 3600.0, patience: float = 60.0, capacity: int = 64
+        self,
+        fetch: Fetch,
+        clock: Callable[[], float],
+        *,
+        lifetime: float = 3600.0,
+        patience: float = 60.0,
+        capacity: int = 64,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._lifetime = lifetime
         self._patience = patience
         self._capacity = capacity
+        self._addresses = dict(addresses or {})
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._flights: dict[str, Future[_Known]] = {}
         self._lock = threading.Lock()
@@ -187,9 +195,7 @@ class IssuerKeys:
         return known
 
     def _fetched(self, issuer: str) -> _Known:
-        document = self._document(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-        if document.get("issuer") != issuer:
-            raise KeysUnavailable("the issuer's configuration names another issuer")
+        document: Mapping[str, Any] = {"jwks_uri": self._addresses[issuer]} if issuer in self._addresses else self._configured(issuer)
         address = document.get("jwks_uri")
         if not isinstance(address, str):
             raise KeysUnavailable("the issuer's configuration names no keys")
@@ -197,6 +203,12 @@ class IssuerKeys:
             return _Known(at=self._clock(), keys=keys_of_jwks(self._document(address)), configuration=document)
         except ValueError as error:
             raise KeysUnavailable("the issuer's keys are not a JWK Set") from error
+
+    def _configured(self, issuer: str) -> Mapping[str, Any]:
+        document = self._document(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+        if document.get("issuer") != issuer:
+            raise KeysUnavailable("the issuer's configuration names another issuer")
+        return document
 
     def _document(self, address: str) -> dict[str, Any]:
         if not _is_https(address):

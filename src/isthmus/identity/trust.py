@@ -45,7 +45,8 @@ Rule = Callable[[Mapping[str, Any], Context], str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenKind:
-    """One row of trust. `types` are accepted `typ` headers in lower case ('' = none sent). `lifetime` in seconds.
+    """One row of trust. `types` are accepted `typ` headers in lower case ('' = none sent). `lifetime` in seconds; where `exp` is not
+    required, a token without it is that long good from its `iat` on.
 
     `key_by_id`: the header's kid chooses among the known keys and must be one of them; otherwise the keys are those registered for the
     sender and the header chooses nothing. `single_use`: the jti is spent. `other_claims`: claims of foreign issuers that nobody reads.
@@ -135,6 +136,14 @@ def _instant(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11
 
 
+def _instant_claim(value: Any, _context: Context) -> bool:
+    return _instant(value)
+
+
+def _object(value: Any, _context: Context) -> bool:
+    return isinstance(value, dict) and bool(value)
+
+
 def _one_of(*values: str) -> Check:
     return lambda value, _context: isinstance(value, str) and value in values
 
@@ -193,6 +202,7 @@ MACHINE_REKEY = "machine renew authorization"
 ID_TOKEN = "id token"  # noqa: S105
 PENDING_SIGN_IN = "pending sign-in"
 CLAIMS_CALL = "call for claims"
+SECURITY_EVENT = "security event token"
 
 _ROWS = (
     TokenKind(
@@ -276,6 +286,17 @@ _ROWS = (
         },
         key_by_id=True,
     ),
+    # RFC 8417 and SSF 1.0: such a token says what happened and does not end; whoever takes it in remembers its jti for its lifetime.
+    TokenKind(
+        name=SECURITY_EVENT,
+        types=frozenset({"secevent+jwt"}),
+        lifetime=86_400,
+        required={"iss": _issuer, "aud": _only_audience, "iat": _begun, "jti": _text, "events": _object},
+        optional={"exp": _alive, "nbf": _begun, "sub_id": _object, "toe": _instant_claim},
+        other_claims=True,
+        algorithms=frozenset({"RS256", "ES256"}),
+        key_by_id=True,
+    ),
 )
 
 TRUST: Mapping[str, TokenKind] = MappingProxyType({row.name: row for row in _ROWS})
@@ -348,6 +369,10 @@ def _check_claims(row: TokenKind, claims: Mapping[str, Any], context: Context) -
 def _check_lifetime(row: TokenKind, claims: Mapping[str, Any], context: Context) -> None:
     """`exp` is bounded from `iat`, which cannot lie ahead of our clock by more than the skew; without `iat` from our clock."""
     expires, issued = claims.get("exp"), claims.get("iat")
+    if expires is None and "exp" not in row.required and issued is not None:
+        if context.now - issued > row.lifetime:
+            raise Refused(f"it is older than the {row.lifetime} seconds that are accepted")
+        return
     length = 0.0 if expires is None else expires - (context.now if issued is None else issued)
     if expires is None or length > row.lifetime + (SKEW if issued is None else 0):
         raise Refused(f"its lifetime exceeds the {row.lifetime} seconds that are accepted")

@@ -126,6 +126,6 @@ _log = structlog.get_logger("isthmus.access")
 
 
 def check_order(engine: Engine, person: str, *, by: str, noticed: int) -> JobOrder:
-    """The job that checks a person; those of one person take turns."""
+    """The job that checks a person; those of one person take turns, in one of sixteen lines however many people there are."""
     arguments = {"person": person, "by": by, "noticed": noticed}
-    return JobOrder(job=CHECK, id=f"{CHECK}:{engine.new_guid()}", arguments=arguments, partition=person)
+    return JobOrder(job=CHECK, id=f"{CHECK}:{engine.new_guid()}", arguments=arguments, partition=f"people:{person[-1:]}")

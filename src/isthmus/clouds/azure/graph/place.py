@@ -41,6 +41,11 @@ class Place:
         """What a token for Graph is asked for: whatever the application was given there."""
         return f"{self.url}/.default"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether Graph is played on this machine."""
+        return is_loopback(urlsplit(self.url).hostname or "")
+
     def is_ours(self, link: str) -> bool:
         """Whether a link leads to this very Graph: no other host is given our token."""
         try:

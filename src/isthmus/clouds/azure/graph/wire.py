@@ -38,9 +38,12 @@ class Said:
 class Wire:
     """Connections to Graph and to the token endpoint, for any thread."""
 
-    def __init__(self, *, seconds: float = SECONDS) -> None:
+    def __init__(self, *, seconds: float = SECONDS, by_proxy: bool = True) -> None:
         self._seconds = seconds
-        self._client = httpx.Client(timeout=min(_HTTP_SECONDS, seconds), follow_redirects=False, headers={"Accept-Encoding": "identity"})
+        # A small body may decompress to a huge one, so none is asked for. No proxy leads to this machine itself.
+        headers = {"Accept-Encoding": "identity"}
+        limit = min(_HTTP_SECONDS, seconds)
+        self._client = httpx.Client(timeout=limit, follow_redirects=False, headers=headers, trust_env=by_proxy)
 
     def send(
         self,
