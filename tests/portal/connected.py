@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.ids import parse_resource
-from isthmus.solutions import inventory, onboarding
+from isthmus.solutions import access, inventory, onboarding
 from isthmus.store.tables import scans
 from tests.api.conftest import Api
 from tests.api.seeds import SOLUTIONS, Seeds
@@ -18,7 +18,7 @@ from tests.portal.conftest import Site
 from tests.portal.stock import Caller, group
 
 HOSTILE = "<script>alert(1)</script>\"'{{ 7 * 7 }}\u202e</td>"
-KINDS = {inventory.TYPE: inventory.SOLUTION, onboarding.TYPE: onboarding.SOLUTION}
+KINDS = {kind.id: kind for kind in (inventory.SOLUTION, onboarding.SOLUTION, access.SOLUTION)}
 NOT_DUE = {"periodicSync": "false"}
 
 

@@ -122,7 +122,7 @@ def add_certificate(
     metadata: Annotated[Path, typer.Option("--metadata", help="File with metadata that names the next certificate.")],
     group: Group = "",
 ) -> None:
-    """Let the account hold the next certificate beside the present one, so that no sign-in fails when the directory switches."""
+    """Let the account hold the next certificate beside the present one, so that no sign-in fails at the switch."""
     solution = access_solution(session, find(session, CONNECTOR, name, group), name)
     made = session.client.post(f"{solution}/addCertificate", {"metadata": _text(metadata)}).body
     _certificates(session, made["federation"])

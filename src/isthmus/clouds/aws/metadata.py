@@ -85,7 +85,7 @@ def written(entity_id: str, keys: Sequence[SigningKey], endpoints: Sequence[tupl
     for binding, location in endpoints:
         etree.SubElement(below, f"{{{_MD}}}SingleSignOnService", Binding=binding, Location=location)
     lacks = LEAST - len(etree.tostring(root, encoding="unicode"))
-    below.tail = "\n" * lacks if lacks > 0 else None
+    below.tail = " " * lacks if lacks > 0 else None
     return etree.tostring(root, encoding="unicode")
 
 

@@ -39,8 +39,18 @@ class Changed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One thing to set up at the directory; `values` are (name, value) to be copied exactly."""
+
+    title: str
+    details: str
+    values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """A solution and its form. `seen` is the seal of the settings that the form was made of, `changed` what others saved since."""
+    """A solution and its form. `seen` is the seal of the settings that the form was made of, `changed` what others saved since, `steps`
+    what to set up at a directory that the account trusts itself."""
 
     anchor: str
     name: str
@@ -55,6 +65,7 @@ class Card:
     seen: str
     changed: tuple[Changed, ...]
     remove_to: str
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,11 +123,24 @@ def _page(visit: Visit, connector: Connector, kinds: tuple[SolutionType, ...], t
     known = {kind.kind.lower(): kind for kind in kinds}
     present = {one.kind.lower() for one in connector.solutions}
     summary = typed.problems if typed else Problems()
+    found = tuple(_card(connector, one, known[one.kind.lower()], typed) for one in connector.solutions if one.kind.lower() in known)
     return SolutionsPage(
         head=head_of(visit, connector, "solutions", problems=summary),
-        cards=tuple(_card(connector, one, known[one.kind.lower()], typed) for one in connector.solutions if one.kind.lower() in known),
+        cards=tuple(replace(card, steps=_steps(visit, connector, card.name)) for card in found),
         missing=tuple(_offer(kind, typed) for kind in kinds if kind.kind.lower() not in present),
         action=tab_path(connector.id, "solutions"),
+    )
+
+
+def _steps(visit: Visit, connector: Connector, name: str) -> tuple[Step, ...]:
+    """Asked for where the account trusts a directory itself; nobody else has anything to set up."""
+    solution = next(one for one in connector.solutions if one.name == name)
+    if solution.settings.get("federation", "broker") == "broker":
+        return ()
+    told = visit.client.post(f"{solution.id}/federationSteps").body["steps"]
+    return tuple(
+        Step(title=one["title"], details=one["details"], values=tuple((value["name"], value["value"]) for value in one["values"]))
+        for one in told
     )
 
 
