@@ -8,12 +8,10 @@ import uuid
 from typing import Any
 
 import orjson
-from scim2_server.requests import ScimRequest
-from scim2_server.responses import ScimResponse
 from sqlalchemy import Connection
 
 from isthmus.access.directory import DirectoryGroups
-from isthmus.access.scim import Scim
+from isthmus.access.scim import Answered, Asked, Scim
 from isthmus.arm.types import Actor
 from isthmus.engine import Engine
 from isthmus.store import Store
@@ -51,12 +49,12 @@ class Provisioned:
         self.breaks = False
         self._told: list[tuple[str, frozenset[str], bool | None]] = []
 
-    def send(self, method: str, path: str, body: Any = None) -> ScimResponse:
+    def send(self, method: str, path: str, body: Any = None) -> Answered:
         """One request."""
         path, _, query = path.partition("?")
         asked = dict(part.split("=", 1) for part in query.split("&")) if query else {}
         content = b"" if body is None else orjson.dumps(body)
-        return self.scim.answer(ScimRequest(method=method, base_url="https://here/scim/v2", path=path, query=asked, body=content), ACTOR)
+        return self.scim.answer(Asked(method=method, base_url="https://here/scim/v2", path=path, query=asked, body=content), ACTOR)
 
     def user(self, name: str, **more: Any) -> str:
         """A new user's id."""
@@ -66,7 +64,7 @@ class Provisioned:
         """A new group's id; members by name."""
         return self._make("Group", name, displayName=name, members=[{"value": self.ids[member]} for member in members], **more)
 
-    def patch(self, name: str, *operations: dict[str, Any]) -> ScimResponse:
+    def patch(self, name: str, *operations: dict[str, Any]) -> Answered:
         """Change a user or group."""
         return self.send("PATCH", self.path(name), {"schemas": [PATCH], "Operations": list(operations)})
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from scim2_models import SCIMException
-from scim2_server.requests import ScimRequest
-from scim2_server.responses import SCIM_MEDIA_TYPE
-
-from isthmus.access.scim import Scim, action_of
+from isthmus.access.scim import MEDIA_TYPE, Asked, Scim, action_of
 from isthmus.api.access import Access, actor_of
 from isthmus.api.wire import Incoming, Reply, failure
 from isthmus.arm.errors import ArmError
@@ -40,7 +36,7 @@ class Provisioning:
         actor = actor_of(caller, incoming.correlation)
         path = unquote(incoming.path).removeprefix(ROOT)
         action = action_of(incoming.method, path)
-        request = ScimRequest(
+        asked = Asked(
             method=incoming.method,
             base_url=incoming.base_url + ROOT,
             path=path,
@@ -50,18 +46,18 @@ class Provisioning:
         )
         try:
             self.access.require(caller, action, "/")
-            response = self.scim.answer(request, actor)
+            answered = self.scim.answer(asked, actor)
         except ArmError as error:
             if error.status == 403:
                 self.engine.refuse(actor, action, incoming.path, error)
             raise
-        except SCIMException as error:
-            if not action.endswith("/read") and error.status < 500:
-                code = error.scim_type or type(error).__name__.removesuffix("Exception")
-                self.engine.refuse(actor, action, incoming.path, ArmError(code, str(error), status=error.status))
-            response = self.scim.refusal(error)
-            response.body = {name: _short(value) for name, value in (response.body or {}).items()}
-        return Reply(status=response.status, body=response.body, headers=response.headers)
+        if not answered.code:
+            return Reply(status=answered.status, body=answered.body, headers=answered.headers)
+        body = {name: _short(value) for name, value in (answered.body or {}).items()}
+        if not action.endswith("/read") and answered.status < 500:
+            detail = str(body.get("detail") or answered.code)
+            self.engine.refuse(actor, action, incoming.path, ArmError(answered.code, detail, status=answered.status))
+        return Reply(status=answered.status, body=body, headers=answered.headers)
 
     def _caller(self, incoming: Incoming) -> Principal:
         authorization = incoming.headers.get("authorization")
@@ -79,7 +75,7 @@ class Provisioning:
 def refused(error: ArmError) -> Reply:
     """An error in SCIM's shape, with the headers that it would have anyway."""
     body = {"schemas": [_ERROR], "status": str(error.status), "detail": error.message}
-    return Reply(status=error.status, body=body, headers={**failure(error).headers, "Content-Type": SCIM_MEDIA_TYPE})
+    return Reply(status=error.status, body=body, headers={**failure(error).headers, "Content-Type": MEDIA_TYPE})
 
 
 def _short(value: object) -> object:

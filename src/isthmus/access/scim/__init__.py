@@ -4,6 +4,6 @@ scim2-server speaks the protocol; what is ours is the storage, the dialect, the 
 """
 
 from isthmus.access.scim.departures import Departed
-from isthmus.access.scim.server import Scim, action_of
+from isthmus.access.scim.door import MEDIA_TYPE, Answered, Asked, Scim, action_of
 
-__all__ = ["Departed", "Scim", "action_of"]
+__all__ = ["MEDIA_TYPE", "Answered", "Asked", "Departed", "Scim", "action_of"]

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from isthmus.access.scim import body, dialect
 from isthmus.access.scim.departures import Departed
+from isthmus.access.scim.door import Answered, Asked
 from isthmus.access.scim.members import is_about_members, member_changes
 from isthmus.access.scim.storage import DirectoryStorage
 from isthmus.access.scim.vocabulary import vocabulary
@@ -27,10 +28,9 @@ from isthmus.engine import Engine
 _WRITES = frozenset({Operation.create, Operation.replace, Operation.patch, Operation.delete})
 _LONGEST_FILTER = 2048
 _LONGEST_NUMBER = 9
-_VERBS = {"GET": "read", "HEAD": "read", "DELETE": "delete"}
 
 
-class Scim:
+class ScimServer:
     """Users and groups of the directory. `departed` is told who lost what, in the transaction in which they lost it."""
 
     def __init__(self, engine: Engine, departed: Departed | None = None) -> None:
@@ -38,8 +38,20 @@ class Scim:
         self._departed = departed or _tell_nobody
         self._service = ScimService(vocabulary())
 
-    def answer(self, request: ScimRequest, actor: Actor) -> ScimResponse:
-        """Answer one request of somebody who may make it; its path is relative to the root. Raises SCIMException: then nothing changed."""
+    def answer(self, asked: Asked, actor: Actor) -> Answered:
+        """See `door.Scim`."""
+        request = ScimRequest(
+            method=asked.method, base_url=asked.base_url, path=asked.path, query=asked.query, headers=asked.headers, body=asked.body
+        )
+        code = ""
+        try:
+            response = self._respond(request, actor)
+        except SCIMException as error:
+            code = error.scim_type or type(error).__name__.removesuffix("Exception")
+            response = self._service.error_response(error)
+        return Answered(status=response.status, body=response.body, headers=response.headers, code=code)
+
+    def _respond(self, request: ScimRequest, actor: Actor) -> ScimResponse:
         target = self._service.match(request)
         asked = self._read(request, target)
         is_patch = target.operation is Operation.patch and _is_groups(target)
@@ -57,10 +69,6 @@ class Scim:
         changed = replace(request, query=_query(request.query), body=orjson.dumps(asked) if asked else b"")
         return ScimHandler(self._service, storage).handle(changed)
 
-    def refusal(self, error: SCIMException) -> ScimResponse:
-        """The answer that says what was wrong."""
-        return self._service.error_response(error)
-
     def _read(self, request: ScimRequest, target: Target) -> dict[str, Any]:
         """The body in the words of the RFC; empty for requests that have none."""
         if request.method not in ("POST", "PUT", "PATCH"):
@@ -75,13 +83,6 @@ class Scim:
         with storage.operation():
             version = storage.change_members(group, wanted, self._service.read_conditions(request))
         return ScimResponse(HTTPStatus.NO_CONTENT, None, {"ETag": version})
-
-
-def action_of(method: str, path: str) -> str:
-    """The right that a request needs; the path is relative to the root."""
-    kind = "groups" if path.strip("/").partition("/")[0].lower() == "groups" else "users"
-    verb = "read" if path.rstrip("/").endswith("/.search") else _VERBS.get(method, "write")
-    return f"Isthmus.Directory/{kind}/{verb}"
 
 
 def _is_groups(target: Target) -> bool:
