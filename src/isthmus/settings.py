@@ -41,8 +41,9 @@ class Settings(BaseSettings):
     )
     issuer_address: Annotated[str, Field(pattern=r"^(self|[A-Za-z0-9.-]+:[0-9]{1,5})?$")] = Field(
         default="",
-        description="host:port where checks of ours look for the issuer's documents instead of where its name leads, trusting our own CA "
-        "too ('self': this very server): for a lab, or a name that leads elsewhere in your network. Empty: they look as AWS does.",
+        description="Host and port (host:port) where checks of ours look for the issuer's documents instead of where its name leads, "
+        "trusting our own CA too ('self': this very server): for a lab, or a name that leads elsewhere in your network. Empty: they look "
+        "as AWS does.",
     )
     template_url: Annotated[str, Field(pattern=_TEMPLATE_URL)] = Field(
         default="",

@@ -148,14 +148,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         keep_event_days=settings.keep_event_days,
     )
     people = join_people(engine, lookup, metrics, clouds=reach.people, loop=reach.loop, issuer=footing.aws, groups=settings.group_source)
-    rotation = Rotation(
-        engine=engine,
-        lookup=lookup,
-        issuer=footing.aws,
-        publication=footing.publication(settings.issuer_address),
-        trial=reach.trial,
-        run=reach.loop.run,
-    )
+    rotation = _rotation(footing, reach, engine, lookup, settings)
     engine.arrivals = {
         **index.arrivals,
         **people.solution.arrivals,
@@ -189,6 +182,17 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         requests=people.requests,
         rotation=rotation,
         work=work,
+    )
+
+
+def _rotation(footing: Footing, reach: Reach, engine: Engine, lookup: Lookup, settings: Settings) -> Rotation:
+    return Rotation(
+        engine=engine,
+        lookup=lookup,
+        issuer=footing.aws,
+        publication=footing.publication(settings.issuer_address),
+        trial=reach.trial,
+        run=reach.loop.run,
     )
 
 
