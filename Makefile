@@ -65,7 +65,7 @@ bench: setup build/node/bench/.installed chromium
 
 # Damaged tokens for every verifier, TIMES as many as in `make test`: 25 are some five minutes.
 fuzz: setup
-	FUZZ_TIMES=$(or $(TIMES),25) $(BIN)/python -m pytest -q -p no:cacheprovider --hypothesis-profile=long tests/identity/test_fuzz.py
+	FUZZ_TIMES=$(or $(TIMES),25) $(BIN)/python -m pytest -q -s -p no:cacheprovider --hypothesis-profile=long tests/identity/test_fuzz.py
 
 # The pictures of README.md and docs/tour.md, taken on the walk that the tour describes.
 pictures: setup node-tools chromium

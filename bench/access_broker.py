@@ -126,7 +126,9 @@ def _reach(people: Estate, actors: list[Any]) -> list[httpx.Client]:
 
     def console(actor: Any) -> httpx.Client:
         browser = httpx.Client(base_url=people.lab.url, follow_redirects=True, trust_env=False, timeout=60)
-        address = login_address(taken(people.issue(actor, use="console")), "https://isthmus.test", "", {"AWS_ENDPOINT_URL": people.lab.url})
+        address = login_address(
+            taken(people.issue(actor, use="console")), "https://isthmus.test", "/ec2/home", {"AWS_ENDPOINT_URL": people.lab.url}
+        )
         browser.get(address).raise_for_status()
         return browser
 

@@ -37,6 +37,10 @@ def filled(value: Any, ids: dict[str, str]) -> Any:
     return json.loads(text)
 
 
+class RefusedError(Exception):
+    """The code of a refusal."""
+
+
 class Provisioned:
     """Ids by name; `told` is what the hook heard since it was last read: object id, groups, and whether the person is active."""
 
@@ -50,11 +54,14 @@ class Provisioned:
         self._told: list[tuple[str, frozenset[str], bool | None]] = []
 
     def send(self, method: str, path: str, body: Any = None) -> Answered:
-        """One request."""
+        """One request; RefusedError when it was refused."""
         path, _, query = path.partition("?")
         asked = dict(part.split("=", 1) for part in query.split("&")) if query else {}
         content = b"" if body is None else orjson.dumps(body)
-        return self.scim.answer(Asked(method=method, base_url="https://here/scim/v2", path=path, query=asked, body=content), ACTOR)
+        answered = self.scim.answer(Asked(method=method, base_url="https://here/scim/v2", path=path, query=asked, body=content), ACTOR)
+        if answered.code:
+            raise RefusedError(answered.code)
+        return answered
 
     def user(self, name: str, **more: Any) -> str:
         """A new user's id."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from scim2_models import UniquenessException
-
 from isthmus.audit import verify
-from tests.access.people import Provisioned
+from tests.access.people import Provisioned, RefusedError
 
 WORKERS = 6
 
@@ -17,12 +15,12 @@ def test_one_name_is_taken_once(provisioned: Provisioned) -> None:
     def create(number: int) -> str:
         try:
             provisioned.user(f"user{number % 2}")
-        except UniquenessException:
-            return "taken"
+        except RefusedError as error:
+            return str(error)
         return "made"
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        assert Counter(pool.map(create, range(12))) == {"made": 2, "taken": 10}
+        assert Counter(pool.map(create, range(12))) == {"made": 2, "uniqueness": 10}
     with provisioned.engine.store.read() as connection:
         assert verify(connection) is None
 
