@@ -25,7 +25,7 @@ BROAD = {
 }
 # Functions that are embedded in the template as text and run in AWS Lambda, where boto3 is at home.
 LAMBDA = {"src/isthmus/clouds/aws/template/assign_profile.py"}
-COMPILER = "src/isthmus/clouds/aws/wire/compile/"
+COMPILER = ("src/isthmus/clouds/aws/wire/compile/", "src/isthmus/clouds/aws/usage/compile.py")
 PRINTS = ("src/isthmus/cli/", "src/isthmus_lab/demo/")
 LAB = re.compile(r"isthmus_lab|ministack|\bmoto\b|\b4566\b|issuer\.isthmus\.test", re.IGNORECASE)
 # The default of a setting is a public fact that the lab was made to fit.
