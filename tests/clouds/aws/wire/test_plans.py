@@ -69,6 +69,9 @@ def _enums_of(found: Shape, above: tuple[str, ...] = ()) -> Any:
 def test_enums_are_where_the_model_has_them(name: str) -> None:
     output = oracle.model(name).output_shape
     expected = _enums_of(output) if output is not None else None
+    for member, told in (output.members if output is not None else {}).items():
+        if "location" in told.serialization and expected:  # a header, which no scan looks at
+            expected.pop(member, None)
     assert enums(name) == (expected or {})
 
 

@@ -110,7 +110,7 @@ def _rest(document: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Wri
             elif place[0] == "querystring":
                 query.extend(_query_pairs(place[1], text, place[2]))
             else:
-                headers[place[1].lower()] = " ".join(_scalar(text, place[2]).split())
+                headers[place[1].lower()] = " ".join(_scalar(text, "t:rfc822" if place[2] == "t" else place[2]).split())
         body = body_of(rest, headers)
         if is_checksummed:
             headers["x-amz-checksum-crc32"] = base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode("ascii")
