@@ -47,6 +47,7 @@ class LiveGroups:
     members: dict[str, set[str]] = field(default_factory=dict)
     is_down: bool = False
     asked: int = 0
+    is_live: bool = False
 
     def ask(self, person: SignedIn, groups: Collection[str]) -> Membership:
         """See `GroupSource`."""

@@ -224,6 +224,9 @@ class GraphServer:
 def _handler(server: GraphServer) -> type[http.server.BaseHTTPRequestHandler]:
     class Answers(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # One packet for an answer: with two, each waits 40 ms for an acknowledgement.
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
