@@ -174,6 +174,14 @@ def test_keys_that_cannot_be_had_are_no_reason_to_believe(desk: Desk) -> None:
     assert refused(desk) == (503, "IssuerUnavailable")
 
 
+def test_an_answer_comes_well_within_two_seconds_keys_included(desk: Desk) -> None:
+    for _ in range(5):
+        began = time.monotonic()
+        assert desk.ask()
+        assert time.monotonic() - began < 2.0
+    assert len(desk.fetched) == 2, "keys are fetched once"
+
+
 def test_groups_that_do_not_fit_a_tag_are_refused_and_never_cut() -> None:
     six = frozenset(str(uuid.UUID(int=number)) for number in range(6))
     assert len(groups_tag(six)) <= LONGEST_TAG

@@ -6,6 +6,7 @@ import base64
 import itertools
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -18,12 +19,13 @@ from isthmus_lab.process import LabProcess
 from tests.access.direct import ALLOWED, Direct, direct_account, refusal
 from tests.access.estate import ADMIN
 from tests.lab.issuer import FakeIssuer
-from tests.lab.saml import ATTRIBUTES, GROUPS, ISSUER, RECIPIENT, Key
+from tests.lab.saml import ATTRIBUTES, GROUPS, ISSUER, RECIPIENT, Key, assertion, encoded, response, sign
 from tests.support.saml import SamlProvider, running_saml_provider
 
 pytestmark = pytest.mark.e2e
 
 _ACCOUNTS = itertools.count(720_000_000_001)
+OLD, NEW = Key(), Key()
 ALICE, BOB = str(uuid.UUID(int=0xA)), str(uuid.UUID(int=0xB))
 MAPPING = {"groups": ["g-dev"], "requiresMfa": False, "statements": ALLOWED}
 
@@ -36,7 +38,7 @@ def pem(key: Key) -> tuple[str, str]:
 
 @pytest.fixture
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamlProvider]:
-    keys = [pem(Key()), pem(Key())]
+    keys = [pem(OLD), pem(NEW)]
     folder = tmp_path_factory.mktemp("saml")
     with running_saml_provider(folder, issuer=ISSUER, recipient=RECIPIENT, audience="urn:amazon:webservices", keys=keys, users={}) as made:
         yield made
@@ -128,6 +130,24 @@ def test_tampered_misdirected_and_unassigned_sign_ins_are_refused(direct: Direct
     assert provider.refuses("mallory")
     moved = base64.b64encode(genuine.replace(RECIPIENT, "https://evil.test/saml").encode()).decode()
     assert refusal(lambda: direct.by_saml(moved)) == "InvalidIdentityToken"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, ""),
+        ({"issued": -900, "until": -400}, "ExpiredTokenException"),
+        ({"recipient": "https://evil.test/saml"}, "InvalidIdentityToken"),
+        ({"recipient": "https://eu-west-1.signin.aws.amazon.com/saml"}, "AccessDenied"),
+        ({"issuer": "https://sts.windows.net/99999999-2222-3333-4444-555555555555/"}, "InvalidIdentityToken"),
+        ({"audience": "urn:somebody:else"}, "InvalidIdentityToken"),
+    ],
+)
+def test_what_the_directory_signed_for_another_time_or_place_is_refused(direct: Direct, changes: dict[str, Any], code: str) -> None:
+    """Signed with the genuine key."""
+    attributes = {name: [value] if isinstance(value, str) else value for name, value in person(direct, ALICE).items()}
+    made = encoded(response(sign(assertion(attributes, **changes), OLD)))
+    assert refusal(lambda: direct.by_saml(made)) == code
 
 
 def test_a_certificate_changes_without_a_failed_sign_in(direct: Direct, provider: SamlProvider) -> None:

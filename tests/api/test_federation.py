@@ -177,6 +177,21 @@ def test_certificates_belong_to_saml_alone(api: Api) -> None:
     assert error(act(api, host, "addCertificate", {"metadata": saml(api)}))[:2] == (409, "NotInThisFederation")
 
 
+def test_claims_are_asked_for_at_an_address_of_the_connector(api: Api) -> None:
+    host = api.connector()
+    settings = {"federationIssuer": V2, "federationClientId": "app", "claimsAudience": "extension"}
+    assert use(api, host, federation="claims", **settings).status_code == 200
+    guid = api.call("GET", host).json()["properties"]["connectorPrimaryIdentifier"]
+    bare = api.http.post(f"/identity/claims/{guid}", json={})
+    assert error(bare)[:2] == (401, "AuthenticationFailed")
+    unknown = api.http.post(f"/identity/claims/{GROUP}", json={})
+    assert error(unknown)[:2] == (404, "ClaimsNotOffered")
+    ours = api.http.post(f"/identity/claims/{guid}", json={}, headers={"Authorization": f"Bearer {api.token}"})
+    assert (ours.status_code, error(ours)[1]) in ((401, "InvalidAuthenticationToken"), (503, "IssuerUnavailable"))
+    use(api, host)
+    assert error(api.http.post(f"/identity/claims/{guid}", json={}))[:2] == (404, "ClaimsNotOffered")
+
+
 @pytest.mark.parametrize("mode", ["broker", "saml", "oidc", "claims"])
 def test_instructions_can_be_read_before_the_mode_is_chosen(api: Api, mode: str) -> None:
     host = api.connector()

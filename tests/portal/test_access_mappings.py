@@ -80,7 +80,13 @@ def test_a_mapping_is_changed_by_keyboard_and_keeps_what_the_form_does_not_show(
     site: Site, window: Window, holders: Holders, account: str
 ) -> None:
     id = holders.mapping(
-        account, "Editor", statements=[ALLOW], claims={"dept": ["ops"]}, allowedAddresses=["10.0.0.0/8"], requiredContexts=["c1"]
+        account,
+        "Editor",
+        statements=[ALLOW],
+        claims={"dept": ["ops"]},
+        allowedAddresses=["10.0.0.0/8"],
+        requiredContexts=["c1"],
+        clientId="app-1",
     )
     with window() as look:
         look.refusals = 2
@@ -112,6 +118,7 @@ def test_a_mapping_is_changed_by_keyboard_and_keeps_what_the_form_does_not_show(
     found = stored(site, id)
     assert (found["statements"], found["leaseSeconds"]) == ([], 90)
     assert (found["claims"], found["allowedAddresses"], found["requiredContexts"]) == ({"dept": ["ops"]}, ["10.0.0.0/8"], ["c1"])
+    assert found["clientId"] == "app-1"
 
 
 def test_nobody_overwrites_what_they_have_not_seen(site: Site, window: Window, holders: Holders, account: str) -> None:

@@ -18,7 +18,7 @@ from isthmus.portal.pages.access.reading import PATH, mapping_id
 from isthmus.portal.principals import read_principals
 
 NEW = f"{PATH}/new"
-_KEPT = frozenset(("claims", "requiredContexts", "allowedAddresses", "machineTag"))
+_KEPT = frozenset(("claims", "requiredContexts", "allowedAddresses", "machineTag", "clientId"))
 """Properties that a mapping may have and the form does not show."""
 _TARGETS = {
     "properties.description": "description",
