@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, Table, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from isthmus.store import Store
-from isthmus.store.database import schemas
-from isthmus.store.tables import metadata
+from isthmus.store.database import MIGRATIONS, schemas
+from isthmus.store.tables import metadata, trail_events, trail_use
+from tests.support.postgres import Postgres
 
 
 def test_a_migrated_database_has_exactly_the_tables(store: Store) -> None:
@@ -27,3 +36,68 @@ def test_migrating_twice_changes_nothing(store: Store) -> None:
     store.migrate()
     with store.read() as connection:
         assert MigrationContext.configure(connection).get_current_revision() == schemas()[0]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A database as version 0006 of the schema left it."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'earlier.db'}"
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        url = server.create("earlier")
+    store = Store(url)
+    with store.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+    yield store
+    store.close()
+
+
+def event(seq: int, name: str, grant: str | None, at: int, outcome: str = "") -> dict[str, object]:
+    return {
+        "seq": seq,
+        "id": f"e{seq}",
+        "account": "1",
+        "region": "r",
+        "at": at,
+        "source": "ec2.amazonaws.com",
+        "name": name,
+        "kind": "AssumedRole",
+        "principal": "p",
+        "source_identity": "i",
+        "began_at": 0,
+        "outcome": outcome,
+        "read_only": True,
+        "resources": "[]",
+        "grant": grant,
+        "foreign": "",
+        "digest": "d",
+        "document": b"",
+    }
+
+
+def test_what_the_timeline_held_is_kept_and_counted_as_used(earlier: Store) -> None:
+    events = Table("trail_events", MetaData(), autoload_with=earlier.engine)
+    given = [
+        event(1, "DescribeRegions", "G-1", 10),
+        event(2, "DescribeRegions", "G-1", 30),
+        event(3, "DescribeInstances", "G-1", 20, "Client.UnauthorizedOperation"),
+        event(4, "DescribeInstances", "G-2", 20),
+        event(5, "DescribeVpcs", None, 20),
+    ]
+    with earlier.begin() as connection:
+        connection.execute(insert(events), given)
+    earlier.migrate()
+    with earlier.read() as connection:
+        kept = connection.execute(select(trail_events.c.seq, trail_events.c.id, trail_events.c.at).order_by(trail_events.c.seq)).all()
+        used = connection.execute(select(trail_use).order_by(trail_use.c.grant)).all()
+    assert [tuple(row) for row in kept] == [(one["seq"], one["id"], one["at"]) for one in given]
+    assert [tuple(row) for row in used] == [
+        ("G-1", "ec2.amazonaws.com", "DescribeRegions", 30),
+        ("G-2", "ec2.amazonaws.com", "DescribeInstances", 20),
+    ]
+    with earlier.begin() as connection, pytest.raises(IntegrityError):
+        connection.execute(insert(trail_events), [event(6, "DescribeVpcs", None, 20) | {"id": "e5"}])
