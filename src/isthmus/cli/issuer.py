@@ -65,7 +65,7 @@ def drill(
     shorten: Annotated[bool, typer.Option("--shorten", help="Do without the day for which the next key is published.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Rotate the keys that AWS trusts as a drill: before, during and after, look where AWS looks and try a token in every account."""
+    """Rotate the keys that AWS trusts as a drill: look where AWS looks, and try tokens in every account."""
     with session.progress("Looking at what is published, and trying the present key in every account"):
         found = session.client.post(f"{ISSUER}/examine").body
     following = next(one["kid"] for one in found["keys"] if one["state"] == "next")
