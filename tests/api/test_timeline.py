@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from sqlalchemy import insert, update
 from isthmus.access.trail import ingest
 from isthmus.audit import checkpoints
 from isthmus.audit.events import read_event
-from isthmus.keys.signer import make_signer
+from isthmus.keys.signer import Signer, make_signer
 from isthmus.store.tables import audit_checkpoints, people, trail_events
 from tests.access.cloudtrail import ISSUER, Session, called, entered, id_of
 from tests.api.conftest import Api
@@ -103,11 +104,20 @@ def test_an_event_that_was_damaged_is_not_shown_as_if_it_were_whole(seeded: Api)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "EventDamaged")
 
 
+class OneKey:
+    """A ring that never rotates."""
+
+    def __init__(self, key: Signer) -> None:
+        self._key = key
+
+    def signer(self) -> Signer:
+        return self._key
+
+
 def test_checkpoints_are_listed_newest_first_with_their_anchor(seeded: Api) -> None:
     signer, engine = make_signer(), seeded.app.engine
+    checkpoints.Checkpoints(store=engine.store, ring=OneKey(signer), anchor=None, clock=engine.clock).run(datetime.now(UTC))
     with engine.store.begin() as connection:
-        for tree in checkpoints.TREES:
-            checkpoints.take(connection, tree, signer, engine.now())
         chosen = update(audit_checkpoints).where(audit_checkpoints.c.tree == "trail")
         connection.execute(chosen.values(anchored_at=engine.now()))
     reader = seeded.client("/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7")

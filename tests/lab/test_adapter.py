@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus_lab.environment import scrubbed
+from isthmus_lab.environment import listen, scrubbed
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +27,8 @@ NAMES = [
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     folder = tmp_path_factory.mktemp("contract")
-    environment = scrubbed(os.environ, port=4566, state_dir=folder)
+    with listen(0) as listener:
+        environment = scrubbed(os.environ, listener=listener, state_dir=folder)
     child = subprocess.run([sys.executable, POINTS, folder], env=environment, capture_output=True, text=True, timeout=60)
     assert child.returncode == 0, child.stderr
     found: dict[str, str | None] = json.loads(child.stdout)
@@ -45,6 +46,7 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
         "adapter.importlib.metadata.version = lambda name: '9.9'\n"
         "adapter.Adapter(endpoint='', state_dir=pathlib.Path('.'))"
     )
-    environment = scrubbed(os.environ, port=4566, state_dir=tmp_path)
+    with listen(0) as listener:
+        environment = scrubbed(os.environ, listener=listener, state_dir=tmp_path)
     child = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert "Install ministack==" in child.stderr
