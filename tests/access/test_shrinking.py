@@ -64,9 +64,14 @@ def test_verbs_give_way_to_the_service() -> None:
     )
 
 
-@pytest.mark.parametrize("used", [[], ["*"], ["s3:*"], ["s3:GetObject", "nonsense"], ['s3:Get"Object']])
+@pytest.mark.parametrize("used", [[], ["*"], ["s3:GetObject", "nonsense"], ['s3:Get"Object']])
 def test_what_nobody_can_tell_locks_nobody_out(used: list[str]) -> None:
     assert narrow(used, fits) == EVERYTHING
+
+
+def test_what_was_never_told_apart_stays_whole() -> None:
+    """A service of which only patterns are known keeps them."""
+    assert narrow(["s3:*", "ec2:DescribeVpcs"], fits) == ("ec2:DescribeVpcs", "s3:*")
 
 
 def test_what_never_fits_is_everything() -> None:
