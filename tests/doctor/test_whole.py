@@ -22,7 +22,7 @@ def test_a_sound_installation_has_no_complaint_and_is_left_as_it_was(world: Worl
     before = state(world.data)
     found = list(examine(patient))
     assert [one for one in found if one.result in (Result.FAILED, Result.WARNING)] == []
-    assert len({one.check for one in found}) == 25
+    assert len({one.check for one in found}) == 27
     assert all(one.remedy for one in found if one.result in (Result.FAILED, Result.WARNING))
     assert state(world.data) == before
 
