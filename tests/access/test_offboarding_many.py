@@ -101,8 +101,9 @@ def worker(people: Estate) -> Iterator[None]:
     stopping = threading.Event()
 
     def run() -> None:
-        while people.run_jobs() or not stopping.wait(0.05):
-            pass
+        while not stopping.wait(0.05):
+            people.run_jobs()
+        people.run_jobs()
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run)

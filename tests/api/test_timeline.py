@@ -12,10 +12,10 @@ from sqlalchemy import insert, update
 from isthmus.access.trail import ingest
 from isthmus.audit import checkpoints
 from isthmus.audit.events import read_event
-from isthmus.keys.signer import Signer, make_signer
 from isthmus.store.tables import audit_checkpoints, people, trail_events
 from tests.access.cloudtrail import ISSUER, Session, called, entered, id_of
 from tests.api.conftest import Api
+from tests.fakes.ring import OneKey
 
 PATH = "/providers/Isthmus.Access/timeline"
 ALICE = Session(key="ASIAALICE", person=id_of("alice"), grant="G-1")
@@ -104,26 +104,16 @@ def test_an_event_that_was_damaged_is_not_shown_as_if_it_were_whole(seeded: Api)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "EventDamaged")
 
 
-class OneKey:
-    """A ring that never rotates."""
-
-    def __init__(self, key: Signer) -> None:
-        self._key = key
-
-    def signer(self) -> Signer:
-        return self._key
-
-
 def test_checkpoints_are_listed_newest_first_with_their_anchor(seeded: Api) -> None:
-    signer, engine = make_signer(), seeded.app.engine
-    checkpoints.Checkpoints(store=engine.store, ring=OneKey(signer), anchor=None, clock=engine.clock).run(datetime.now(UTC))
+    ring, engine = OneKey(), seeded.app.engine
+    checkpoints.Checkpoints(store=engine.store, ring=ring, anchor=None, clock=engine.clock).run(datetime.now(UTC))
     with engine.store.begin() as connection:
         chosen = update(audit_checkpoints).where(audit_checkpoints.c.tree == "trail")
         connection.execute(chosen.values(anchored_at=engine.now()))
     reader = seeded.client("/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7")
     answer = seeded.call("GET", "/providers/Isthmus.Audit/checkpoints?tree=trail", version="2026-11-01", token=reader)
     [one] = answer.json()["value"]
-    assert (one["name"], one["properties"]["size"], one["properties"]["keyId"]) == ("trail-000000000000021", 21, signer.kid)
+    assert (one["name"], one["properties"]["size"], one["properties"]["keyId"]) == ("trail-000000000000021", 21, ring.key.kid)
     assert one["properties"]["anchoredAt"]
     both = seeded.call("GET", "/providers/Isthmus.Audit/checkpoints", version="2026-11-01").json()["value"]
     assert {each["properties"]["tree"]: bool(each["properties"]["anchoredAt"]) for each in both} == {"audit": False, "trail": True}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from playwright.sync_api import expect
 from sqlalchemy import update
 
 from isthmus.access.trail import ingest
-from isthmus.audit import checkpoints
+from isthmus.audit.checkpoints import Checkpoints
 from isthmus.audit.events import read_event
 from isthmus.identity.roles import READER
-from isthmus.keys.signer import make_signer
 from isthmus.portal.page import local
 from isthmus.store.tables import audit_checkpoints, audit_records
 from tests.access.cloudtrail import ISSUER, Session, called, entered
 from tests.contract.server import give
+from tests.fakes.ring import OneKey
 from tests.portal import stock
 from tests.portal.askers import Asker, asker
 from tests.portal.conftest import Site, Window
@@ -92,10 +94,9 @@ def test_a_range_of_time_is_chosen_and_bad_questions_stand_at_their_field(window
 
 
 def test_the_proof_shows_checkpoints_with_their_anchor_and_checks_the_chain(site: Site, window: Window, alice: Asker) -> None:
-    app, signer = site.server.app, make_signer()
+    app = site.server.app
+    Checkpoints(store=app.engine.store, ring=OneKey(), anchor=None, clock=app.engine.clock).run(datetime.now(UTC))
     with app.engine.store.begin() as connection:
-        for tree in checkpoints.TREES:
-            checkpoints.take(connection, tree, signer, app.engine.now())
         connection.execute(update(audit_checkpoints).where(audit_checkpoints.c.tree == "audit").values(anchored_at=app.engine.now()))
     with window() as look:
         page = look.open("/portal/access/timeline")
