@@ -166,7 +166,7 @@ def deploy(lab: LabProcess, account: str, issuer: FakeIssuer, lookup: Lookup) ->
     cloudformation.get_waiter("stack_create_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 
 
-def deploy_again(people: Estate, **trail: str) -> None:
+def deploy_again(people: Estate, **trail: Any) -> None:
     """Bring the stack in line with the mappings as they are now."""
     connector = people.lookup.find(CONNECTOR)
     assert connector is not None
