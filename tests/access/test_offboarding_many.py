@@ -20,6 +20,7 @@ from isthmus.arm.types import Actor
 from isthmus.cli.aws.console import login_address
 from tests.access.estate import ADMIN, CONNECTOR, Estate
 from tests.access.reaching import REGION, boot, call, taken
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -145,9 +146,10 @@ def test_two_hundred_people_lose_sessions_shells_and_consoles_within_ten_seconds
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(crowd.is_denied, [one.session for one in leavers]))
         assert all(pool.map(is_shut, [one.console for one in leavers if one.console is not None]))
-    # So many do not fit: everybody who held a session mints another one without noticing, and who left cannot.
-    again = [people.issue(one.person) for one in bystanders]
-    assert not any(crowd.is_denied(one) for one in (*again, people.issue(joiner)))
+    # So many do not fit: everybody who held a session mints another one, and who left cannot. AWS counts whole seconds, so what was minted
+    # in the very second of the policy is denied as well.
+    stay = (*(one.person for one in bystanders), joiner)
+    until(lambda: not any(crowd.is_denied(people.issue(one)) for one in stay), 3, what="those who stay get in again")
     for one in leavers[:5]:
         for use in ("credentials", "console"):
             with pytest.raises(ArmError, match="AccessRevoked"):
