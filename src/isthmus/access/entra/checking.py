@@ -26,7 +26,7 @@ from isthmus.work import Arguments, Job, Queue
 
 CHECK: Final = "access.entra.check"
 QUEUE: Final = "directory"
-QUEUES: Final = (Queue(name=QUEUE, worker_concurrency=4, partitioned=True, polling_seconds=0.2),)
+QUEUES: Final = (Queue(name=QUEUE, worker_concurrency=4, partitioned=True, polling_seconds=1.0),)
 GRAPH: Final = Actor(id="isthmus:graph", kind="Application", name="Microsoft Graph")
 ACTION: Final = "Isthmus.Access/directory/check"
 
