@@ -29,6 +29,20 @@ def test_the_digest_does_not_depend_on_how_the_event_was_written() -> None:
     assert pack(read_event(CALL))[0] == pack(read_event(json.loads(json.dumps(dict(reversed(CALL.items())), indent=3))))[0]
 
 
+@pytest.mark.parametrize("value", [2**70, -(2**70), "half of \ud83d a character", "Zürich \U0001f511", 1.5, [[[[]]] * 200]])
+def test_unusual_values_come_back_unchanged(value: object) -> None:
+    event = read_event(parse(json.dumps({**CALL, "requestParameters": {"value": value}})))
+    digest, packed = pack(event)
+    assert unpack(packed) == (digest, event)
+    assert event.document["requestParameters"] == {"value": value}
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": -Infinity}', b"\xff{}", b"\xef\xbb\xbf{}", "{", "[" * 200_000])
+def test_what_is_no_json_is_refused(text: str | bytes) -> None:
+    with pytest.raises(UnreadableEvent, match="it is not JSON"):
+        parse(text)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

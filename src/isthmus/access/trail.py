@@ -6,12 +6,12 @@ changes any more. So the outcome is the same whatever came first.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
 
 from isthmus.access.joining import UNKNOWN, Console, Joined, console_of, exchanged, joined, key_of, makes_root
@@ -336,7 +336,7 @@ def _row(one: _Kept, event: Event) -> tuple[Any, ...]:
         event.made or None,
         event.outcome,
         event.is_read_only,
-        json.dumps(event.resources),
+        orjson.dumps(event.resources).decode(),
         whose.person,
         whose.sign_in,
         whose.grant,

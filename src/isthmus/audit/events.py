@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
 WEB, SAML, ASSUME = "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "AssumeRole"
 STS: Final = "sts.amazonaws.com"
 LARGEST: Final = 1 << 20
@@ -48,6 +50,13 @@ _SHARED = (
 
 
 _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_DECODE = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 class UnreadableEvent(Exception):
@@ -159,14 +168,21 @@ def parse(text: bytes | str) -> object:
     if len(text) > LARGEST * 2:
         raise UnreadableEvent("it is too large")
     try:
-        return json.loads(text)
+        return _DECODE(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
         raise UnreadableEvent("it is not JSON") from error
 
 
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # numbers of more than 64 bits, halves of characters, more than 254 levels
+        return _ENCODE(document).encode()
+
+
 def _canonical(document: Mapping[str, Any]) -> bytes:
     try:
-        text = _ENCODE(document).encode()
+        text = _encoded(document)
     except (ValueError, RecursionError) as error:
         raise UnreadableEvent("it is nested too deeply") from error
     if len(text) > LARGEST:
