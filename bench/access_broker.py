@@ -6,6 +6,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,20 +17,26 @@ import httpx
 from bench.rows import row, times
 from isthmus.access import leaving, revocations
 from isthmus.access.deciding import Known, decide
-from isthmus.access.groups import Membership, ProvisionedGroups
+from isthmus.access.groups import GraphGroups, Membership, ProvisionedGroups
 from isthmus.access.leases import lease_policy
 from isthmus.cli.aws.console import login_address
 from isthmus.clouds.aws.pacing import CEILING, DEFAULT
 from isthmus.identity import evidence
+from isthmus.identity.evidence import SignedIn
 from isthmus.store import Store
 from isthmus_lab.process import LabProcess
 from tests.access.estate import ADMIN, Estate, claims_of_a_stranger, estate, mapping_id
 from tests.access.reaching import REGION, boot, call, taken
+from tests.fakes.entra import guid
+from tests.fakes.graph_client import reached
 from tests.lab.issuer import FakeIssuer
 from tests.support.databases import migrate
 
 PEOPLE, THREADS, DECISIONS = 200, 8, 20_000
 P95_SECONDS = 10.0
+LIVE = 400
+GROUP = guid("dev")
+MEMBER = SignedIn(id="s", object_id=guid("member"), issuer="https://idp.test", subject="m", name="M", groups=None, at=0, ends_at=1)
 
 
 def measure() -> list[dict[str, Any]]:
@@ -43,7 +50,7 @@ def measure() -> list[dict[str, Any]]:
             with estate(Store(url), lab, "710000000001", issuer) as people:
                 actors = [people.sign_in(f"person{number}", "g-dev") for number in range(PEOPLE)]
                 people.issue(actors[0])
-                return [*_sessions(people, actors), *_decision(people, actors[0]), *_offboarding(people, actors)]
+                return [*_sessions(people, actors), *_decision(people, actors[0]), *_graph(), *_offboarding(people, actors)]
 
 
 def _sessions(people: Estate, actors: list[Any]) -> list[dict[str, Any]]:
@@ -114,6 +121,29 @@ def _decision(people: Estate, actor: Any) -> list[dict[str, Any]]:
             "access", "one question to the provisioned directory", asked * 1e6, "µs CPU", budget=3000, against="two indexed reads of SQLite"
         ),
     ]
+
+
+def _graph() -> list[dict[str, Any]]:
+    """A membership asked live, as for each session, against as many bare requests to the same double of Graph."""
+    with reached() as there, httpx.Client(trust_env=False) as bare:
+        there.server.tenant.group(GROUP, there.server.tenant.user(MEMBER.object_id))
+        source, issuer = GraphGroups(there.graph, MEMBER.issuer), f"{there.server.url}/nothing"
+        source.ask(MEMBER, {GROUP})
+        before = len(there.server.calls)
+        spent = time.process_time()
+        asked = sorted(_timed(lambda: source.ask(MEMBER, {GROUP})) for _ in range(LIVE))
+        spent = (time.process_time() - spent) / LIVE * 1e3
+        each = (len(there.server.calls) - before) / LIVE
+        plain = sorted(_timed(lambda: [bare.get(issuer) for _ in range(round(each))]) for _ in range(LIVE))
+    p99 = [times[LIVE * 99 // 100 - 1] for times in (asked, plain)]
+    told = f"{each:.0f} bare requests to it: {p99[1]:.1f} ms; median {asked[LIVE // 2]:.1f} ms, {spent:.1f} ms CPU with the double's"
+    return [row("access", "one question to Graph (double, loopback), p99", p99[0], "ms", budget=max(25.0, p99[1] * 4), against=told)]
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
 
 
 def _reach(people: Estate, actors: list[Any]) -> list[httpx.Client]:

@@ -1,4 +1,5 @@
-"""A million events of 2,000 people: how fast they are taken in and joined, and how soon the first page of a timeline is there."""
+"""A million events of 2,000 people: how fast they are taken in and joined, and how soon the first page of a timeline, and the reason
+for a role, are there."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bench.reasons import why_rows
 from bench.rows import row
 from isthmus.access.timeline import Asked, page
 from isthmus.access.trail import BATCH, ingest
@@ -53,6 +55,7 @@ def measure() -> list[dict[str, Any]]:
             "session": _pages(store, [Asked(session=one) for one in sessions]),
             "everything": _pages(store, [Asked()] * ASKED),
         }
+        why = why_rows(store, [_person(number) for number in range(PEOPLE)], EVENTS // (CALLS + 1), chance)
         sealed, longest = _seal(store)
         store.close()
     share = f"{joined / EVENTS:.1%} joined; {cpu / EVENTS * 1e6:.0f} µs of CPU and {size:.0f} bytes per event"
@@ -62,6 +65,7 @@ def measure() -> list[dict[str, Any]]:
     for name, (middle, worst) in figures.items():
         against = f"median {middle:.2f} ms, over {ASKED} at random"
         rows.append(row("trail", f"first page by {name}, p99", worst, "ms", budget=PAGE_BUDGET, against=against))
+    rows += why
     rows.append(row("trail", f"first checkpoints over {EVENTS:,} events", sealed, "s", budget=None, against="later ones cost what is new"))
     held = "what an API write may have to wait for"
     rows.append(row("trail", "the longest write transaction of these", longest, "s", budget=HELD_BUDGET, against=held))

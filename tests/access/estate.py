@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -226,3 +226,20 @@ def claims_of_a_stranger(people: Estate) -> dict[str, Any]:
         "https://aws.amazon.com/source_identity": "mallory",
         "https://aws.amazon.com/tags": {"principal_tags": {"grant": ["G-1"], "signin": ["s"]}, "transitive_tag_keys": ["grant"]},
     }
+
+
+def paper_broker(store: Store, clock: Callable[[], float]) -> Broker:
+    """A broker over the same account that decides and never mints: nothing is behind it."""
+    engine = Engine(store, RecordedJobs(), clock=clock, new_guid=lambda: str(uuid.uuid4()))
+    account = {"awsCloudProfile": {"accountId": "710000000001"}, "connectorPrimaryIdentifier": GUID}
+    puts = (
+        Resource(id=subscription_id(GROUP.subscription)),
+        Resource(id=GROUP, location="eastus", properties={}),
+        Resource(id=CONNECTOR, location="eastus", properties=account),
+        *(Resource(id=mapping_id(name), properties=dict(properties)) for name, properties in MAPPINGS.items()),
+    )
+    engine.apply(Change(puts=puts), ADMIN, "setup", "/")
+    nothing: Any = None
+    return Broker(
+        engine=engine, lookup=Lookup(store), cloud=nothing, run=nothing, groups=TokenGroups(), issuer=nothing, new_id=lambda: "G-NONE"
+    )

@@ -15,18 +15,12 @@ from isthmus.access import grants
 from isthmus.access.broker import Broker
 from isthmus.access.explaining import explain, history, policy
 from isthmus.access.grants import Grant
-from isthmus.access.groups import TokenGroups
 from isthmus.access.leaving import offboard
-from isthmus.arm.change import Change
-from isthmus.arm.envelope import Resource
-from isthmus.arm.ids import subscription_id
-from isthmus.engine import Engine, Lookup
 from isthmus.identity import evidence
 from isthmus.identity.people import Person
 from isthmus.store import Store
 from isthmus.store.tables import access_sessions
-from tests.access.estate import ADMIN, CONNECTOR, GROUP, GUID, MAPPINGS, mapping_id
-from tests.fakes.jobs import RecordedJobs
+from tests.access.estate import ADMIN, mapping_id, paper_broker
 from tests.support.clock import Clock
 
 ALICE = str(uuid.UUID(int=77))
@@ -34,23 +28,7 @@ ALICE = str(uuid.UUID(int=77))
 
 @pytest.fixture
 def broker(store: Store, clock: Clock) -> Broker:
-    """A broker that never mints: explaining must not."""
-    engine = Engine(store, RecordedJobs(), clock=clock, new_guid=lambda: str(uuid.uuid4()))
-    puts = (
-        Resource(id=subscription_id(GROUP.subscription)),
-        Resource(id=GROUP, location="eastus", properties={}),
-        Resource(
-            id=CONNECTOR,
-            location="eastus",
-            properties={"awsCloudProfile": {"accountId": "710000000001"}, "connectorPrimaryIdentifier": GUID},
-        ),
-        *(Resource(id=mapping_id(name), properties=dict(properties)) for name, properties in MAPPINGS.items()),
-    )
-    engine.apply(Change(puts=puts), ADMIN, "setup", "/")
-    nothing: Any = None
-    return Broker(
-        engine=engine, lookup=Lookup(store), cloud=nothing, run=nothing, groups=TokenGroups(), issuer=nothing, new_id=lambda: "G-NONE"
-    )
+    return paper_broker(store, clock)
 
 
 def sign_in(broker: Broker, *groups: str, seconds: float = 3600, **claims: Any) -> str:
