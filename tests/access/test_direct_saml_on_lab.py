@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 
 from isthmus.access import revocations
 from isthmus.access.leaving import offboard
@@ -30,15 +29,9 @@ ALICE, BOB = str(uuid.UUID(int=0xA)), str(uuid.UUID(int=0xB))
 MAPPING = {"groups": ["g-dev"], "requiresMfa": False, "statements": ALLOWED}
 
 
-def pem(key: Key) -> tuple[str, str]:
-    kind = serialization.Encoding.PEM
-    private = key.private.private_bytes(kind, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return private.decode(), key.certificate.public_bytes(kind).decode()
-
-
 @pytest.fixture
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamlProvider]:
-    keys = [pem(OLD), pem(NEW)]
+    keys = [OLD.pem(), NEW.pem()]
     folder = tmp_path_factory.mktemp("saml")
     with running_saml_provider(folder, issuer=ISSUER, recipient=RECIPIENT, audience="urn:amazon:webservices", keys=keys, users={}) as made:
         yield made

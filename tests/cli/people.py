@@ -29,7 +29,9 @@ class Person:
     def visit(self, address: str) -> httpx.Response:
         """Go to an address, sign in where one is asked to, and follow; the page at the end."""
         answer = self.http.get(address)
+        seen = [address]
         for _ in range(8):
+            seen.append(f"{answer.status_code} {answer.url} {_told(answer)}")
             if answer.is_redirect:
                 there = str(answer.next_request.url) if answer.next_request else ""
                 if there.startswith(self.provider.issuer):
@@ -40,7 +42,7 @@ class Person:
             if way is None:
                 return answer
             answer = self.http.get(self.url + way[1].replace("&amp;", "&"))
-        raise AssertionError("the pages lead in circles")
+        raise AssertionError("the pages lead in circles: " + "\n".join(seen))
 
     def press(self, page: httpx.Response, **fields: str) -> httpx.Response:
         """Send the form of a page."""
@@ -52,6 +54,12 @@ class Person:
         """Take an answer to the loopback that it leads to."""
         assert answer.status_code == 303, answer.text
         return httpx.get(answer.headers["location"], trust_env=False)
+
+
+def _told(page: httpx.Response) -> str:
+    """What a page says, without its markup."""
+    main = page.text.partition("<main")[2]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", "<main" + main))[:300] if main else ""
 
 
 @dataclass

@@ -221,10 +221,10 @@ class Stack:
         body = self.client.post(path, {"connectorId": self.connector, "solutionTypes": asked}).body
         return json.dumps(body, separators=(",", ":"))
 
-    def deploy(self) -> None:
-        """Deploy the template as the account's administrator would."""
+    def deploy(self, template: str = "") -> None:
+        """Deploy a template, that of both solutions where none is given, as the account's administrator would."""
         formation = self.aws("cloudformation")
-        formation.create_stack(StackName="Isthmus", TemplateBody=self.template(), Capabilities=["CAPABILITY_NAMED_IAM"])
+        formation.create_stack(StackName="Isthmus", TemplateBody=template or self.template(), Capabilities=["CAPABILITY_NAMED_IAM"])
         done = until(lambda: _stack_end(formation), what="the template is deployed")
         assert done == "CREATE_COMPLETE", formation.describe_stack_events(StackName="Isthmus")["StackEvents"]
 

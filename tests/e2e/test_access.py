@@ -20,6 +20,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.cli.conftest import Cli, Ran
 from tests.cli.people import Person, Place
+from tests.e2e.people import READER, people_estate
 from tests.e2e.stack import Stack
 from tests.portal.browser import launch, looking
 from tests.support.openid import OpenIdProvider
@@ -58,29 +59,8 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory, openid_provider: OpenIdProvider) -> Iterator[Stack]:
-    """A server whose people come from the provider, and an account with one role for a group."""
-    named = {"OIDC_ISSUER": openid_provider.issuer, "OIDC_CLIENT_ID": "isthmus", "OIDC_CA_FILE": str(openid_provider.ca)}
-    settings = {f"ISTHMUS_{name}": value for name, value in named.items()}
-    with Stack(tmp_path_factory.mktemp("people"), estate=False, settings=settings) as stack:
-        client = {
-            "client_id": "isthmus",
-            "redirect_uris": [f"{stack.url}/sign-in/callback"],
-            "response_types": ["code"],
-            "grant_types": ["authorization_code"],
-            "token_endpoint_auth_method": "none",
-        }
-        openid_provider.set(clients=[client], users=USERS, thin=False)
-        stack.connect()
-        stack.configure("access", "Isthmus.Access")
-        statement = {"Effect": "Allow", "Action": ["ec2:DescribeRegions"], "Resource": ["*"]}
-        properties = {"groups": ["g-dev"], "statements": [statement]}
-        stack.client.put(f"{stack.connector}/providers/Isthmus.Access/roleMappings/Reader", {"properties": properties})
-        shell = {"groups": ["g-shell"], "machineTag": "team:red"}
-        stack.client.put(f"{stack.connector}/providers/Isthmus.Access/roleMappings/Shell", {"properties": shell})
-        template = stack.client.post(f"{stack.connector}/explainTemplate").body["text"]
-        formation = stack.aws("cloudformation")
-        formation.create_stack(StackName="Isthmus", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
-        until(lambda: formation.describe_stacks(StackName="Isthmus")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE")
+    mappings = {"Reader": READER, "Shell": {"groups": ["g-shell"], "machineTag": "team:red"}}
+    with people_estate(tmp_path_factory.mktemp("people"), openid_provider, USERS, mappings) as stack:
         yield stack
 
 

@@ -36,6 +36,12 @@ class Key:
     def bare(self) -> str:
         return base64.b64encode(self.certificate.public_bytes(serialization.Encoding.DER)).decode()
 
+    def pem(self) -> tuple[str, str]:
+        """Private key and certificate."""
+        kind = serialization.Encoding.PEM
+        private = self.private.private_bytes(kind, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return private.decode(), self.certificate.public_bytes(kind).decode()
+
 
 def metadata(*keys: Key, entity_id: str = ISSUER) -> str:
     """Metadata with the certificate of each key, as long as IAM wants it."""

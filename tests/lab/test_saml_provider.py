@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from botocore import UNSIGNED
 from botocore.exceptions import ClientError
-from cryptography.hazmat.primitives import serialization
 
 from tests.lab.people import allow, document
 from tests.lab.saml import ATTRIBUTES, GROUPS, ISSUER, RECIPIENT, Key, metadata
@@ -24,19 +23,13 @@ ACCOUNT_INDEPENDENT = {
 }
 
 
-def pem(key: Key) -> tuple[str, str]:
-    kind = serialization.Encoding.PEM
-    private = key.private.private_bytes(kind, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return private.decode(), key.certificate.public_bytes(kind).decode()
-
-
 OLD, NEW = Key(), Key()
 
 
 @pytest.fixture
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamlProvider]:
     folder = tmp_path_factory.mktemp("saml")
-    keys = [pem(OLD), pem(NEW)]
+    keys = [OLD.pem(), NEW.pem()]
     with running_saml_provider(
         folder, issuer=ISSUER, recipient=RECIPIENT, audience="urn:amazon:webservices", keys=keys, users={}
     ) as running:
