@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -62,7 +63,7 @@ def test_nobody_denied_is_the_protection_alone() -> None:
 
 
 def test_people_and_grants_are_denied_each_by_their_own_mark() -> None:
-    denied = Denied(people=frozenset({"b", "a"}), before=60, readmitted=frozenset({"c"}), readmitted_before=30, grants=frozenset({"G-1"}))
+    denied = Denied(people=frozenset({"b", "a"}), before=60, readmitted={"c": 30}, grants=frozenset({"G-1"}))
     found = statements(revocation_policy(denied, PROTECT))
     assert found["IsthmusRevoked"]["Condition"] == {
         "StringEquals": {"aws:SourceIdentity": ["a", "b"]},
@@ -75,14 +76,21 @@ def test_people_and_grants_are_denied_each_by_their_own_mark() -> None:
     assert found["IsthmusEnded"]["Condition"] == {"StringEquals": {"aws:PrincipalTag/grant": ["G-1"]}}
 
 
+def test_who_came_back_earlier_is_not_denied_by_the_instant_of_who_came_back_later() -> None:
+    found = statements(revocation_policy(Denied(readmitted={"c": 30, "d": 90, "e": 30}), PROTECT))
+    assert {sid: tuple(one["Condition"].values()) for sid, one in found.items() if sid != "Protect"} == {
+        "IsthmusReadmitted": ({"aws:SourceIdentity": ["c", "e"]}, {"aws:TokenIssueTime": "1970-01-01T00:00:30Z"}),
+        "IsthmusReadmitted2": ({"aws:SourceIdentity": ["d"]}, {"aws:TokenIssueTime": "1970-01-01T00:01:30Z"}),
+    }
+
+
 @given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 400))
 def test_any_number_of_people_fits_and_none_of_them_is_let_through(people: int, readmitted: int, grants: int) -> None:
     """Where the names do not fit, everybody mints again."""
     denied = Denied(
         people=frozenset(str(uuid.UUID(int=number)) for number in range(people)),
         before=100,
-        readmitted=frozenset(str(uuid.UUID(int=number)) for number in range(1000, 1000 + readmitted)),
-        readmitted_before=200,
+        readmitted={str(uuid.UUID(int=number)): 200 - number % 3 for number in range(1000, 1000 + readmitted)},
         grants=frozenset(f"G-{number:016d}" for number in range(grants)),
         ended_before=300 if grants else 0,
     )
@@ -91,15 +99,16 @@ def test_any_number_of_people_fits_and_none_of_them_is_let_through(people: int, 
     found = statements(text)
     assert "Protect" in found
     if "IsthmusEverybody" in found:
-        latest = "1970-01-01T00:05:00Z" if grants else "1970-01-01T00:03:20Z"
-        assert found["IsthmusEverybody"]["Condition"] == {"DateLessThan": {"aws:TokenIssueTime": latest}}
+        latest = max([100, *denied.readmitted.values(), denied.ended_before])
+        instant = datetime.fromtimestamp(latest, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert found["IsthmusEverybody"]["Condition"] == {"DateLessThan": {"aws:TokenIssueTime": instant}}
     else:
         assert text.count("00000000-0000") == people + readmitted
         assert text.count("G-0000") == grants
 
 
 def test_sessions_of_a_directory_are_denied_by_whatever_it_sends_and_whenever_they_began() -> None:
-    denied = Denied(people=frozenset({"b", "a"}), before=60, readmitted=frozenset({"c"}), readmitted_before=30)
+    denied = Denied(people=frozenset({"b", "a"}), before=60, readmitted={"c": 30})
     found = statements(revocation_policy(denied, PROTECT, Keys.DIRECTORY))
     assert {sid: one["Condition"] for sid, one in found.items() if sid.startswith("IsthmusRevoked")} == {
         "IsthmusRevoked": {"StringEquals": {"aws:SourceIdentity": ["a", "b"]}},

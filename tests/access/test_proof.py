@@ -61,6 +61,14 @@ def fill(store: Store, anchor: Path, rounds: int = 3) -> None:
         checkpoints.run(NOW)
 
 
+def test_resources_of_every_kind_are_compared_as_they_were_written(store: Store, tmp_path: Path) -> None:
+    named = [{"ARN": "arn:aws:s3:::zürich"}, {"ARN": "arn:aws:s3:::two"}]
+    with store.begin() as connection:
+        ingest(connection, [read_event(called(ALICE, "GetObject", 1, resources=named))], ISSUER)
+    found = check(store, None)
+    assert (found.findings, found.counts["events"]) == ([], 1)
+
+
 def check(store: Store, anchor: Path | None) -> Verification:
     return verify_offline(store.url, None, str(anchor or ""), ISSUER)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +95,16 @@ def test_shells_end_with_their_person_in_every_region_and_others_live(people: Es
     assert [one.shells for one in found.denials] == [len(places)]
 
 
-def test_ending_one_grant_ends_its_shells_and_those_that_say_nothing(people: Estate) -> None:
+def test_ending_one_grant_spares_only_shells_of_another_one_that_the_person_holds(people: Estate) -> None:
+    """Who opens a shell writes its reason."""
     alice, machine = people.sign_in("alice", "g-dev"), boot(people)
     issued = people.issue(alice, "Shell", use=f"shell:{REGION}")
-    ssm = people.client(issued, "ssm", REGION)
-    opened = {reason: ssm.start_session(Target=machine, Reason=reason)["SessionId"] for reason in (issued.grant, "G-OTHER: disk", "tea")}
+    ssm, reasons = people.client(issued, "ssm", REGION), (issued.grant, "G-OTHER: disk", "G-INVENTED: disk", "tea")
+    opened = {reason: ssm.start_session(Target=machine, Reason=reason)["SessionId"] for reason in reasons}
     with people.engine.store.begin() as connection:
         held = grants.find(connection, issued.grant)
         assert held is not None
+        grants.add(connection, replace(held, id="G-OTHER", because="request:1"))
         revocations.end_grants(connection, people.engine, [held], ADMIN, "over")
     assert people.run_jobs() == 1
     active = people.root("ssm", REGION).describe_sessions(State="Active")["Sessions"]

@@ -17,7 +17,7 @@ from isthmus.access.groups import GroupSource, GroupsUnknown, Membership, TokenG
 from isthmus.access.leases import fits_lease, lease_policy
 from isthmus.access.mappings import APPLY, OFF, RoleMapping, mapping_of
 from isthmus.access.mappings import BROKER as BY_BROKER
-from isthmus.access.revocations import end_grants, is_revoked
+from isthmus.access.revocations import end_grants, hold_person, is_revoked
 from isthmus.access.shrinking import DAYS, EVERYTHING, UsedActions, narrow
 from isthmus.access.tokens import AWS_SECONDS, Stamp, person_claims
 from isthmus.arm.change import Change
@@ -190,6 +190,8 @@ class Broker:
             raise unavailable(str(error)) from error
         row = session_row(mapping, person.object_id, made.access_key, grant=grant, sign_in=person.id, use=use)
         with self.engine.store.begin() as connection:
+            # Whoever ends a grant waits for this session, or this session sees the end.
+            hold_person(connection, person.object_id)
             grants.note_session(connection, {**row, "issued_at": issued_at, "lease_until": until, "is_narrowed": actions != EVERYTHING})
             gone = is_revoked(connection, person.object_id)
             held = grants.find(connection, grant)

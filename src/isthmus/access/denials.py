@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final
@@ -19,16 +19,15 @@ MAX_POLICY: Final = 6_144
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Denied:
-    """Whom a document denies. `before`, `readmitted_before` and `ended_before` are seconds since 1970: sessions that began earlier are
-    denied; the last counts where single grants do not fit.
+    """Whom a document denies. `before`, the instants of `readmitted` and `ended_before` are seconds since 1970: sessions that began earlier
+    are denied; the last counts where single grants do not fit.
 
-    `people` may not come back yet, so their instant may be raised at will; `readmitted` may, so theirs stays where it was.
+    `people` may not come back yet, so their instant may be raised at will; `readmitted` may, so each keeps the instant of their own.
     """
 
     people: frozenset[str] = frozenset()
     before: int = 0
-    readmitted: frozenset[str] = frozenset()
-    readmitted_before: int = 0
+    readmitted: Mapping[str, int] = field(default_factory=dict)
     grants: frozenset[str] = frozenset()
     ended_before: int = 0
 
@@ -56,19 +55,28 @@ def revocation_policy(denied: Denied, protection: Mapping[str, Any], keys: Keys 
     """
     exact = [
         *_people("IsthmusRevoked", denied.people, denied.before if keys is Keys.SOURCE else None, keys),
-        *_people("IsthmusReadmitted", denied.readmitted, denied.readmitted_before, keys),
+        *_readmitted(denied.readmitted, keys),
         *([_deny("IsthmusEnded", {"StringEquals": {"aws:PrincipalTag/grant": sorted(denied.grants)}})] if denied.grants else []),
     ]
     text = _text([protection, *exact])
     if len(text) <= MAX_POLICY and (keys is not Keys.NOTHING or not exact):
         return text
-    latest = max(denied.before, denied.readmitted_before, denied.ended_before)
+    latest = max(denied.before, denied.ended_before, *denied.readmitted.values())
     return _text([protection, _deny(_EVERYBODY, {"DateLessThan": {"aws:TokenIssueTime": _instant(latest)}})])
 
 
 def names_everybody(text: str) -> bool:
     """Whether a document names whom it denies, as long as they fit."""
     return _EVERYBODY not in text
+
+
+def _readmitted(people: Mapping[str, int], keys: Keys) -> list[dict[str, Any]]:
+    """Statements for each instant: that of somebody else would deny what a person began after they were let in again."""
+    found: list[dict[str, Any]] = []
+    for number, before in enumerate(sorted(set(people.values())), 1):
+        ids = [id for id, instant in people.items() if instant == before]
+        found += _people("IsthmusReadmitted" if number == 1 else f"IsthmusReadmitted{number}", ids, before, keys)
+    return found
 
 
 def _people(sid: str, ids: Collection[str], before: int | None, keys: Keys) -> list[dict[str, Any]]:

@@ -54,8 +54,16 @@ NO_WITNESS: Final = (
     "The policy stands; nothing could be watched: update the account's stack, which makes the role for it. Disable the person in the "
     "directory too."
 )
+REMOVED: Final = (
+    "The connector was removed, and Isthmus reaches the account no more. Delete its CloudFormation stack: sessions end with the roles; "
+    "shells that are open do not."
+)
+OVER: Final = "The account did not answer until every session had ended by itself. Its shells were looked for now."
+READMITTED: Final = "The policy stands; the person was let in again meanwhile, and only what they began before is denied."
 _AHEAD = 60
 """Seconds by which probes may begin after the policy, and the cloud's clock be ahead of ours."""
+_BEGINNING = 1_000
+"""Milliseconds that a probe takes to begin."""
 QUEUES: Final = (Queue(name=QUEUE, worker_concurrency=8, partitioned=True, polling_seconds=0.2),)
 
 
@@ -87,11 +95,14 @@ class Enforcement:
         return Timetable(name="revocations", cron="40 * * * * *", run=self.resume)
 
     def resume(self, _planned: datetime) -> None:
-        """Order a run for every account that is not settled."""
+        """Order a run for every account that is not settled, and the end of shells that outlived their grants."""
         now = self.engine.now()
-        with self.engine.store.read() as connection:
+        with self.engine.store.begin() as connection:
+            revocations.end_outlived_shells(connection, self.engine, BROKER)
             found = revocations.unsettled(connection, now)
         for connector in found:
+            if self.lookup.find(connector) is None:
+                continue
             change = Change(jobs=(deny_order(connector, f"{connector}:{now // 60_000}", settle=True),))
             self.engine.apply(change, BROKER, "Isthmus.Access/revocations/resume", connector)
 
@@ -104,32 +115,46 @@ class Enforcement:
         if not pending and not arguments.get("settle"):
             return  # an earlier run has served it with others
         if connector is None:
-            self._note(key, [one.id for one in pending], DENIED, "The connector was removed, and its roles with the stack.")
+            self._note(key, [one.id for one in pending], UNREACHABLE, REMOVED)
             return
         try:
             self._enforce(access_target(connector), key, pending)
         except PermissionError as error:
-            self._note(key, [one.id for one in pending], UNREACHABLE, str(error))
+            self._wait(key, str(error))
         except ConnectionError as error:
-            self._note(key, [one.id for one in pending], UNREACHABLE, str(error))
+            self._wait(key, str(error))
             raise unavailable(str(error)) from error
+
+    def _wait(self, key: str, told: str) -> None:
+        """Say of whatever is not denied yet why it waits."""
+        with self.engine.store.read() as connection:
+            left = revocations.waiting(connection, key, self.engine.now())
+        self._note(key, [one.id for one in left], UNREACHABLE, told)
 
     def failed(self, arguments: Arguments, error: ArmError) -> None:
         """What still waits is tried again each minute, and says why it waits."""
         _log.error("an account does not deny yet", connector=arguments["connector"], reason=error.message)
 
     def _enforce(self, target: ScanTarget, key: str, pending: Sequence[Revocation]) -> None:
-        """The policy first, since every real session has begun already; probes begin after it and are denied by it as well, unless so many
-        are denied that the policy names nobody: then it is raised once more, behind the probes."""
+        """The policy first, then the shells: nobody opens another one, and nothing else has to succeed before they end. Probes begin after
+        the policy and are denied by it as well, unless it names nobody, since so many are denied: then it is raised once more, behind
+        them."""
+        now = self.engine.now()
+        due, late = [one for one in pending if one.until > now], [one for one in pending if one.until <= now]
         with self.engine.store.read() as connection:
             directory = directory_at(connection, key)
-        is_exact = self._write(target, key, directory)
+        is_exact = self._write(target, key, directory, is_raised=bool(due))
         attached = self.engine.now()
-        probes = self._begin(target, key, pending, directory)
+        self._end_shells(target, key, pending)
+        self._note(key, [one.id for one in late], DENIED, OVER, attached_at=attached)
+        readmitted = [one for one in due if not self._may_watch(one)]
+        self._note(key, [one.id for one in readmitted], DENIED, READMITTED, attached_at=attached)
+        due = [one for one in due if self._may_watch(one)]
+        probes = self._begin(target, key, due, directory)
         if probes and not is_exact:
-            self._write(target, key, directory)
+            self._write(target, key, directory, is_raised=True)
         watched = {probe.revocation.id for probe in probes}
-        unwatched = [one for one in pending if one.id not in watched]
+        unwatched = [one for one in due if one.id not in watched]
         self._settle(target, key, unwatched, UNWATCHED if directory is None else NO_WITNESS, attached, None)
         witnessed = "" if directory is None else WITNESSED if keys_of(directory) is Keys.DIRECTORY else WITNESSED_ALL
         self._watch(target, key, probes, attached, witnessed)
@@ -139,8 +164,13 @@ class Enforcement:
         self._end_shells(target, key, found)
         self._note(key, [one.id for one in found], DENIED, detail, attached_at=attached, denied_at=denied_at)
 
-    def _write(self, target: ScanTarget, key: str, directory: Directory | None) -> bool:
-        """Make the policy what it has to be at this moment; whether it names everybody whom it denies."""
+    def _may_watch(self, revocation: Revocation) -> bool:
+        """Whether the policy denies a probe that begins now: who was let in again is denied only what began until then."""
+        return revocation.readmitted_at is None or self.engine.now() + _BEGINNING < revocation.before
+
+    def _write(self, target: ScanTarget, key: str, directory: Directory | None, *, is_raised: bool) -> bool:
+        """Make the policy what it has to be at this moment; whether it names everybody whom it denies. Where it names nobody it is raised
+        to this moment only for somebody who waits: it shuts bystanders out until they begin again."""
         now = self.engine.now()
         with self.engine.store.read() as connection:
             denied = revocations.denied_now(connection, key, now)
@@ -150,7 +180,8 @@ class Enforcement:
         text = revocation_policy(ahead, protection, keys)
         is_exact = names_everybody(text)
         if not is_exact:
-            text = revocation_policy(replace(denied, before=max(denied.before, now // 1000 + 1)), protection, keys)
+            before = max(denied.before, now // 1000 + 1) if is_raised else denied.before
+            text = revocation_policy(replace(denied, before=before), protection, keys)
         self.run(self.cloud.deny(target, text))
         return is_exact
 
@@ -254,7 +285,7 @@ class Enforcement:
         if ended:
             with self.engine.store.begin() as connection:
                 for id, count in ended.items():
-                    revocations.note(connection, id, key, shells=count)
+                    revocations.count_shells(connection, id, key, count)
 
     def _shells(self, target: ScanTarget, found: Sequence[Revocation]) -> dict[str, dict[ShellOwner, str]]:
         """By region whose shells may be open, and which revocation each is about."""
@@ -262,14 +293,17 @@ class Enforcement:
         for one in found:
             by_person[one.person].append(one)
         row = access_sessions.c
-        wanted = (row.person.in_(by_person), row.account == target.account, row.use.like("shell:%"))
+        wanted = (row.person.in_(by_person), row.account == target.account, grants.IS_SHELL)
         with self.engine.store.read() as connection:
             taken = connection.execute(select(row.person, row.grant, row.use).where(*wanted).distinct()).all()
+            now = self.engine.now()
+            living = {person: {one.id for one in grants.living(connection, person, now)} for person in by_person}
         regions: defaultdict[str, dict[ShellOwner, str]] = defaultdict(dict)
         for person, grant, use in taken:
             for one in by_person[person]:
                 if one.grant in ("", grant):
-                    regions[use.removeprefix("shell:")][ShellOwner(source=person, grant=one.grant)] = one.id
+                    spared = frozenset(living[person]) if one.grant else frozenset()
+                    regions[use.removeprefix("shell:")][ShellOwner(source=person, grant=one.grant, spared=spared)] = one.id
         return dict(regions)
 
     def _note(

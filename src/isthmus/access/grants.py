@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, literal, select, update
 
 from isthmus.access.deciding import Approved
 from isthmus.access.mappings import RoleMapping
@@ -23,6 +23,7 @@ _HELD = (
     access_grants.c.ended_at.is_(None),
     access_grants.c.ends_at > bindparam("held_now"),
 )
+IS_SHELL: Final = access_sessions.c.use.like("shell:%")
 # Written once: every session that is given asks them.
 _APPROVED = select(access_grants).where(*_HELD, access_grants.c.because.like("request:%"))
 _STANDING = select(access_grants).where(*_HELD, access_grants.c.because == bindparam("held_because"))
@@ -116,6 +117,16 @@ def end(connection: Connection, grants: Sequence[Grant], now: int, ending: str) 
 def note_session(connection: Connection, row: Mapping[str, Any]) -> None:
     """Keep a session that was given (columns of `access_sessions`)."""
     connection.execute(access_sessions.insert().values(**row))
+
+
+def has_shells(grant: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether sessions for shells were given under a grant; how long ago does not matter, since shells outlive their sessions."""
+    return exists().where(access_sessions.c.grant == grant, IS_SHELL)
+
+
+def opened_shells(connection: Connection, grant: str) -> bool:
+    """The same of one grant (id)."""
+    return bool(connection.execute(select(has_shells(literal(grant)))).scalar())
 
 
 def mark_revoked(connection: Connection, person: str, now: int, *, grant: str = "") -> int:

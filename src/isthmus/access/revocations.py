@@ -29,6 +29,8 @@ LONGEST_SESSION: Final = 3_600_000
 LASTING: Final = 86_400_000
 """Milliseconds for which an account that trusts a directory denies a person: time to stop the sign-ins there, which nothing here can."""
 _AHEAD = 2_000
+_KEEP_TRYING = 7 * 86_400_000
+"""Milliseconds for which an account is still told, or still found, after sessions have ended by themselves: shells outlive them."""
 
 PENDING, DENIED, UNREACHABLE = "Pending", "Denied", "Unreachable"
 
@@ -96,25 +98,39 @@ def revoke_person(connection: Connection, engine: Engine, person: str, actor: Ac
 
 def end_grants(connection: Connection, engine: Engine, ended: Sequence[Grant], actor: Actor, reason: str) -> tuple[str, ...]:
     """End single grants; sessions of other grants of the same person go on. The ids of the revocations."""
+    for person in sorted({grant.person for grant in ended}):
+        hold_person(connection, person)
     now = engine.now()
     grants.end(connection, ended, now, reason)
     made = []
     for grant in ended:
-        if grants.mark_revoked(connection, grant.person, now, grant=grant.id):
+        if grants.mark_revoked(connection, grant.person, now, grant=grant.id) or grants.opened_shells(connection, grant.id):
             made.append(_order(connection, engine, grant.person, grant.id, actor, reason, {grant.connector}))
     return tuple(made)
 
 
+def end_outlived_shells(connection: Connection, engine: Engine, actor: Actor) -> tuple[str, ...]:
+    """Order the end of shells whose grant ran out by itself, where the person holds no other grant of the same role by now. The ids of the
+    revocations; sessions need nothing, for their leases have ended with the grant."""
+    now, grant, later = engine.now(), access_grants.c, access_grants.alias().c
+    told = exists().where(access_revocations.c.person == grant.person, access_revocations.c.grant == grant.id)
+    follows = exists().where(later.person == grant.person, later.mapping == grant.mapping, later.ended_at.is_(None), later.ends_at > now)
+    over = (grant.ended_at.is_(None), grant.ends_at <= now, grant.ends_at > now - _KEEP_TRYING)
+    rows = connection.execute(select(access_grants).where(*over, grants.has_shells(grant.id), ~told, ~follows)).all()
+    reason = "The grant ran out, and shells outlive it."
+    return tuple(_order(connection, engine, row.person, row.id, actor, reason, {row.connector}, lasts=-_AHEAD) for row in rows)
+
+
 def readmit(connection: Connection, engine: Engine, person: str, actor: Actor) -> int:
-    """Let a person in again; how many revocations that lifts. Sessions from before stay denied. Accounts that trust a directory deny a
-    person whenever a session began, so they are told at once."""
+    """Let a person in again; how many revocations that lifts. Sessions from before stay denied. Accounts are told at once: their policy
+    denies also what begins within the next minute, and where they trust a directory, whatever begins."""
     blocked = (
         access_revocations.c.person == person.lower(),
         access_revocations.c.grant == "",
         access_revocations.c.readmitted_at.is_(None),
     )
     told = select(access_denials.c.connector).where(access_denials.c.revocation.in_(select(access_revocations.c.id).where(*blocked)))
-    connectors = set(connection.execute(told).scalars()) & set(direct_connectors(connection))
+    connectors = set(connection.execute(told).scalars())
     lifted = connection.execute(update(access_revocations).where(*blocked).values(readmitted_at=engine.now())).rowcount
     if lifted:
         target = f"/providers/Isthmus.Access/people/{person}"
@@ -128,21 +144,23 @@ def denied_now(connection: Connection, connector: str, now: int) -> Denied:
     wanted = (access_denials.c.connector == connector, access_revocations.c.until > now)
     joined = access_revocations.join(access_denials, access_denials.c.revocation == access_revocations.c.id)
     rows = connection.execute(select(access_revocations).select_from(joined).where(*wanted)).all()
-    blocked = [row for row in rows if not row.grant and row.readmitted_at is None]
-    readmitted = [row for row in rows if not row.grant and row.readmitted_at is not None]
+    blocked = {row.person for row in rows if not row.grant and row.readmitted_at is None}
+    readmitted: dict[str, int] = {}
+    for row in rows:
+        if not row.grant and row.person not in blocked:
+            readmitted[row.person] = max(readmitted.get(row.person, 0), _second_after(row.before))
     return Denied(
-        people=frozenset(row.person for row in blocked),
-        before=max((_second_after(row.before) for row in blocked), default=0),
-        readmitted=frozenset(row.person for row in readmitted) - frozenset(row.person for row in blocked),
-        readmitted_before=max((_second_after(row.before) for row in readmitted), default=0),
+        people=frozenset(blocked),
+        before=max((_second_after(row.before) for row in rows if row.person in blocked and not row.grant), default=0),
+        readmitted=readmitted,
         grants=frozenset(row.grant for row in rows if row.grant),
         ended_before=max((_second_after(row.before) for row in rows if row.grant), default=0),
     )
 
 
 def waiting(connection: Connection, connector: str, now: int) -> tuple[Revocation, ...]:
-    """Revocations that an account does not deny yet."""
-    wanted = (access_denials.c.connector == connector, access_denials.c.state != DENIED, access_revocations.c.until > now)
+    """Revocations that an account does not deny yet, or whose shells there were not looked for."""
+    wanted = (access_denials.c.connector == connector, access_denials.c.state != DENIED, access_revocations.c.until > now - _KEEP_TRYING)
     joined = access_revocations.join(access_denials, access_denials.c.revocation == access_revocations.c.id)
     rows = connection.execute(select(access_revocations).select_from(joined).where(*wanted).order_by(access_revocations.c.at)).all()
     return tuple(_revocation(row) for row in rows)
@@ -157,7 +175,7 @@ def find(connection: Connection, id: str) -> Revocation | None:
 def unsettled(connection: Connection, now: int) -> tuple[str, ...]:
     """Connectors whose policy may have to change: something waits, or what it denies has ended within the last minutes."""
     joined = access_revocations.join(access_denials, access_denials.c.revocation == access_revocations.c.id)
-    waits = (access_denials.c.state != DENIED) & (access_revocations.c.until > now)
+    waits = (access_denials.c.state != DENIED) & (access_revocations.c.until > now - _KEEP_TRYING)
     over = (access_revocations.c.until <= now) & (access_revocations.c.until > now - 180_000)
     found = select(access_denials.c.connector).select_from(joined).where(waits | over).distinct()
     return tuple(connection.execute(found).scalars())
@@ -167,6 +185,11 @@ def note(connection: Connection, revocation: str, connector: str, **values: Any)
     """Change where an account stands with a revocation."""
     chosen = (access_denials.c.revocation == revocation, access_denials.c.connector == connector)
     connection.execute(update(access_denials).where(*chosen).values(**values))
+
+
+def count_shells(connection: Connection, revocation: str, connector: str, more: int) -> None:
+    """Add to the shells that were ended."""
+    note(connection, revocation, connector, shells=access_denials.c.shells + more)
 
 
 def deny_order(connector: str, id: str, *, settle: bool = False) -> JobOrder:
@@ -201,9 +224,10 @@ def _order(
 
 
 def _touched(connection: Connection, person: str, now: int) -> set[str]:
-    """Connectors in whose accounts sessions of a person may live."""
+    """Connectors in whose accounts sessions of a person may live, or shells, which outlive them."""
     joined = access_sessions.join(access_grants, access_grants.c.id == access_sessions.c.grant)
-    recent = (access_sessions.c.person == person, access_sessions.c.issued_at > now - LONGEST_SESSION)
+    is_recent = (access_sessions.c.issued_at > now - LONGEST_SESSION) | grants.IS_SHELL
+    recent = (access_sessions.c.person == person, is_recent)
     return set(connection.execute(select(access_grants.c.connector).select_from(joined).where(*recent).distinct()).scalars())
 
 

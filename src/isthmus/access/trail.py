@@ -11,12 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
 
 from isthmus.access.joining import UNKNOWN, Console, Joined, console_of, exchanged, joined, key_of, makes_root
 from isthmus.access.use import Use, note_use
-from isthmus.audit.events import Event, pack
+from isthmus.audit.events import Event, pack, resources_text
 from isthmus.store import dialect
 from isthmus.store.tables import access_sessions, audit_checkpoints, trail_events, trail_machines, trail_sessions
 
@@ -336,7 +335,7 @@ def _row(one: _Kept, event: Event) -> tuple[Any, ...]:
         event.made or None,
         event.outcome,
         event.is_read_only,
-        orjson.dumps(event.resources).decode(),
+        resources_text(event),
         whose.person,
         whose.sign_in,
         whose.grant,

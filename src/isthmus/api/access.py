@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
+from isthmus.identity import evidence
 from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.documents import bearer_challenge
 from isthmus.identity.principal import Principal
@@ -22,17 +23,28 @@ _KINDS = {"user": "User", "application": "Application", "machine": "ManagedIdent
 
 
 class Access:
-    """Authentication of requests, and the decision over role assignments, read for each request: a removed role ends at once."""
+    """Authentication of requests, and the decision over role assignments, read for each request: a removed role ends at once, and so does
+    a sign-in that was ended, whatever its tokens say."""
 
-    def __init__(self, store: Store, verifier: BearerVerifier, *, public_url: str, tenant: str) -> None:
+    def __init__(self, store: Store, verifier: BearerVerifier, *, public_url: str, tenant: str, clock: Callable[[], float]) -> None:
         self._store = store
         self._verifier = verifier
         self._public_url = public_url
         self._tenant = tenant
+        self._clock = clock
 
     def caller(self, authorization: str | None) -> Principal:
         """The person or application of an Authorization header; raises ArmError 401 with a challenge."""
-        return self.verified(authorization, self._verifier.caller)
+        return self.verified(authorization, self._standing)
+
+    def _standing(self, token: str) -> Principal:
+        found = self._verifier.caller(token)
+        if found.sign_in:
+            with self._store.read() as connection:
+                if not evidence.lives(connection, found.sign_in, int(self._clock() * 1000)):
+                    message = f"The sign-in of '{found.name}' behind this token was ended. Sign in again: isthmus login."
+                    raise ArmError("AuthenticationFailed", message, status=401)
+        return found
 
     def machine(self, authorization: str | None) -> Principal:
         """The machine of an Authorization header; raises ArmError 401 with a challenge."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from isthmus.access.revocations import is_revoked
 from isthmus.api.consents import Consents
 from isthmus.api.exchange import Exchange
 from isthmus.arm.change import Change
@@ -100,6 +101,13 @@ class ProviderEntry:
             with self.engine.store.begin() as connection:
                 if not spender(connection, self.engine.clock)(vouched.once, vouched.until):
                     raise ArmError("SignInMismatch", "This sign-in was finished before. Begin again.", status=401)
+                if is_revoked(connection, person.object_id):
+                    raise ArmError(
+                        "AccessRevoked",
+                        f"The access of {person.name or person.object_id} was taken away. An owner of the tenant lets people in again: "
+                        f"isthmus access readmit {person.object_id}.",
+                        status=403,
+                    )
                 people.remember(connection, person, self.engine.clock)
                 found = evidence.new_sign_in(
                     connection, person, vouched.claims, clock=self.engine.clock, identifier=self.identifier, seconds=self.seconds

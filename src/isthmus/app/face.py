@@ -89,7 +89,7 @@ def face(
     """The application, and what ends the streams of the portal's live pages."""
     public_url, tenant = footing.public_url, footing.installation.tenant
     verifier = BearerVerifier(footing.api, tenant=tenant, audience=public_url, clock=time.time)
-    access = Access(footing.store, verifier, public_url=public_url, tenant=tenant)
+    access = Access(footing.store, verifier, public_url=public_url, tenant=tenant, clock=time.time)
     table = registry(_ground(footing, core, settings))
     frame.types = table.rows
     arm = Arm(registry=table, engine=core.engine, lookup=core.lookup, access=access, tenant=tenant, new_guid=new_guid)

@@ -139,6 +139,11 @@ def pack(event: Event) -> tuple[str, bytes]:
     return hashlib.sha256(text).hexdigest(), _FORMAT + packed + zlib.crc32(packed).to_bytes(4, "big")
 
 
+def resources_text(event: Event) -> str:
+    """The resources of an event as their column holds them: a JSON list."""
+    return json.dumps(event.resources) if event.resources else "[]"
+
+
 def unpack(packed: bytes) -> tuple[str, Event]:
     """Digest and event of a packed document. Raises UnreadableEvent for anything that `pack` did not make."""
     opener, content = _opened(packed)

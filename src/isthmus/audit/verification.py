@@ -19,7 +19,7 @@ from isthmus.audit.anchors import FolderAnchor
 from isthmus.audit.chain import GENESIS, fits
 from isthmus.audit.checkpoints import TREES, body_of, decode, leaf, link, told
 from isthmus.audit.cuts import tree_of, until_of
-from isthmus.audit.events import Event, UnreadableEvent, unpack
+from isthmus.audit.events import Event, UnreadableEvent, resources_text, unpack
 from isthmus.audit.merkle import Tree
 from isthmus.keys.signer import kid_of
 from isthmus.store import dialect
@@ -194,7 +194,7 @@ def _event_fault(row: Row[Any], machines: set[str], whose: Whose) -> str:
     differing += [name for name, mine in _KEYS.items() if (getattr(row, name) or "") != getattr(event, mine)]
     if row.read_only is not event.is_read_only:
         differing.append("read_only")
-    if row.resources != json.dumps(event.resources):
+    if row.resources != resources_text(event):
         differing.append("resources")
     if machines != set(event.machines):
         differing.append("machines")

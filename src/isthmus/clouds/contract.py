@@ -207,10 +207,12 @@ class TrustReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShellOwner:
-    """Whose shells are meant: a source identity, and of which grant where a single one ended. Shells that say nothing of a grant count."""
+    """Whose shells are meant: a source identity, and of which grant where a single one ended. The reason of a shell names its grant, and
+    whoever opens one chooses it: so everything counts but shells of `spared`, other grants that the person holds."""
 
     source: str
     grant: str = ""
+    spared: frozenset[str] = frozenset()
 
 
 class TrustCloud(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, select, update
 
 from isthmus.identity.people import Person
 from isthmus.store.tables import sign_ins
@@ -93,6 +93,12 @@ def record(connection: Connection, found: SignedIn) -> None:
     connection.execute(sign_ins.insert().values(**row, groups=groups, **{name: json.dumps(value) for name, value in texts.items()}))
 
 
+# Written once: it is asked for every request of a person.
+_LIVES = select(
+    exists().where(sign_ins.c.id == bindparam("sign_in_id"), sign_ins.c.ended_at.is_(None), sign_ins.c.ends_at > bindparam("sign_in_now"))
+)
+
+
 def find(connection: Connection, id: str) -> SignedIn | None:
     """A sign-in that was not ended; whether its time is over is for the reader to say."""
     if not id:
@@ -103,8 +109,7 @@ def find(connection: Connection, id: str) -> SignedIn | None:
 
 def lives(connection: Connection, id: str, now: int) -> bool:
     """Whether a sign-in was not ended and is not over."""
-    found = find(connection, id)
-    return found is not None and found.ends_at > now
+    return bool(connection.execute(_LIVES, {"sign_in_id": id, "sign_in_now": now}).scalar())
 
 
 def latest(connection: Connection, object_id: str, now: int) -> SignedIn | None:

@@ -135,8 +135,11 @@ class AccessTypes:
     def _readmit(self, _resource: Resource | None, ask: Ask) -> Answer:
         if not ask.permits("Microsoft.Authorization/roleAssignments/write", "/"):
             raise ArmError("AuthorizationFailed", "Only an owner of the tenant ('/') lets people in again.", status=403)
+        person = _object_id(ask.id.name)
+        if person == ask.actor.id.lower():
+            raise ArmError("AuthorizationFailed", "Nobody lets themselves in again. Ask another owner of the tenant ('/').", status=403)
         with self.engine.store.begin() as connection:
-            lifted = revocations.readmit(connection, self.engine, _object_id(ask.id.name), ask.actor)
+            lifted = revocations.readmit(connection, self.engine, person, ask.actor)
         return Answer(body={"lifted": lifted})
 
 

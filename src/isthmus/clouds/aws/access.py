@@ -133,7 +133,7 @@ class AwsAccess:
 def _is_of(shell: Mapping[str, Any], owner: ShellOwner) -> bool:
     reason = str(shell.get("Reason", ""))
     is_theirs = str(shell.get("Owner", "")).endswith(f".{owner.source}")
-    return is_theirs and (reason.startswith(owner.grant) or not reason.startswith("G-"))
+    return is_theirs and reason.partition(":")[0].strip() not in owner.spared - {owner.grant}
 
 
 async def _translated(work: Awaitable[T]) -> T:

@@ -60,7 +60,7 @@ access_sessions = Table(
     Column("sign_in", String(64), nullable=False),
     Column("account", String(12), nullable=False),
     Column("role_arn", String(2048), nullable=False),
-    Column("use", String(16), nullable=False, comment="credentials, console, shell or probe"),
+    Column("use", String(64), nullable=False, comment="credentials, console, probe, or shell:REGION"),
     Column("issued_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False, comment="from when the session's own policy denies everything"),
     Column("revoked_at", BigInteger),
