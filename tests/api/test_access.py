@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from isthmus.identity.jws import parse
 from tests.api.conftest import Api
 
 VERSION = "2026-11-01"
@@ -150,6 +151,9 @@ def test_offboarding_blocks_until_an_owner_lets_in_again(api: Api) -> None:
     assert shown["properties"]["person"] == PERSON
     contributor = api.client("Contributor")
     assert api.call("POST", f"{path}/readmit", version=VERSION, token=contributor).status_code == 403
+    own = f"/providers/Isthmus.Access/people/{parse(api.token).claims['oid']}"
+    answer = api.call("POST", f"{own}/readmit", version=VERSION)
+    assert (answer.status_code, code(answer)) == (403, "AuthorizationFailed"), "nobody lets themselves in again"
     assert api.call("POST", f"{path}/readmit", version=VERSION).json() == {"lifted": 1}
     assert api.call("POST", f"{path}/readmit", version=VERSION).json() == {"lifted": 0}
 

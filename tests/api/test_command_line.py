@@ -12,11 +12,13 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from isthmus.access import leaving
 from isthmus.app import build
 from isthmus.identity import evidence
 from isthmus.identity.jws import parse
 from isthmus.settings import Settings
 from isthmus.store.tables import refresh_tokens, sign_in_codes, sign_ins
+from tests.access.estate import ADMIN
 from tests.api.conftest import PORT, Api
 from tests.api.line import ASKED, CHALLENGE, DEVICE_GRANT, OURS, STATE, VERIFIER, Line, answer_of, refused
 from tests.portal.test_frame import found_token
@@ -95,6 +97,20 @@ def test_everything_dies_with_the_sign_in(with_provider: Callable[..., Line]) ->
         assert evidence.end_all(connection, parse(tokens["access_token"]).claims["oid"], line.api.app.engine.now()) == 1
     refused(line.refresh(tokens["refresh_token"]), "invalid_grant")
     refused(line.redeem(waiting), "invalid_grant")
+
+
+def test_a_token_speaks_only_while_its_sign_in_stands(with_provider: Callable[..., Line]) -> None:
+    line = with_provider()
+    token = line.redeem(line.code()).json()["access_token"]
+    me = "/providers/Isthmus.Identity/me"
+    assert line.api.call("GET", me, version="2026-11-01", token=token).status_code == 200
+    app, person = line.api.app, parse(token).claims["oid"]
+    with app.engine.store.begin() as connection:
+        leaving.offboard(connection, app.engine, person, ADMIN, "left")
+    answer = line.api.call("GET", me, version="2026-11-01", token=token)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AuthenticationFailed")
+    assert "isthmus login" in answer.json()["error"]["message"]
+    assert "WWW-Authenticate" in answer.headers
 
 
 def test_a_device_is_signed_in(line: Line) -> None:

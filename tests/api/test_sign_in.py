@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from isthmus.access import leaving, revocations
 from isthmus.api.entries import Finished, ProviderEntry
 from isthmus.app import Application, build
 from isthmus.arm.errors import ArmError
@@ -18,6 +19,7 @@ from isthmus.identity import evidence
 from isthmus.identity.jws import parse
 from isthmus.settings import Settings
 from isthmus.store.tables import audit_records, people, sign_ins
+from tests.access.estate import ADMIN
 from tests.api.conftest import PORT, Api
 from tests.support.openid import OpenIdProvider
 
@@ -222,6 +224,20 @@ def test_no_evidence_of_what_was_refused(configured: Configured, openid_provider
     assert entry(app).finish(begun.cookie, query)
     refused(lambda: entry(app).finish(begun.cookie, query), "SignInRefused")
     assert count(app, sign_ins) == 1
+
+
+def test_who_was_offboarded_cannot_sign_in_until_somebody_lets_them(configured: Configured, openid_provider: OpenIdProvider) -> None:
+    app = configured()
+    person = sign_in(app, openid_provider, "ann").person
+    with app.engine.store.begin() as connection:
+        leaving.offboard(connection, app.engine, person.object_id, ADMIN, "left")
+    begun = entry(app).begin("/")
+    error = refused(lambda: entry(app).finish(begun.cookie, openid_provider.sign_in(begun.url, "ann")), "AccessRevoked")
+    assert f"isthmus access readmit {person.object_id}" in error.message
+    with app.engine.store.begin() as connection:
+        assert evidence.latest(connection, person.object_id, app.engine.now()) is None
+        revocations.readmit(connection, app.engine, person.object_id, ADMIN)
+    assert sign_in(app, openid_provider, "ann").person == person
 
 
 def test_a_code_is_good_once(configured: Configured, openid_provider: OpenIdProvider) -> None:
