@@ -108,7 +108,7 @@ def test_a_token_speaks_only_while_its_sign_in_stands(with_provider: Callable[..
     with app.engine.store.begin() as connection:
         leaving.offboard(connection, app.engine, person, ADMIN, "left")
     answer = line.api.call("GET", me, version="2026-11-01", token=token)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AuthenticationFailed")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "SignInNeeded")
     assert "isthmus login" in answer.json()["error"]["message"]
     assert "WWW-Authenticate" in answer.headers
 

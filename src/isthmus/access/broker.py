@@ -146,7 +146,7 @@ class Broker:
             if is_revoked(connection, person.object_id):
                 raise refused(REVOKED, mapping)
             # The directory may have taken its time, and the sign-in may have been ended meanwhile.
-            if not evidence.lives(connection, person.id, now):
+            if not evidence.lives(connection, person.id, person.object_id, now):
                 raise refused(OVER, mapping)
             grant = decision.grant or grants.standing(connection, mapping, person, decision.because, now, self.new_id()).id
             detail = {"grant": grant, "because": decision.because, "signIn": person.id, "until": decision.until, "use": use}

@@ -35,16 +35,18 @@ class Access:
 
     def caller(self, authorization: str | None) -> Principal:
         """The person or application of an Authorization header; raises ArmError 401 with a challenge."""
-        return self.verified(authorization, self._standing)
+        return self.verified(authorization, self._verifier.caller)
 
-    def _standing(self, token: str) -> Principal:
-        found = self._verifier.caller(token)
-        if found.sign_in:
-            with self._store.read() as connection:
-                if not evidence.lives(connection, found.sign_in, int(self._clock() * 1000)):
-                    message = f"The sign-in of '{found.name}' behind this token was ended. Sign in again: isthmus login."
-                    raise ArmError("AuthenticationFailed", message, status=401)
-        return found
+    def require_standing(self, caller: Principal) -> None:
+        """Raises ArmError 401 `SignInNeeded` when a token outlived the sign-in that it came from; who came by a link has none."""
+        if not caller.sign_in:
+            return
+        with self._store.read() as connection:
+            if evidence.lives(connection, caller.sign_in, caller.object_id, int(self._clock() * 1000)):
+                return
+        message = f"The sign-in of '{caller.name}' behind this token has ended. Sign in again: isthmus login."
+        challenge = {"WWW-Authenticate": bearer_challenge(self._public_url, self._tenant, message)}
+        raise ArmError("SignInNeeded", message, status=401, headers=challenge)
 
     def machine(self, authorization: str | None) -> Principal:
         """The machine of an Authorization header; raises ArmError 401 with a challenge."""

@@ -38,6 +38,7 @@ class Arm:
         try:
             id = parse(incoming.path)
             target = str(id)
+            self.access.require_standing(caller)
             if verb == "action" and self._only_reads(id):
                 verb = "read"
             return self._route(incoming, caller, id)

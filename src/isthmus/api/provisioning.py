@@ -64,7 +64,9 @@ class Provisioning:
         try:
             if is_presented((authorization or "").partition(" ")[2].strip()):
                 return self.access.verified(authorization, self.presented.caller)
-            return self.access.caller(authorization)
+            caller = self.access.caller(authorization)
+            self.access.require_standing(caller)
+            return caller
         except ArmError as error:
             if error.status < 500:
                 stranger = Actor(id="anonymous", kind="Application", correlation=incoming.correlation)

@@ -178,7 +178,7 @@ class Codes:
 
     def _redeemed(self, connection: Connection, row: Row[Any]) -> Redeemed | Spent:
         now = self._now()
-        is_ended = row.sign_in and not evidence.lives(connection, row.sign_in, now)
+        is_ended = row.sign_in and not evidence.lives(connection, row.sign_in, row.object_id, now)
         if is_ended or row.ends_at <= now or not sessions.lives(connection, row.session, now):
             return Spent(error=bad_grant(_GONE))
         consent = Consent(object_id=row.object_id, name=row.name, sign_in=row.sign_in, session=row.session, ends_at=row.ends_at)

@@ -95,7 +95,12 @@ def record(connection: Connection, found: SignedIn) -> None:
 
 # Written once: it is asked for every request of a person.
 _LIVES = select(
-    exists().where(sign_ins.c.id == bindparam("sign_in_id"), sign_ins.c.ended_at.is_(None), sign_ins.c.ends_at > bindparam("sign_in_now"))
+    exists().where(
+        sign_ins.c.id == bindparam("sign_in_id"),
+        sign_ins.c.object_id == bindparam("sign_in_person"),
+        sign_ins.c.ended_at.is_(None),
+        sign_ins.c.ends_at > bindparam("sign_in_now"),
+    )
 )
 
 
@@ -107,9 +112,10 @@ def find(connection: Connection, id: str) -> SignedIn | None:
     return None if row is None else _signed_in(row)
 
 
-def lives(connection: Connection, id: str, now: int) -> bool:
-    """Whether a sign-in was not ended and is not over."""
-    return bool(connection.execute(_LIVES, {"sign_in_id": id, "sign_in_now": now}).scalar())
+def lives(connection: Connection, id: str, object_id: str, now: int) -> bool:
+    """Whether a sign-in of this person was not ended and is not over."""
+    asked = {"sign_in_id": id, "sign_in_person": object_id.lower(), "sign_in_now": now}
+    return bool(connection.execute(_LIVES, asked).scalar())
 
 
 def latest(connection: Connection, object_id: str, now: int) -> SignedIn | None:

@@ -70,7 +70,7 @@ class RefreshTokens:
                 "The refresh token was used before. Somebody else may have it, so everything that came of it has ended. Sign in again."
             )
             return Stale(error=bad_grant(message), owner=row.object_id)
-        if row.sign_in and not evidence.lives(connection, row.sign_in, now):
+        if row.sign_in and not evidence.lives(connection, row.sign_in, row.object_id, now):
             end_family(connection, row.family)
             return Stale(error=bad_grant(_UNKNOWN))
         names = ("object_id", "name", "sign_in", "family", "client_id", "expires_at")
