@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from isthmus.access import broker, grants, revocations
+from isthmus.access import broker, denials, grants, revocations
 from isthmus.access.grants import Grant
 from isthmus.access.leaving import begin_anew, leave_groups, offboard
 from isthmus.access.revocations import DENIED, UNREACHABLE, Denial
@@ -247,6 +247,24 @@ def test_where_nobody_is_named_a_return_shuts_nobody_out_again(paper: Paper) -> 
     back(paper, alice)
     assert paper.run_jobs() == []
     assert paper.cloud.document == before
+
+
+def test_where_nobody_is_named_the_sessions_of_bystanders_are_known_to_have_ended(paper: Paper) -> None:
+    """Their agents ask, and begin others."""
+    alice, bob = paper.sign_in("alice", "g-dev"), paper.sign_in("bob", "g-dev")
+    for person in (alice, bob):
+        paper.issue(person)
+    paper.clock.advance(5)
+    out(paper, alice)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(denials, "MAX_POLICY", 600)
+        assert paper.run_jobs() == []
+    new = paper.issue(bob).credentials.access_key
+    with paper.engine.store.read() as connection:
+        rows = connection.execute(select(access_sessions).where(access_sessions.c.person == bob.id)).all()
+    assert {row.id: row.revoked_at is None for row in rows} == {"ASIA0000000000000002": False, new: True}
+    assert paper.cloud.allows(new)
+    assert not paper.cloud.allows("ASIA0000000000000002")
 
 
 def test_a_grant_that_ends_while_its_session_is_written_is_seen_by_one_of_both(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,3 +103,18 @@ def test_everybody_ends_their_own_grant_and_nobody_elses(api: Api) -> None:
     assert (answer.status_code, answer.json()) == (200, {"revocations": []})
     states = {one["name"]: one["properties"] for one in follow(api, f"{ACCESS}/grants")[0]}
     assert (states["G-1"]["state"], states["G-1"]["ending"], states["G-2"]["state"]) == ("Ended", "done", "Active")
+
+
+def test_a_session_is_shown_to_whose_it_is_and_to_readers(api: Api) -> None:
+    alice, bob = Visitor(api, "alice"), Visitor(api, "bob")
+    with api.app.engine.store.begin() as connection:
+        connection.execute(insert(access_sessions), [session("ASIA1", alice.id, "operator", api.app.engine.now())])
+    path = f"{ACCESS}/sessions/ASIA1"
+    for token in (alice.token, api.client("Reader")):
+        assert api.call("GET", path, version=OURS, token=token).json()["properties"]["accessKeyId"] == "ASIA1"
+    for place, token, expected in (
+        (path, bob.token, 403),
+        (f"{ACCESS}/sessions/ASIA2", bob.token, 403),
+        (f"{ACCESS}/sessions/ASIA2", None, 404),
+    ):
+        assert api.call("GET", place, version=OURS, token=token).status_code == expected, place

@@ -143,7 +143,7 @@ class Enforcement:
         due, late = [one for one in pending if one.until > now], [one for one in pending if one.until <= now]
         with self.engine.store.read() as connection:
             directory = directory_at(connection, key)
-        is_exact = self._write(target, key, directory, is_raised=bool(due))
+        cut = self._write(target, key, directory, is_raised=bool(due))
         attached = self.engine.now()
         self._end_shells(target, key, pending)
         self._note(key, [one.id for one in late], DENIED, OVER, attached_at=attached)
@@ -151,13 +151,17 @@ class Enforcement:
         self._note(key, [one.id for one in readmitted], DENIED, READMITTED, attached_at=attached)
         due = [one for one in due if self._may_watch(one)]
         probes = self._begin(target, key, due, directory)
-        if probes and not is_exact:
-            self._write(target, key, directory, is_raised=True)
+        if probes and cut:
+            cut = self._write(target, key, directory, is_raised=True)
         watched = {probe.revocation.id for probe in probes}
         unwatched = [one for one in due if one.id not in watched]
         self._settle(target, key, unwatched, UNWATCHED if directory is None else NO_WITNESS, attached, None)
         witnessed = "" if directory is None else WITNESSED if keys_of(directory) is Keys.DIRECTORY else WITNESSED_ALL
         self._watch(target, key, probes, attached, witnessed)
+        if cut and due:
+            # What bystanders began meanwhile is denied as well, up to an instant that lies a little ahead of now.
+            self.sleep(max(0.0, cut - self.engine.now() / 1000))
+            self._overtake(key, cut)
 
     def _settle(self, target: ScanTarget, key: str, found: Sequence[Revocation], detail: str, attached: int, denied_at: int | None) -> None:
         """Shells end first: what is noted as denied is not looked at again, also when this process dies in between."""
@@ -168,9 +172,9 @@ class Enforcement:
         """Whether the policy denies a probe that begins now: who was let in again is denied only what began until then."""
         return revocation.readmitted_at is None or self.engine.now() + _BEGINNING < revocation.before
 
-    def _write(self, target: ScanTarget, key: str, directory: Directory | None, *, is_raised: bool) -> bool:
-        """Make the policy what it has to be at this moment; whether it names everybody whom it denies. Where it names nobody it is raised
-        to this moment only for somebody who waits: it shuts bystanders out until they begin again."""
+    def _write(self, target: ScanTarget, key: str, directory: Directory | None, *, is_raised: bool) -> int:
+        """Make the policy what it has to be at this moment. Where it names nobody, the instant (seconds) before which whatever began is
+        denied, raised to this moment only for somebody who waits: bystanders have to begin again. 0 where it names whom it denies."""
         now = self.engine.now()
         with self.engine.store.read() as connection:
             denied = revocations.denied_now(connection, key, now)
@@ -178,12 +182,19 @@ class Enforcement:
         # Who is named gets no new session, so the instant may lie ahead of the probes; where nobody is named it would shut everybody out.
         ahead = replace(denied, before=max(denied.before, now // 1000 + _AHEAD) if denied.people else 0)
         text = revocation_policy(ahead, protection, keys)
-        is_exact = names_everybody(text)
-        if not is_exact:
+        before = 0
+        if not names_everybody(text):
             before = max(denied.before, now // 1000 + 1) if is_raised else denied.before
             text = revocation_policy(replace(denied, before=before), protection, keys)
         self.run(self.cloud.deny(target, text))
-        return is_exact
+        if before and is_raised:
+            self._overtake(key, before)
+        return before
+
+    def _overtake(self, key: str, before: int) -> None:
+        """Mark whatever an account denies now, so that whoever holds it learns of it."""
+        with self.engine.store.begin() as connection:
+            grants.mark_overtaken(connection, key, before * 1000, self.engine.now())
 
     def _begin(self, target: ScanTarget, key: str, pending: Sequence[Revocation], directory: Directory | None) -> list[Probe]:
         """Sessions of the roles that these people last had here, where they had one and the account still gives it.

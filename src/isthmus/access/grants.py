@@ -129,6 +129,22 @@ def opened_shells(connection: Connection, grant: str) -> bool:
     return bool(connection.execute(select(has_shells(literal(grant)))).scalar())
 
 
+def find_session(connection: Connection, id: str) -> Row[Any] | None:
+    """The row of a session by its access key id."""
+    return connection.execute(select(access_sessions).where(access_sessions.c.id == id)).first()
+
+
+def mark_overtaken(connection: Connection, connector: str, before: int, now: int) -> int:
+    """Mark what an account denies because it began before an instant (ms), whoever's it is; how many. Their holders begin others."""
+    chosen = (
+        access_sessions.c.mapping.startswith(f"{connector}/", autoescape=True),
+        access_sessions.c.issued_at < before,
+        access_sessions.c.lease_until > now,
+        access_sessions.c.revoked_at.is_(None),
+    )
+    return connection.execute(update(access_sessions).where(*chosen).values(revoked_at=now)).rowcount
+
+
 def mark_revoked(connection: Connection, person: str, now: int, *, grant: str = "") -> int:
     """Mark the sessions of a person whose lease still runs, of one grant where it is named; how many."""
     chosen: list[ColumnElement[bool]] = [

@@ -67,13 +67,22 @@ class HeldTypes:
         return ResourceType(name=GRANTS, scopes=_TENANT, versions=VERSIONS, window=listed, read=one, opens_each=True, actions=(end,))
 
     def _sessions(self) -> ResourceType:
+        def one(ask: Ask) -> Mapping[str, Any] | None:
+            with self.engine.store.read() as connection:
+                found = grants.find_session(connection, ask.id.name)
+                known = watched(connection, [found] if found else [])
+            if not ask.permits(f"{SESSIONS}/read", "/") and (found is None or found.person != ask.actor.id.lower()):
+                what = "A session is shown to whose it is, and to readers of the tenant ('/')."
+                raise ArmError("AuthorizationFailed", what, status=403, target=str(ask.id))
+            return None if found is None else _session(found, known[found.id], self.engine.now())
+
         def page(connection: Connection, wish: Wish, now: int, size: int) -> tuple[list[Mapping[str, Any]], str]:
             rows, after = listing.ranged(connection, access_sessions, listing.sessions_of(wish, now), after=wish.after, limit=size)
             known = watched(connection, rows)
             return [_session(row, known[row.id], now) for row in rows], after
 
         listed = self._window(access_sessions, page, listing.sessions_of, ("live", "revoked", "ended"))
-        return ResourceType(name=SESSIONS, scopes=_TENANT, versions=VERSIONS, window=listed)
+        return ResourceType(name=SESSIONS, scopes=_TENANT, versions=VERSIONS, window=listed, read=one, opens_each=True)
 
     def _revocations(self) -> ResourceType:
         def one(ask: Ask) -> Mapping[str, Any] | None:

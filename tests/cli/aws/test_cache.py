@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from isthmus.arm.errors import ArmError
-from isthmus.cli.aws.cache import Cache, Credentials
+from isthmus.cli.aws.cache import LOOK, Cache, Credentials
 from tests.support.clock import Clock
+from tests.support.waiting import until
 
 
 def credentials(clock: Clock, number: int, seconds: float = 300) -> Credentials:
@@ -93,3 +94,40 @@ def test_credentials_are_not_shown(clock: Clock) -> None:
     assert "hush" not in repr(made)
     assert "quiet" not in repr(made)
     assert made.until == clock() + 300
+
+
+def test_a_session_that_was_ended_is_replaced_within_seconds(clock: Clock) -> None:
+    server, ended, looks = Server(clock), set[str](), threading.Event()
+
+    def is_live(held: Credentials) -> bool:
+        looks.set()
+        return held.access_key not in ended
+
+    cache = Cache(server, clock, is_live=is_live)
+    assert cache.get("r").access_key == "ASIA1"
+    ended.add("ASIA1")
+    clock.advance(LOOK - 1)
+    assert cache.get("r").access_key == "ASIA1"
+    assert not looks.is_set(), "not at each call"
+    clock.advance(1)
+    assert cache.get("r").access_key == "ASIA1", "nobody waits for the look"
+    until(lambda: cache.get("r").access_key == "ASIA2")
+    assert server.asked == 2
+
+
+@pytest.mark.parametrize(("status", "asked"), [(401, 2), (403, 2), (404, 2), (503, 1)])
+def test_a_server_that_does_not_answer_ends_nothing_and_one_that_refuses_does(clock: Clock, status: int, asked: int) -> None:
+    server, looked = Server(clock), threading.Event()
+
+    def is_live(_held: Credentials) -> bool:
+        looked.set()
+        raise ArmError("Any", "Whatever.", status=status)
+
+    cache = Cache(server, clock, is_live=is_live)
+    cache.get("r")
+    clock.advance(LOOK)
+    cache.get("r")
+    assert looked.wait(10)
+    until(lambda: not any(one.name == "isthmus-look" for one in threading.enumerate()))
+    cache.get("r")
+    assert server.asked == asked

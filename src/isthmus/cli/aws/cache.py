@@ -19,6 +19,8 @@ AHEAD: Final = 60.0
 """Seconds before the end of a lease from which the next one is fetched, while the present one still answers."""
 LEAST: Final = 10.0
 """Seconds that credentials must still be good for to be handed out."""
+LOOK: Final = 5.0
+"""Seconds after which the server is asked once more whether a session that is being used still stands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,10 +46,22 @@ class Credentials:
 
 
 class Cache:
-    """Credentials by role. `fetch` asks the server and raises ArmError; each role is fetched once at a time, however many ask."""
+    """Credentials by role. `fetch` asks the server and raises ArmError; each role is fetched once at a time, however many ask.
 
-    def __init__(self, fetch: Callable[[str], Credentials], clock: Callable[[], float]) -> None:
+    `is_live` asks whether a session still stands: where so many people were denied at once that an account denies every earlier session,
+    the next one is begun within seconds instead of at the end of the lease. It may raise ArmError; who does not answer ends nothing.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[str], Credentials],
+        clock: Callable[[], float],
+        *,
+        is_live: Callable[[Credentials], bool] = lambda _: True,
+    ) -> None:
         self._fetch = fetch
+        self._is_live = is_live
+        self._looked: dict[str, float] = {}
         self._clock = clock
         self._held: dict[str, Credentials] = {}
         self._flights: dict[str, Future[Credentials]] = {}
@@ -62,6 +76,11 @@ class Cache:
             begins = flight is None and left < AHEAD
             if begins:
                 flight = self._flights[role] = Future()
+            looks = not begins and held is not None and self._clock() - self._looked.get(role, 0.0) >= LOOK
+            if begins or looks:
+                self._looked[role] = self._clock()
+        if looks:
+            threading.Thread(target=self._look, args=(role, held), name="isthmus-look", daemon=True).start()
         if begins:
             assert flight is not None
             if left < LEAST:
@@ -72,6 +91,16 @@ class Cache:
             return held
         assert flight is not None
         return flight.result()
+
+    def _look(self, role: str, held: Credentials) -> None:
+        """Forget a session that has ended; the next who asks begins another one, or is told why not."""
+        try:
+            is_live = self._is_live(held)
+        except ArmError as error:
+            is_live = error.status not in (401, 403, 404)
+        with self._lock:
+            if not is_live and self._held.get(role) is held:
+                del self._held[role]
 
     def _fly(self, role: str, flight: Future[Credentials]) -> None:
         """Fetch for everybody who waits for the flight; whatever happens, nobody waits for ever."""

@@ -17,7 +17,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.cli.aws.agent import Agent, Whereabouts, find_agent, token_file
 from isthmus.cli.aws.cache import Cache, Credentials
 from isthmus.cli.aws.profiles import with_profiles
-from isthmus.cli.aws.taking import ROLES, Role, take
+from isthmus.cli.aws.taking import ROLES, SESSIONS, Role, take
 from isthmus.cli.formats import Column
 from isthmus.cli.nouns import new_app
 from isthmus.cli.output import print_list
@@ -130,7 +130,8 @@ def profiles(
 )
 def agent(session: Session) -> None:
     """Run the agent in the foreground; 'credentials' and 'run' start one by themselves."""
-    made = Agent(Cache(lambda role: _fetch(session, role), time.time), time.time)
+    cache = Cache(lambda role: _fetch(session, role), time.time, is_live=lambda held: _is_live(session, held))
+    made = Agent(cache, time.time)
     made.whereabouts.write(_file(session))
     session.say(f"Answers on 127.0.0.1:{made.port}.")
     made.serve()
@@ -143,6 +144,10 @@ def _fetch(session: Session, role: str) -> Credentials:
         if error.status == 401:
             session.reconnect()
         raise
+
+
+def _is_live(session: Session, held: Credentials) -> bool:
+    return bool(session.client.get(f"{SESSIONS}/{held.access_key}")["properties"]["state"] == "Live")
 
 
 def _through_agent(session: Session, role: str) -> Credentials:

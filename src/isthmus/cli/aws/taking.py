@@ -15,6 +15,7 @@ from isthmus.cli.completion import offering
 from isthmus.cli.session import Session
 
 ROLES = "/providers/Isthmus.Access/roles"
+SESSIONS = "/providers/Isthmus.Access/sessions"
 
 
 def _roles(session: Session, _given: Mapping[str, Any]) -> Iterable[str]:
