@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ from tests.support.examples import FAST, LONG
 from tests.support.openid import OpenIdProvider, running_provider
 from tests.support.postgres import Postgres
 
+_TESTS = Path(__file__).parent
+_LONG = ("e2e", "portal", "contract", "access")
+# Hundreds of thousands of objects of imported modules live as long as the session: to look through them for garbage is most of its cost.
+gc.set_threshold(100_000, 20, 20)
+
 settings.register_profile(FAST)
 settings.register_profile(LONG)
 
@@ -33,12 +39,30 @@ def pytest_configure(config: pytest.Config) -> None:
     structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files of which `--fast` leaves out everything are not even imported; None lets others decide."""
+    is_left_out = collection_path.name.endswith("_on_lab.py") or {"contract", "e2e"} & set(collection_path.relative_to(_TESTS).parts)
+    return True if config.getoption("--fast") and is_left_out else None
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Garbage collectors walk everything that is there; what was collected stays to the end.
+    gc.collect()
+    gc.freeze()
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
     if not config.getoption("--fast"):
         return
     left_out = [item for item in items if _takes_long(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if not _takes_long(item)]
+
+
+def _turn(item: pytest.Item) -> int:
+    """Workers begin with files that wait for whole programs and end with small ones: none is alone with a long one at the end."""
+    folder = item.path.relative_to(_TESTS).parts[0]
+    return _LONG.index(folder) if folder in _LONG else len(_LONG)
 
 
 def _takes_long(item: pytest.Item) -> bool:
