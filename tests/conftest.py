@@ -20,6 +20,8 @@ from tests.support.openid import OpenIdProvider, running_provider
 from tests.support.postgres import Postgres
 
 _TESTS = Path(__file__).parent
+_PROGRAMS = frozenset({"site", "cli", "served_with_provider", "openid_provider"})
+"""Fixtures that start a server of ours or of others, or a browser."""
 _LONG = ("e2e", "portal", "contract", "access")
 # Hundreds of thousands of objects of imported modules live as long as the session: to look through them for garbage is most of its cost.
 gc.set_threshold(100_000, 20, 20)
@@ -68,7 +70,7 @@ def _turn(item: pytest.Item) -> int:
 def _takes_long(item: pytest.Item) -> bool:
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     is_marked = any(item.get_closest_marker(name) for name in ("postgresql", "e2e", "slow"))
-    return is_marked or parameters.get("database_url") == "postgresql" or "site" in getattr(item, "fixturenames", ())
+    return is_marked or "postgresql" in parameters.values() or not _PROGRAMS.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Server:
         """The default subscription."""
         return self.app.installation.subscription
 
-    @property
+    @cached_property
     def credential(self) -> ClientSecretCredential:
         """The owner's credential, as an azure-identity user makes it."""
         return ClientSecretCredential(self.tenant, self.client_id, self.secret, **self.identity_options)
@@ -103,10 +104,14 @@ class Server:
         """An AWS account id that no other test has."""
         return f"{100_000_000_000 + self.number()}"
 
+    @cached_property
+    def _own_resources(self) -> ResourceManagementClient:
+        return self.resources()
+
     def group(self, **tags: str) -> str:
         """The name of a new resource group."""
         name = f"group-{self.number()}"
-        self.resources().resource_groups.create_or_update(name, {"location": "eastus", "tags": tags})
+        self._own_resources.resource_groups.create_or_update(name, {"location": "eastus", "tags": tags})
         return name
 
     def store(self, *made: Resource) -> None:
@@ -133,7 +138,7 @@ class _Denying(BaseHTTPRequestHandler):
 def denying_aws() -> Iterator[str]:
     """The URL of an AWS whose account has not deployed the template."""
     aws = ThreadingHTTPServer(("127.0.0.1", 0), _Denying)
-    thread = threading.Thread(target=aws.serve_forever, daemon=True)
+    thread = threading.Thread(target=aws.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{aws.server_address[1]}"
