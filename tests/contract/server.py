@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import shutil
 import socket
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -148,12 +151,23 @@ def denying_aws() -> Iterator[str]:
         thread.join()
 
 
+@cache
+def first_keys() -> Path:
+    """Keys as a first start makes them, once for a process: RSA keys take most of a start. To be copied."""
+    folder = Path(tempfile.mkdtemp(prefix="isthmus-keys-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    build(Settings(data=folder / "data"), port=8443, environ={}).close()
+    return folder / "data" / "keys"
+
+
 @contextmanager
 def serving(data: Path, database_url: str, aws_url: str, configure: Callable[[int], dict[str, Any]] | None = None) -> Iterator[Server]:
     """A server on a free port of this machine. `configure` answers further settings, which may depend on the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         more = configure(port) if configure else {}
+        if not (data / "keys").exists():
+            shutil.copytree(first_keys(), data / "keys")
         app = build(Settings(data=data, database_url=database_url, **more), port=port, environ={"AWS_ENDPOINT_URL": aws_url})
         certificate = str(app.authority.server_file())
         # Clients keep connections open and never answer TLS's farewell, for which the loop would wait half a minute.
