@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from tests.support.openid import OpenIdProvider, running_provider
 from tests.support.postgres import Postgres
 
 _TESTS = Path(__file__).parent
+_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30
+"""Where temporary folders lie on Linux: databases wait for the disk at every commit, and durability is not what tests test."""
 _PROGRAMS = frozenset({"site", "cli", "served_with_provider", "openid_provider"})
 """Fixtures that start a server of ours or of others, or a browser."""
 _LONG = ("e2e", "portal", "contract", "access")
@@ -36,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgresql: needs PostgreSQL whatever its parameters say")
+    if _MEMORY.is_dir() and _holds_tests(os.statvfs(_MEMORY)) and os.access(_MEMORY, os.W_OK | os.X_OK):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
     # Plain tracebacks: the default renders every local variable, which costs a second per logged error.
     renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, renderer])
@@ -45,6 +50,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Files of which `--fast` leaves out everything are not even imported; None lets others decide."""
     is_left_out = collection_path.name.endswith("_on_lab.py") or {"contract", "e2e"} & set(collection_path.relative_to(_TESTS).parts)
     return True if config.getoption("--fast") and is_left_out else None
+
+
+def _holds_tests(system: os.statvfs_result) -> bool:
+    """Whether there is room for all that tests keep at once, and programs may be run there."""
+    return system.f_bavail * system.f_frsize > _ROOM and not system.f_flag & os.ST_NOEXEC
 
 
 @pytest.hookimpl(trylast=True)
