@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +20,15 @@ from tests.support.examples import FAST, LONG
 from tests.support.openid import OpenIdProvider, running_provider
 from tests.support.postgres import Postgres
 
+_TESTS = Path(__file__).parent
+_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30
+"""Where temporary folders lie on Linux: databases wait for the disk at every commit, and durability is not what tests test."""
+_PROGRAMS = frozenset({"site", "cli", "served_with_provider", "openid_provider"})
+"""Fixtures that start a server of ours or of others, or a browser."""
+_LONG = ("e2e", "portal", "contract", "access")
+# Hundreds of thousands of objects of imported modules live as long as the session: to look through them for garbage is most of its cost.
+gc.set_threshold(100_000, 20, 20)
+
 settings.register_profile(FAST)
 settings.register_profile(LONG)
 
@@ -28,12 +39,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgresql: needs PostgreSQL whatever its parameters say")
+    if _MEMORY.is_dir() and _holds_tests(os.statvfs(_MEMORY)) and os.access(_MEMORY, os.W_OK | os.X_OK):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
     # Plain tracebacks: the default renders every local variable, which costs a second per logged error.
     renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files of which `--fast` leaves out everything are not even imported; None lets others decide."""
+    is_left_out = collection_path.name.endswith("_on_lab.py") or {"contract", "e2e"} & set(collection_path.relative_to(_TESTS).parts)
+    return True if config.getoption("--fast") and is_left_out else None
+
+
+def _holds_tests(system: os.statvfs_result) -> bool:
+    """Whether there is room for all that tests keep at once, and programs may be run there."""
+    return system.f_bavail * system.f_frsize > _ROOM and not system.f_flag & os.ST_NOEXEC
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Garbage collectors walk everything that is there; what was collected stays to the end.
+    gc.collect()
+    gc.freeze()
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
     if not config.getoption("--fast"):
         return
     left_out = [item for item in items if _takes_long(item)]
@@ -41,10 +71,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if not _takes_long(item)]
 
 
+def _turn(item: pytest.Item) -> int:
+    """Workers begin with files that wait for whole programs and end with small ones: none is alone with a long one at the end."""
+    folder = item.path.relative_to(_TESTS).parts[0]
+    return _LONG.index(folder) if folder in _LONG else len(_LONG)
+
+
 def _takes_long(item: pytest.Item) -> bool:
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     is_marked = any(item.get_closest_marker(name) for name in ("postgresql", "e2e", "slow"))
-    return is_marked or parameters.get("database_url") == "postgresql" or "site" in getattr(item, "fixturenames", ())
+    return is_marked or "postgresql" in parameters.values() or not _PROGRAMS.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from isthmus_agent.paths import Paths
 from isthmus_agent.plane import NetworkError
 from isthmus_agent.store import Connection, Store
 from tests.agent.fake_plane import RESOURCE_ID, SUBSCRIPTION, TENANT, VM_ID, DirectCaller, FakePlane
-from tests.agent.test_tokens import KEYS, Crash, FragileStore, Fuse
+from tests.agent.test_tokens import Crash, FragileStore, Fuse, keys
 
 WANTED = Wanted(
     subscription_id=SUBSCRIPTION,
@@ -44,8 +44,8 @@ def test_a_crash_at_any_point_is_repaired_by_repeating(tmp_path: Path) -> None:
         root, plane = tmp_path / str(points), FakePlane()
         store = Store(Paths(root=root))
         store.prepare()
-        store.save_saved_key(KEYS[0], "1")
-        plane.register(KEYS[0].public)
+        store.save_saved_key(keys()[0], "1")
+        plane.register(keys()[0].public)
         try:
             attempt(root, plane, Fuse(points))
         except Crash:
@@ -53,7 +53,7 @@ def test_a_crash_at_any_point_is_repaired_by_repeating(tmp_path: Path) -> None:
             assert again.resource_id == RESOURCE_ID
             assert store.connection() == again
             assert [path.name for path in store.paths.certs.iterdir()] == [again.identity_key]
-            assert store.key(again.identity_key).public == KEYS[0].public
+            assert store.key(again.identity_key).public == keys()[0].public
             points += 1
             continue
         break
@@ -66,8 +66,8 @@ def test_the_network_is_tried_a_few_times_with_growing_pauses(tmp_path: Path) ->
     tries: list[str] = []
     store = Store(Paths(root=tmp_path))
     store.prepare()
-    store.save_saved_key(KEYS[0], "1")
-    plane.register(KEYS[0].public)
+    store.save_saved_key(keys()[0], "1")
+    plane.register(keys()[0].public)
 
     def lost(path: str) -> None:
         tries.append(path)

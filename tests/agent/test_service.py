@@ -18,7 +18,7 @@ from isthmus_agent.plane import NetworkError
 from isthmus_agent.service import IDLE, Service
 from isthmus_agent.store import Store
 from tests.agent.fake_plane import CONNECT, VM_ID, DirectCaller, FakePlane, TlsPlane
-from tests.agent.test_tokens import KEYS, enrolled
+from tests.agent.test_tokens import enrolled, keys
 
 
 class Loaded:
@@ -112,7 +112,7 @@ def test_renews_when_asked(tmp_path: Path) -> None:
     connection = harness.store.connection()
     assert connection
     key = harness.store.key(connection.identity_key)
-    assert key.public == harness.plane.machines[VM_ID].public != KEYS[0].public
+    assert key.public == harness.plane.machines[VM_ID].public != keys()[0].public
     harness.plane.wants_renewal = False
     harness.pass_time(300)
     assert harness.beats == 2
@@ -134,7 +134,7 @@ def test_a_renewal_that_comes_too_early_is_put_off(tmp_path: Path) -> None:
     harness.pass_time(300)
     after = harness.store.connection()
     assert after
-    assert harness.store.key(after.identity_key).public == harness.plane.machines[VM_ID].public != KEYS[0].public
+    assert harness.store.key(after.identity_key).public == harness.plane.machines[VM_ID].public != keys()[0].public
 
 
 def test_removed_machine_clears_its_identity_and_idles(tmp_path: Path) -> None:

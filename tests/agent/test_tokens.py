@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from isthmus_agent.tokens import Refused, Tokens
 from tests.agent.fake_plane import RESOURCE_ID, SUBSCRIPTION, TENANT, VM_ID, DirectCaller, FakePlane
 from tests.support.examples import examples
 
-KEYS = [Key.generate() for _ in range(6)]
+keys = cache(lambda: [Key.generate() for _ in range(6)])
 
 
 class Crash(BaseException):
@@ -81,8 +82,8 @@ def connection(plane: FakePlane, key_name: str) -> Connection:
 def enrolled(root: Path, plane: FakePlane) -> Store:
     store = Store(Paths(root=root))
     store.prepare()
-    plane.register(KEYS[0].public)
-    store.save(connection(plane, store.save_key(KEYS[0])))
+    plane.register(keys()[0].public)
+    store.save(connection(plane, store.save_key(keys()[0])))
     return store
 
 
@@ -107,7 +108,7 @@ def attempt(root: Path, plane: FakePlane, fuse: Fuse) -> Connection:
 @settings(max_examples=examples(40), deadline=None)
 @given(breaks=st.lists(st.integers(min_value=0, max_value=18), max_size=4), more=st.booleans())
 def test_a_crash_at_any_point_never_locks_the_machine_out(breaks: list[int], more: bool) -> None:
-    supply = iter(KEYS[1:] * 3)
+    supply = iter(keys()[1:] * 3)
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(Key, "generate", lambda: next(supply))
         root, plane = Path(folder), FakePlane()
@@ -146,7 +147,7 @@ def test_every_single_crash_point_is_covered(tmp_path: Path) -> None:
 def test_a_refused_key_without_a_next_one_is_told(tmp_path: Path) -> None:
     plane = FakePlane()
     store = enrolled(tmp_path, plane)
-    plane.machines[VM_ID].public = KEYS[5].public
+    plane.machines[VM_ID].public = keys()[5].public
     present = store.connection()
     assert present
     with pytest.raises(Refused):

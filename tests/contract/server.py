@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import shutil
 import socket
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -58,7 +62,7 @@ class Server:
         """The default subscription."""
         return self.app.installation.subscription
 
-    @property
+    @cached_property
     def credential(self) -> ClientSecretCredential:
         """The owner's credential, as an azure-identity user makes it."""
         return ClientSecretCredential(self.tenant, self.client_id, self.secret, **self.identity_options)
@@ -103,10 +107,14 @@ class Server:
         """An AWS account id that no other test has."""
         return f"{100_000_000_000 + self.number()}"
 
+    @cached_property
+    def _own_resources(self) -> ResourceManagementClient:
+        return self.resources()
+
     def group(self, **tags: str) -> str:
         """The name of a new resource group."""
         name = f"group-{self.number()}"
-        self.resources().resource_groups.create_or_update(name, {"location": "eastus", "tags": tags})
+        self._own_resources.resource_groups.create_or_update(name, {"location": "eastus", "tags": tags})
         return name
 
     def store(self, *made: Resource) -> None:
@@ -133,7 +141,7 @@ class _Denying(BaseHTTPRequestHandler):
 def denying_aws() -> Iterator[str]:
     """The URL of an AWS whose account has not deployed the template."""
     aws = ThreadingHTTPServer(("127.0.0.1", 0), _Denying)
-    thread = threading.Thread(target=aws.serve_forever, daemon=True)
+    thread = threading.Thread(target=aws.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{aws.server_address[1]}"
@@ -143,12 +151,23 @@ def denying_aws() -> Iterator[str]:
         thread.join()
 
 
+@cache
+def first_keys() -> Path:
+    """Keys as a first start makes them, once for a process: RSA keys take most of a start. To be copied."""
+    folder = Path(tempfile.mkdtemp(prefix="isthmus-keys-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    build(Settings(data=folder / "data"), port=8443, environ={}).close()
+    return folder / "data" / "keys"
+
+
 @contextmanager
 def serving(data: Path, database_url: str, aws_url: str, configure: Callable[[int], dict[str, Any]] | None = None) -> Iterator[Server]:
     """A server on a free port of this machine. `configure` answers further settings, which may depend on the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         more = configure(port) if configure else {}
+        if not (data / "keys").exists():
+            shutil.copytree(first_keys(), data / "keys")
         app = build(Settings(data=data, database_url=database_url, **more), port=port, environ={"AWS_ENDPOINT_URL": aws_url})
         certificate = str(app.authority.server_file())
         # Clients keep connections open and never answer TLS's farewell, for which the loop would wait half a minute.

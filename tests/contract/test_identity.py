@@ -93,7 +93,7 @@ def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
     documents["/.well-known/openid-configuration"] = {"issuer": url, "jwks_uri": f"{url}/keys"}
     documents["/keys"] = {"keys": [key.as_dict(private=False)]}
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_path))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield Issuer(url, key)
     server.shutdown()

@@ -14,6 +14,8 @@ from isthmus.identity import clients, secrets
 from isthmus.identity.roles import PROVISIONER
 from tests.contract.server import Server, give
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(scope="module")
 def provisioner(server: Server) -> str:

@@ -43,7 +43,7 @@ def url(ca: LocalAuthority) -> Iterator[str]:
     """An HTTPS server with a certificate of that authority."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answering)
     server.socket = ca.server_context().wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield f"https://127.0.0.1:{server.server_address[1]}"
     server.shutdown()

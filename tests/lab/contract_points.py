@@ -85,6 +85,15 @@ def point_context() -> None:
     assert responses.get_account_id() == "000000000000"
 
 
+def point_patterns() -> None:
+    assert names(iam_evaluator.fnmatch_iam) == ["value", "pattern"]
+    assert iam_evaluator._action_matches("ec2:DescribeVpcs", ["s3:*", "EC2:describe*"], [])
+    assert not iam_evaluator._action_matches("ec2:DescribeVpcs", ["ec2:DescribeVpc"], [])
+    known = iam_evaluator.fnmatch_iam.cache_info()
+    assert iam_evaluator._action_matches("ec2:DescribeVpcs", ["s3:*", "EC2:describe*"], [])
+    assert iam_evaluator.fnmatch_iam.cache_info().hits == known.hits + 2, "matching goes another way"
+
+
 def point_errors() -> None:
     assert "UnrecognizedClientException" in iam_actions._AUTH_FAILURES
     status, _, body = subject.error("ec2", "UnrecognizedClientException", "no", 400, {})

@@ -3,6 +3,7 @@
 import base64
 import datetime
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from cryptography import x509
@@ -23,14 +24,22 @@ class Key:
     """A signing key with a certificate of its own; `is_expired` makes one that is long over."""
 
     def __init__(self, *, is_expired: bool = False) -> None:
-        self.private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._is_expired = is_expired
+
+    @cached_property
+    def private(self) -> rsa.RSAPrivateKey:
+        """Made when first asked for: whoever only collects tests needs none."""
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    @cached_property
+    def certificate(self) -> x509.Certificate:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "idp")])
-        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=-30 if is_expired else 30)
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=-30 if self._is_expired else 30)
         builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(self.private.public_key())
         builder = (
             builder.serial_number(x509.random_serial_number()).not_valid_before(end - datetime.timedelta(days=60)).not_valid_after(end)
         )
-        self.certificate = builder.sign(self.private, hashes.SHA256())
+        return builder.sign(self.private, hashes.SHA256())
 
     @property
     def bare(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from isthmus.client import Client
 from isthmus.identity.people import Person
 from isthmus.settings import Settings
 from tests.api.conftest import PORT, Api
-from tests.contract.server import Server, denying_aws, serving
+from tests.contract.server import Server, denying_aws, first_keys, serving
 from tests.portal.browser import Look, launch, looking
 from tests.portal.test_frame import Browser as Sender
 from tests.portal.walker import Walker, call
@@ -89,6 +90,7 @@ def portal_api(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -
     folder = tmp_path_factory.mktemp("portal")
     database = databases.fresh_sqlite(folder / "isthmus.db")
     bucket = "https://templates.s3.eu-west-1.amazonaws.com/{guid}.json"
+    shutil.copytree(first_keys(), folder / "data" / "keys")
     app = build(Settings(data=folder / "data", database_url=database, template_url=bucket), port=PORT, environ={})
     yield Api(app, folder / "data")
     app.close()

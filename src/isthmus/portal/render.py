@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.requests import Request
@@ -56,6 +57,23 @@ def secured(nonce: str = "", forms: str = "") -> dict[str, str]:
     return {**HEADERS, "Content-Security-Policy": policy(nonce or secrets.token_urlsafe(18), forms)}
 
 
+class _Compiled(BytecodeCache):
+    """The code of templates for every renderer of the process: compiling takes longer than answering, and a process may build many."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 class Renderer:
     """Templates become answers. `assets` name the files that pages load."""
 
@@ -67,6 +85,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=_COMPILED,
         )
         self._templates.globals |= {"asset": assets.path, "hx": _hx, **words.FUNCTIONS}
         self._templates.filters |= words.FILTERS

@@ -14,6 +14,7 @@ from ministack.services import ssm
 
 from isthmus_lab.adapter.ec2 import Ec2State
 from isthmus_lab.adapter.iam import IamState
+from isthmus_lab.adapter.patterns import remember_matches
 from isthmus_lab.adapter.requests import AdapterError, Requests
 from isthmus_lab.adapter.sessions import Sessions
 from isthmus_lab.adapter.stacks import Stacks
@@ -44,6 +45,7 @@ class Adapter:
         self.iam = IamState()
         self.sessions = Sessions(clock)
         fill_variables()
+        remember_matches()
         self.stacks = Stacks()
         self.trails = Trails()
 

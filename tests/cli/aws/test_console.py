@@ -59,7 +59,7 @@ class Federation:
 @pytest.fixture
 def federation() -> Iterator[Federation]:
     made = Federation()
-    thread = threading.Thread(target=made.server.serve_forever)
+    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield made
     made.server.shutdown()

@@ -22,7 +22,9 @@ class Redirect:
         self._visited = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _answers(self))
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="isthmus-redirect", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="isthmus-redirect", daemon=True
+        )
 
     def __enter__(self) -> Redirect:
         self._thread.start()

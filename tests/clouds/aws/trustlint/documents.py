@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+from functools import cache
 from typing import Any
 
 from cryptography import x509
@@ -92,9 +93,14 @@ def key(days: float, used: float | None = 1) -> AccessKey:
     return AccessKey(number=1, made_at=NOW - days * DAY, used_at=None if used is None else NOW - used * DAY)
 
 
+@cache
+def _signer(bits: int) -> Any:
+    return rsa.generate_private_key(public_exponent=65_537, key_size=bits) if bits else ec.generate_private_key(ec.SECP256R1())
+
+
 def certificate(days: float, *, bits: int = 2048, now: float = NOW, subject: str = "idp") -> str:
     """A signing certificate in base64 that is good for so many days more; `bits` 0 makes an elliptic one."""
-    signer: Any = rsa.generate_private_key(public_exponent=65_537, key_size=bits) if bits else ec.generate_private_key(ec.SECP256R1())
+    signer = _signer(bits)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     end = dt.datetime.fromtimestamp(now + days * DAY, dt.UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(signer.public_key())
