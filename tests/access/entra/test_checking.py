@@ -10,7 +10,6 @@ from isthmus.access import revocations
 from isthmus.access.entra.checking import ACTION, GONE, HELD_BACK, LEFT, SAME, STRANGER
 from isthmus.arm.errors import ArmError
 from isthmus.clouds.azure.graph import GraphUnavailable
-from isthmus.store.tables import graph_marks
 from tests.access.entra.conftest import ALICE, BOB, DEV, OPS, Followed
 from tests.fakes.entra import guid
 from tests.support.clock import Clock
@@ -69,8 +68,10 @@ def test_while_graph_is_down_nothing_changes_and_it_is_tried_again(followed: Fol
     assert caught.value.status == 503
     assert followed.held(ALICE) == {f"group:{DEV}", f"group:{OPS}"}
     followed.checks.failed(arguments, caught.value)
-    with followed.engine.store.read() as connection:
-        assert connection.execute(graph_marks.select().where(graph_marks.c.name == "users")).all() == [], "the next poll begins anew"
+    followed.there.server.is_down = False
+    followed.there.passing.now += 60
+    assert followed.poll() == {ALICE: SAME, BOB: SAME}, "the next question checks everybody"
+    assert followed.poll() == {}
 
 
 def test_a_crowd_that_is_suddenly_unknown_is_not_barred(followed: Followed) -> None:

@@ -13,7 +13,9 @@ import structlog
 from sqlalchemy import Connection, func, select
 
 from isthmus.access import grants
+from isthmus.access.entra import marks
 from isthmus.access.entra.holders import concerned
+from isthmus.access.entra.marks import EVERYBODY, Mark
 from isthmus.access.leaving import begin_anew, depart, leave_groups
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.errors import ArmError, unavailable
@@ -21,7 +23,7 @@ from isthmus.arm.types import Actor
 from isthmus.clouds.azure.graph import Graph, GraphFault, GraphUnavailable, guid
 from isthmus.engine import Engine
 from isthmus.identity import people
-from isthmus.store.tables import access_revocations, graph_marks
+from isthmus.store.tables import access_revocations
 from isthmus.work import Arguments, Job, Queue
 
 CHECK: Final = "access.entra.check"
@@ -75,10 +77,10 @@ class Checks:
             raise unavailable(str(error)) from error
 
     def failed(self, arguments: Arguments, error: ArmError) -> None:
-        """The hint is lost, so that the next question to Graph begins anew, with a check of everybody."""
+        """The hint is lost: with the next question to Graph, or the one under way, everybody is checked. That stays due until ordered."""
         _log.error("person_not_checked", person=arguments["person"], reason=error.message)
         with self.engine.store.begin() as connection:
-            connection.execute(graph_marks.delete().where(graph_marks.c.name == "users"))
+            marks.keep(connection, Mark(name=EVERYBODY, read_at=self.engine.now()))
 
     def check(self, person: str, *, by: str, noticed: int) -> str:
         """What came of it. Raises GraphFault: then nothing was changed."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, select
 
 from isthmus.store import dialect
 from isthmus.store.tables import graph_marks
+
+EVERYBODY: Final = "everybody"
+"""There while a check of everybody is due: what was told about somebody was lost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ import structlog
 
 from isthmus.access.entra import marks
 from isthmus.access.entra.checking import QUEUE, Checks
-from isthmus.access.entra.marks import Mark
+from isthmus.access.entra.marks import EVERYBODY, Mark
 from isthmus.access.entra.watching import NESTED, Watching
 from isthmus.clouds.azure.graph import PER_CURSOR, Changes, Graph, GraphFault, GraphGone
 from isthmus.engine import Engine
@@ -110,7 +110,9 @@ class Polling:
                 marks.keep(connection, one.mark)
             if any(one.is_nesting for one in told):
                 marks.drop(connection, [NESTED])
-            if any(one.is_everybody for one in told):
+            is_due = marks.find(connection, EVERYBODY) is not None
+            if is_due or any(one.is_everybody for one in told):
+                marks.drop(connection, [EVERYBODY])
                 return self.checks.order_everybody(connection, by="resync", noticed=now)
             people = frozenset[str]().union(*(one.people for one in told))
             return self.checks.order(connection, people, by="poll", noticed=now)
