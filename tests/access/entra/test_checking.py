@@ -57,6 +57,16 @@ def test_groups_that_are_none_of_entras_are_left_alone(followed: Followed) -> No
     assert "group:g-by-name" in followed.held(ALICE)
 
 
+def test_a_group_in_two_spellings_is_one_group(followed: Followed) -> None:
+    """Two mappings may spell it differently, and so do the reasons of what is held."""
+    followed.sign_in(ALICE, DEV.upper())
+    assert followed.checks.check(ALICE, by="poll", noticed=0) == SAME
+    assert followed.held(ALICE) == {f"group:{DEV}", f"group:{DEV.upper()}", f"group:{OPS}"}
+    followed.tenant.leave(DEV, ALICE)
+    assert followed.checks.check(ALICE, by="poll", noticed=0) == LEFT
+    assert followed.held(ALICE) == {f"group:{OPS}"}
+
+
 def test_while_graph_is_down_nothing_changes_and_it_is_tried_again(followed: Followed) -> None:
     followed.polling.poll()
     followed.there.server.is_down = True

@@ -42,6 +42,7 @@ def test_memberships_are_asked_twenty_at_a_time_and_through_groups_in_groups(the
     found = there.graph.member_groups(ALICE, [*many, DEV.upper(), OPS, "g-dev"])
     assert found == {DEV.upper(), OPS}, "in the words of who asked"
     assert there.server.calls.count(CHECK) == 3
+    assert there.graph.member_groups(ALICE, [DEV, DEV.upper(), OPS.upper()]) == {DEV, DEV.upper(), OPS.upper()}
     assert there.graph.member_groups(guid("nobody"), [DEV]) is None
     assert there.graph.member_groups(ALICE, []) == frozenset()
 
