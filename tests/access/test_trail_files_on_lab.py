@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
@@ -36,6 +37,9 @@ def test_calls_of_people_are_read_from_the_bucket_of_the_trail(people: Estate) -
     issued = people.issue(people.sign_in("alice", "g-dev"))
     people.client(issued, "ec2").describe_regions()
     people.lab.admin("POST", "/_lab/trails/deliver")
+    # XML cannot hold this name.
+    folder = f"p/AWSLogs/{people.account}/CloudTrail/us-east-1/{datetime.now(UTC):%Y/%m/%d}"
+    people.root("s3", "eu-west-1").put_object(Bucket=bucket, Key=f"{folder}/a\x01 b+.json", Body=b"x")
     reader = Trails(
         engine=people.engine, lookup=people.lookup, cloud=people.trail, loop=people.loop, issuer_url=people.signer.url, files=people.trail
     )

@@ -75,7 +75,7 @@ class GraphServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def fail(self, status: int, code: str = "TooManyRequests", *, times: int = 1, after: int | None = None) -> None:
+    def fail(self, status: int, code: str = "TooManyRequests", *, times: int = 1, after: int | str | None = None) -> None:
         """Answer the next requests so."""
         headers = {} if after is None else {"Retry-After": str(after)}
         self.faults += [Refuse(status, code, headers) for _ in range(times)]

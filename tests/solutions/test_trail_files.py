@@ -7,7 +7,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -54,6 +54,7 @@ class FakeBucket:
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
     tells_keys: bool = True
     refuses: bool = False
+    locked: set[str] = field(default_factory=set)
 
     async def bucket_region(self, _target: ScanTarget, _bucket: str) -> str:
         if self.refuses:
@@ -69,6 +70,8 @@ class FakeBucket:
         ]
 
     async def fetch(self, _target: ScanTarget, _region: str, _bucket: str, key: str) -> StoredObject:
+        if key in self.locked:
+            raise PermissionError("s3:GetObject is denied.")
         self.fetched.append(key)
         content, metadata = self.held[key]
         return StoredObject(content=content, metadata=metadata)
@@ -164,6 +167,56 @@ def test_what_is_no_log_file_is_a_row_and_holds_nothing_up(ground: Ground) -> No
     assert ground.read() == {"Taken": 0, "Refused": 0, "Missing": 0}
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"userIdentity": None},
+        {"requestParameters": {"sourceIdentity": ALICE.person, "principalTags": {"grant": "\ud800", "signin": "s"}}},
+        {"requestParameters": " ".join(map(str, range(200_000)))},
+    ],
+    ids=["no caller", "odd texts", "large"],
+)
+def test_an_odd_event_keeps_no_later_file_from_being_read(ground: Ground, odd: dict[str, Any]) -> None:
+    first, second = ground.bucket.log("0000", entered(ALICE)), ground.bucket.log("0010", entered(ALICE) | {"eventID": "odd"} | odd)
+    third = ground.bucket.log("0100", called(ALICE, "DescribeVpcs", 10))
+    ground.read()
+    states = {key: row.state for key, row in ground.rows().items()}
+    assert (set(states), states[first], states[third]) == ({first, second, third}, "Taken", "Taken")
+    assert ground.events()[-1] == "DescribeVpcs"
+    assert ground.read() == {"Taken": 0, "Refused": 0, "Missing": 0}
+
+
+def test_a_file_whose_taking_in_fails_is_refused_with_the_reason(ground: Ground) -> None:
+    bad, good = ground.bucket.log("0000", called(ALICE, "Unforeseen", 1)), ground.bucket.log("0100", called(ALICE, "DescribeVpcs", 10))
+    take = ground.files.take
+
+    def fail(events: list[Event]) -> Taken:
+        if events[0].name == "Unforeseen":
+            raise KeyError("userIdentity")
+        return take(events)
+
+    assert dict(replace(ground.files, take=fail).read(TARGET, [REGION], SETTINGS)) == {"Taken": 1, "Refused": 1, "Missing": 0}
+    rows = ground.rows()
+    assert (rows[bad].state, rows[good].state) == ("Refused", "Taken")
+    assert "could not be taken in (KeyError)" in rows[bad].detail
+
+
+def test_numbers_that_are_none_are_no_json(ground: Ground) -> None:
+    for stamp, text in (("0000", '{"Records": [NaN]}'), ("0010", '{"Records": [1e999]}')):
+        ground.bucket.held[log_key(stamp)] = gzip.compress(text.encode()), {}
+    assert ground.read() == {"Taken": 0, "Refused": 2, "Missing": 0}
+    assert {row.detail for row in ground.rows().values()} == {"It holds no JSON."}
+
+
+@pytest.mark.parametrize("name", ["a\0b", "half \ud800", "x" * 1_025, ["x"]], ids=["nul", "half", "long", "list"])
+def test_a_digest_that_names_what_is_no_key_is_refused_and_holds_nothing_up(ground: Ground, name: object) -> None:
+    entry = {"s3Bucket": BUCKET, "s3Object": name, "hashValue": "0" * 64, "hashAlgorithm": "SHA-256"}
+    odd, before = ground.bucket.digest("0030", logFiles=[entry]), ground.bucket.digest("0040", previousDigestS3Object=name)
+    good = ground.bucket.digest("0100")
+    assert ground.read() == {"Taken": 1, "Refused": 2, "Missing": 0}
+    assert {key: row.state for key, row in ground.rows().items()} == {odd: "Refused", before: "Refused", good: "Taken"}
+
+
 def test_events_of_another_account_are_left_out_and_told(ground: Ground) -> None:
     key = ground.bucket.log("0000", called(ALICE, "DescribeVpcs", 1), called(ALICE, "ListRoles", 2, account=OTHER))
     assert ground.read()["Taken"] == 1
@@ -237,3 +290,23 @@ def test_a_bucket_that_refuses_is_tried_again(ground: Ground) -> None:
     assert ground.read() == {"Taken": 0, "Refused": 0, "Missing": 0}
     ground.bucket.refuses = False
     assert ground.read()["Taken"] == 1
+
+
+def test_a_file_that_is_locked_keeps_no_later_one_from_being_read_and_is_tried_again(ground: Ground) -> None:
+    ground.bucket.log("0000", entered(ALICE))
+    locked = ground.bucket.log("0010", called(ALICE, "DescribeVpcs", 10))
+    ground.bucket.log("0100", called(ALICE, "DescribeSubnets", 20))
+    ground.bucket.locked = {locked}
+    assert ground.read() == {"Taken": 2, "Refused": 0, "Missing": 1}
+    assert (ground.rows()[locked].state, "s3:GetObject is denied" in ground.rows()[locked].detail) == ("Missing", True)
+    ground.bucket.locked.clear()
+    assert ground.read() == {"Taken": 1, "Refused": 0, "Missing": 0}
+    assert ground.rows()[locked].state == "Taken"
+
+
+def test_where_no_file_may_be_fetched_the_reading_stops_at_the_first(ground: Ground) -> None:
+    ground.bucket.locked = {ground.bucket.log("0000", entered(ALICE)), ground.bucket.log("0010", called(ALICE, "DescribeVpcs", 10))}
+    assert ground.read() == {"Taken": 0, "Refused": 0, "Missing": 0}
+    assert ground.rows() == {}
+    ground.bucket.locked.clear()
+    assert ground.read()["Taken"] == 2

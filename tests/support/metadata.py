@@ -24,6 +24,13 @@ def certificate(days: float, *, now: float, name: str = "idp") -> str:
     return base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode()
 
 
+def of_no_version(text: str) -> str:
+    """A certificate with a version that there is none of."""
+    der = base64.b64decode(text)
+    assert der.count(b"\xa0\x03\x02\x01\x02") == 1
+    return base64.b64encode(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")).decode()
+
+
 def metadata(*certificates: str, entity: str = ENTITY, more: str = "") -> str:
     """Metadata as providers write it, with parts that AWS does not read."""
     keys = "".join(

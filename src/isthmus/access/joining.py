@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from isthmus.audit.events import SAML, STS, WEB, Event
+from isthmus.audit.events import SAML, STS, WEB, Event, part, text
 
 OUR_OWN, OTHER_PROVIDER, OTHER_FEDERATION = "OurOwn", "OtherProvider", "OtherFederation"
 UNSTAMPED, NO_SOURCE_IDENTITY, AMBIGUOUS = "Unstamped", "NoSourceIdentity", "AmbiguousSession"
@@ -108,18 +108,18 @@ def exchanged(event: Event, issuer: str, given: Mapping[str, Joined]) -> Joined:
         return Joined(foreign=OTHER_FEDERATION)
     if event.made in given:
         return given[event.made]
-    who = event.document["userIdentity"]
-    provider = str(who.get("identityProvider", ""))
+    who = part(event.document, "userIdentity")
+    provider = text(who, "identityProvider", 2_048)
     if provider.partition(":oidc-provider/")[2] != issuer.removeprefix("https://") or event.account not in provider.split(":"):
         return Joined(foreign=OTHER_PROVIDER)
-    person = str(who.get("userName", ""))
+    person = text(who, "userName", 128)
     if person.startswith("svc:"):
         return Joined(foreign=OUR_OWN)
-    tags = _mapping(_mapping(event.document.get("requestParameters")).get("principalTags"))
-    grant, sign_in = tags.get("grant"), tags.get("signin")
-    if not isinstance(grant, str) or not isinstance(sign_in, str) or person != f"user:{event.source_identity}":
+    tags = part(part(event.document, "requestParameters"), "principalTags")
+    grant, sign_in = text(tags, "grant", 64), text(tags, "signin", 64)
+    if not grant or not sign_in or person != f"user:{event.source_identity}":
         return Joined(foreign=UNSTAMPED)
-    return Joined(person=event.source_identity[:64], sign_in=sign_in[:64], grant=grant[:64], session=event.made or None)
+    return Joined(person=event.source_identity, sign_in=sign_in, grant=grant, session=event.made or None)
 
 
 def joined(trace: Trace, sessions: Mapping[str, Joined], roots: Callable[[Console], Collection[Joined]]) -> tuple[Joined, bool]:
@@ -143,7 +143,3 @@ def joined(trace: Trace, sessions: Mapping[str, Joined], roots: Callable[[Consol
 def makes_root(event: Event) -> bool:
     """Whether the event made a session by a token or an assertion."""
     return bool(event.made) and event.source == STS and event.name in (WEB, SAML)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, selec
 
 from isthmus.access.joining import UNKNOWN, Console, Joined, console_of, exchanged, joined, key_of, makes_root
 from isthmus.access.use import Use, note_use
-from isthmus.audit.events import Event, pack, resources_text
+from isthmus.audit.events import Event, pack, part, resources_text, text
 from isthmus.store import dialect
 from isthmus.store.tables import access_sessions, audit_checkpoints, trail_events, trail_machines, trail_sessions
 
@@ -169,9 +169,8 @@ def _note_sessions(kept: Sequence[_Kept], knowledge: _Knowledge) -> set[str]:
 
 
 def _inherited(event: Event) -> str:
-    answer = event.document.get("responseElements")
-    told = answer.get("sourceIdentity") if isinstance(answer, dict) else None
-    return told[:64] if isinstance(told, str) else event.source_identity
+    answer = part(event.document, "responseElements")
+    return text(answer, "sourceIdentity", 64) if isinstance(answer.get("sourceIdentity"), str) else event.source_identity
 
 
 def _lately_given(connection: Connection, knowledge: _Knowledge) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import zlib
 from collections.abc import Mapping
@@ -49,14 +50,21 @@ _SHARED = (
 )
 
 
-_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is no JSON")
 
 
-_DECODE = json.JSONDecoder(parse_constant=_refuse).decode
+def _finite(number: str) -> float:
+    found = float(number)
+    if math.isinf(found):
+        raise ValueError("no number is that large")
+    return found
+
+
+_DECODE = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
 
 
 class UnreadableEvent(Exception):
@@ -69,6 +77,7 @@ class Event:
 
     `kind` is the caller's type, `key` their access key, `made` the key of the session that the event made, `made_principal` its role id and
     name; `outcome` is the error code, empty when it succeeded. `machines` are instances that it names. Texts are cut to the log's lengths.
+    `content` is the document as it is kept: an event that could be read can be kept.
     """
 
     id: str
@@ -89,6 +98,7 @@ class Event:
     resources: tuple[str, ...]
     machines: tuple[str, ...]
     document: Mapping[str, Any]
+    content: bytes
 
     @property
     def is_federation(self) -> bool:
@@ -97,16 +107,20 @@ class Event:
 
 
 def read_event(document: object) -> Event:
-    """The event in a parsed document. Raises UnreadableEvent."""
+    """The event in a parsed document. Raises UnreadableEvent, also for what could not be kept."""
     if not isinstance(document, dict):
         raise UnreadableEvent("it is not a JSON object")
-    identity, parameters = _part(document, "userIdentity"), _part(document, "requestParameters")
-    answer, context = _part(document, "responseElements"), _part(identity, "sessionContext")
-    source, name = _text(document, "eventSource", 128), _text(document, "eventName", 128)
+    return _read(document, _canonical(document))
+
+
+def _read(document: Mapping[str, Any], content: bytes) -> Event:
+    identity, parameters = part(document, "userIdentity"), part(document, "requestParameters")
+    answer, context = part(document, "responseElements"), part(identity, "sessionContext")
+    source, name = text(document, "eventSource", 128), text(document, "eventName", 128)
     if not source or not name:
         raise UnreadableEvent("eventSource or eventName is missing")
     is_assume = source == STS and name in (WEB, SAML, ASSUME)
-    made = _text(_part(answer, "credentials"), "accessKeyId", 128) if is_assume else ""
+    made = text(part(answer, "credentials"), "accessKeyId", 128) if is_assume else ""
     given = parameters if source == STS and name == WEB else context
     return Event(
         id=_matching(_ID, document, "eventID"),
@@ -115,28 +129,28 @@ def read_event(document: object) -> Event:
         at=_instant(document.get("eventTime"), "eventTime"),
         source=source,
         name=name,
-        kind=_text(identity, "type", 32),
-        key=_text(identity, "accessKeyId", 128),
-        principal=_text(identity, "principalId", 512),
-        source_identity=_text(given, "sourceIdentity", 64),
-        began_at=_instant(_part(context, "attributes").get("creationDate") or 0, "creationDate"),
+        kind=text(identity, "type", 32),
+        key=text(identity, "accessKeyId", 128),
+        principal=text(identity, "principalId", 512),
+        source_identity=text(given, "sourceIdentity", 64),
+        began_at=_instant(part(context, "attributes").get("creationDate") or 0, "creationDate"),
         made=made,
-        made_principal=_text(_part(answer, "assumedRoleUser"), "assumedRoleId", 512) if made else "",
-        outcome=_text(document, "errorCode", 128),
+        made_principal=text(part(answer, "assumedRoleUser"), "assumedRoleId", 512) if made else "",
+        outcome=text(document, "errorCode", 128),
         is_read_only=document.get("readOnly") in (True, "true"),
         resources=_resources(document),
         machines=_machines(document, identity),
         document=document,
+        content=content,
     )
 
 
 def pack(event: Event) -> tuple[str, bytes]:
     """The digest of an event (hex) and its compressed document."""
-    text = _canonical(event.document)
     # A small window is enough for a small event and is made faster; whatever the window, the text opens the same way.
-    squeezer = zlib.compressobj(3, zlib.DEFLATED, -13 if len(text) < _SMALL else -15, 6, zdict=_SHARED)
-    packed = squeezer.compress(text) + squeezer.flush()
-    return hashlib.sha256(text).hexdigest(), _FORMAT + packed + zlib.crc32(packed).to_bytes(4, "big")
+    squeezer = zlib.compressobj(3, zlib.DEFLATED, -13 if len(event.content) < _SMALL else -15, 6, zdict=_SHARED)
+    packed = squeezer.compress(event.content) + squeezer.flush()
+    return hashlib.sha256(event.content).hexdigest(), _FORMAT + packed + zlib.crc32(packed).to_bytes(4, "big")
 
 
 def resources_text(event: Event) -> str:
@@ -148,12 +162,15 @@ def unpack(packed: bytes) -> tuple[str, Event]:
     """Digest and event of a packed document. Raises UnreadableEvent for anything that `pack` did not make."""
     opener, content = _opened(packed)
     try:
-        text = opener.decompress(content, LARGEST * 2)
+        found = opener.decompress(content, LARGEST * 2)
     except zlib.error as error:
         raise UnreadableEvent("it cannot be decompressed") from error
     if not opener.eof or opener.unused_data:
         raise UnreadableEvent("its end is missing, or something follows it")
-    return hashlib.sha256(text).hexdigest(), read_event(parse(text))
+    document = parse(found)
+    if not isinstance(document, dict):
+        raise UnreadableEvent("it is not a JSON object")
+    return hashlib.sha256(found).hexdigest(), _read(document, found)
 
 
 def _opened(packed: bytes) -> tuple[Any, bytes]:
@@ -168,12 +185,12 @@ def _opened(packed: bytes) -> tuple[Any, bytes]:
     return zlib.decompressobj(-15, zdict=_SHARED), packed[1:-4]
 
 
-def parse(text: bytes | str) -> object:
+def parse(content: bytes | str) -> object:
     """JSON that came from outside. Raises UnreadableEvent."""
-    if len(text) > LARGEST * 2:
+    if len(content) > LARGEST * 2:
         raise UnreadableEvent("it is too large")
     try:
-        return _DECODE(text if isinstance(text, str) else text.decode())
+        return _DECODE(content if isinstance(content, str) else content.decode())
     except (ValueError, RecursionError) as error:
         raise UnreadableEvent("it is not JSON") from error
 
@@ -187,20 +204,22 @@ def _encoded(document: Mapping[str, Any]) -> bytes:
 
 def _canonical(document: Mapping[str, Any]) -> bytes:
     try:
-        text = _encoded(document)
+        content = _encoded(document)
     except (ValueError, RecursionError) as error:
         raise UnreadableEvent("it is nested too deeply") from error
-    if len(text) > LARGEST:
+    if len(content) > LARGEST:
         raise UnreadableEvent("it is too large")
-    return text
+    return content
 
 
-def _part(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+def part(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A part of a document, empty where there is none or something else stands there."""
     found = document.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _text(document: Mapping[str, Any], name: str, longest: int) -> str:
+def text(document: Mapping[str, Any], name: str, longest: int) -> str:
+    """A text of a document as it may be kept: without control characters and halves of characters, and cut. Empty for anything else."""
     found = document.get(name)
     if not isinstance(found, str):
         return ""
@@ -229,7 +248,7 @@ def _instant(value: object, name: str) -> int:
 
 def _resources(document: Mapping[str, Any]) -> tuple[str, ...]:
     listed = document.get("resources")
-    found = [_text(one, "ARN", 512) for one in listed[:_MOST_RESOURCES] if isinstance(one, dict)] if isinstance(listed, list) else []
+    found = [text(one, "ARN", 512) for one in listed[:_MOST_RESOURCES] if isinstance(one, dict)] if isinstance(listed, list) else []
     return tuple(dict.fromkeys(one for one in found if one))
 
 

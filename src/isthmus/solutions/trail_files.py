@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import DataError
 
 from isthmus.access.trail import Taken
 from isthmus.audit.events import Event, UnreadableEvent, read_event
@@ -27,6 +28,8 @@ from isthmus.store.tables import trail_files
 TAKEN, REFUSED, MISSING = "Taken", "Refused", "Missing"
 MOST: Final = 1_000
 """Files of a region that one reading takes; the next one goes on."""
+UNFIT: Final = (UnreadableEvent, ValueError, LookupError, TypeError, AttributeError, RecursionError, DataError)
+"""What contents cause that nobody foresaw. Nothing that a later reading could get over is among them."""
 LATE: Final = timedelta(hours=1)
 """By how much a file may come later than one with a later name."""
 _DAY = 86_400
@@ -80,9 +83,17 @@ class TrailFiles:
             known = self._known(place, kind, day)
             folder = place.folder(kind, day)
             for file in self.loop.run(self.cloud.files(place.target, place.home, place.bucket, folder, _after(known, folder, place))):
-                if file.key in known or not file.key.endswith(".json.gz"):
+                if file.key in known or not file.key.endswith(".json.gz") or "\0" in file.key:
                     continue
-                yield from self._take_digest(place, file, day) if kind == "CloudTrail-Digest" else self._take_log(place, file, day)
+                try:
+                    yield from self._take_digest(place, file, day) if kind == "CloudTrail-Digest" else self._take_log(place, file, day)
+                except PermissionError as error:
+                    # Where others could be fetched, this one is locked, by a key of its writer's: no reason to stop here.
+                    if not self._has_fetched(place):
+                        raise
+                    self._note(place, file.key, day, state=MISSING, detail=f"It is there, and could not be fetched: {error}")
+                    yield MISSING
+                    continue
                 taken += 1
                 if taken == MOST:
                     return
@@ -105,6 +116,12 @@ class TrailFiles:
             keys = connection.execute(select(table.key).where(*mine, table.bucket == place.bucket, table.state != MISSING)).scalars()
             return {key for key in keys if f"/{kind}/" in key}
 
+    def _has_fetched(self, place: Place) -> bool:
+        table = trail_files.c
+        mine = (table.account == place.target.account, table.region == place.region, table.bucket == place.bucket, table.sha256 != "")
+        with self.engine.store.read() as connection:
+            return connection.execute(select(table.key).where(*mine).limit(1)).first() is not None
+
     def _take_log(self, place: Place, file: StoredFile, day: date) -> Iterator[str]:
         try:
             content = self._content(place, file).content
@@ -114,7 +131,15 @@ class TrailFiles:
             yield REFUSED
             return
         mine = [event for event in events if event.account == place.target.account]
-        self.take(mine)
+        try:
+            self.take(mine)
+        except UNFIT as error:
+            # Whoever may write below the prefix could else stop the reading here for ever.
+            _log.exception("trail_file_not_taken", bucket=place.bucket, key=file.key)
+            detail = f"An event of it could not be taken in ({type(error).__name__}); those before it may be kept."
+            self._note(place, file.key, day, state=REFUSED, detail=detail)
+            yield REFUSED
+            return
         others = len(events) - len(mine)
         detail = f"{others} of its events are of another account, and were left out." if others else ""
         self._note(place, file.key, day, sha256=hashlib.sha256(content).hexdigest(), events=len(mine), detail=detail)

@@ -58,5 +58,5 @@ def _certificate(key: etree._Element) -> x509.Certificate:
         return x509.load_der_x509_certificate(
             base64.b64decode("".join((found.text or "").split()) if found is not None else "", validate=True)
         )
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, binascii.Error, x509.InvalidVersion) as error:
         raise SamlMetadataError("A signing key has no X.509 certificate that can be read") from error

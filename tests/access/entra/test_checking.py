@@ -10,7 +10,6 @@ from isthmus.access import revocations
 from isthmus.access.entra.checking import ACTION, GONE, HELD_BACK, LEFT, SAME, STRANGER
 from isthmus.arm.errors import ArmError
 from isthmus.clouds.azure.graph import GraphUnavailable
-from isthmus.store.tables import graph_marks
 from tests.access.entra.conftest import ALICE, BOB, DEV, OPS, Followed
 from tests.fakes.entra import guid
 from tests.support.clock import Clock
@@ -58,6 +57,16 @@ def test_groups_that_are_none_of_entras_are_left_alone(followed: Followed) -> No
     assert "group:g-by-name" in followed.held(ALICE)
 
 
+def test_a_group_in_two_spellings_is_one_group(followed: Followed) -> None:
+    """Two mappings may spell it differently, and so do the reasons of what is held."""
+    followed.sign_in(ALICE, DEV.upper())
+    assert followed.checks.check(ALICE, by="poll", noticed=0) == SAME
+    assert followed.held(ALICE) == {f"group:{DEV}", f"group:{DEV.upper()}", f"group:{OPS}"}
+    followed.tenant.leave(DEV, ALICE)
+    assert followed.checks.check(ALICE, by="poll", noticed=0) == LEFT
+    assert followed.held(ALICE) == {f"group:{OPS}"}
+
+
 def test_while_graph_is_down_nothing_changes_and_it_is_tried_again(followed: Followed) -> None:
     followed.polling.poll()
     followed.there.server.is_down = True
@@ -69,8 +78,10 @@ def test_while_graph_is_down_nothing_changes_and_it_is_tried_again(followed: Fol
     assert caught.value.status == 503
     assert followed.held(ALICE) == {f"group:{DEV}", f"group:{OPS}"}
     followed.checks.failed(arguments, caught.value)
-    with followed.engine.store.read() as connection:
-        assert connection.execute(graph_marks.select().where(graph_marks.c.name == "users")).all() == [], "the next poll begins anew"
+    followed.there.server.is_down = False
+    followed.there.passing.now += 60
+    assert followed.poll() == {ALICE: SAME, BOB: SAME}, "the next question checks everybody"
+    assert followed.poll() == {}
 
 
 def test_a_crowd_that_is_suddenly_unknown_is_not_barred(followed: Followed) -> None:

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from isthmus.access.entra.checking import CHECK, GONE, LEFT, SAME
-from isthmus.clouds.azure.graph import GraphFault
+from isthmus.arm.errors import ArmError
+from isthmus.clouds.azure.graph import Changes, GraphFault
 from isthmus.store.tables import graph_marks
 from tests.access.entra.conftest import ALICE, BOB, DEV, OPS, Followed
 from tests.fakes.entra import guid
@@ -107,3 +108,39 @@ def test_users_are_taken_in_also_while_groups_cannot_be_asked(followed: Followed
 
 def test_the_timetable_asks_as_often_as_it_says(followed: Followed, clock: Clock) -> None:
     assert followed.polling.timetable().cron == "*/15 * * * * *"
+
+
+@pytest.mark.parametrize("moment", ["asked", "between", "failing"])
+def test_a_check_that_is_given_up_has_everybody_checked_whatever_is_under_way(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    followed.poll()
+    followed.tenant.disable(ALICE)
+    followed.polling.poll()
+    lost = [arguments for job, arguments in followed.ordered() if job == CHECK]
+    assert [one["person"] for one in lost] == [ALICE]
+    followed.jobs.orders.clear()
+    ask = followed.there.graph.changed_users
+
+    def give_up() -> None:
+        followed.checks.failed(lost[0], ArmError("ServiceUnavailable", "Graph is away.", status=503))
+
+    def asked(link: str = "") -> Changes:
+        found = ask(link)
+        give_up()
+        return found
+
+    if moment == "asked":
+        monkeypatch.setattr(followed.there.graph, "changed_users", asked)
+    else:
+        give_up()
+    if moment == "failing":
+        followed.there.server.is_down = True
+        followed.polling.job().run({})
+        assert followed.run_checks() == {}
+        followed.there.server.is_down = False
+        followed.there.passing.now += 60
+    followed.polling.poll()
+    monkeypatch.undo()
+    assert followed.run_checks() | followed.poll() == {ALICE: GONE, BOB: SAME}
+    assert followed.poll() == {}, "once"

@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from isthmus.access import revocations
+from isthmus.access.federation import ACCESS, CONFIGURATIONS
 from isthmus.access.leaving import offboard
 from isthmus.access.security_events.receiving import ACTION, NotAccepted
+from isthmus.arm.change import Change
+from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
+from isthmus.arm.ids import group_id, subscription_id
 from isthmus.arm.types import Actor
-from isthmus.store.tables import audit_records
+from isthmus.store.tables import access_denials, audit_records
 from tests.access.security_events.conftest import ALICE, CAEP, EVIL, JWKS, Signals
 
 RISC = "https://schemas.openid.net/secevent/risc/event-type"
@@ -82,6 +87,40 @@ def test_replays_are_known_as_long_as_a_token_is_good(signals: Signals) -> None:
 def test_people_are_found_by_object_id_or_by_their_issuers_subject(signals: Signals, sub_id: dict[str, str], outcome: str) -> None:
     assert signals.receiver.receive(signals.token(sub_id=sub_id)) == outcome
     assert signals.state() == (SIGNED_IN if outcome == "Unknown" else ENDED)
+
+
+STRANGER = "9b0a7c52-33d0-4f0e-9c53-0f3f6a9e4e11"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sub_id", "is_direct", "outcome"),
+    [
+        ("account-disabled", {"format": "opaque", "id": STRANGER.upper()}, True, "Departed"),
+        ("account-purged", {"format": "iss_sub", "iss": "https://idp.test", "sub": STRANGER}, True, "Departed"),
+        ("account-disabled", {"format": "opaque", "id": STRANGER}, False, "Unknown"),
+        ("account-disabled", {"format": "opaque", "id": "carol"}, True, "Unknown"),
+        ("sessions-revoked", {"format": "opaque", "id": STRANGER}, True, "Unknown"),
+    ],
+)
+def test_who_never_was_here_is_denied_where_accounts_trust_a_directory(
+    signals: Signals, kind: str, sub_id: dict[str, str], is_direct: bool, outcome: str
+) -> None:
+    if is_direct:
+        group = group_id("00000000-0000-4000-8000-000000000000", "rg")
+        connector = group.extension("Microsoft.HybridConnectivity/publicCloudConnectors", "c")
+        settings = {"federation": "oidc", "federationIssuer": "https://sts.windows.net/11111111-2222-4333-8444-555555555555/"}
+        puts = (
+            Resource(id=subscription_id(group.subscription)),
+            Resource(id=group, location="eastus"),
+            Resource(id=connector, location="eastus"),
+            Resource(id=connector.extension(CONFIGURATIONS, "a"), properties={"solutionType": ACCESS, "solutionSettings": settings}),
+        )
+        signals.engine.apply(Change(puts=puts), Actor(id="admin", kind="User"), "setup", "/")
+    assert signals.receiver.receive(signals.token(f"{RISC}/{kind}", sub_id=sub_id)) == outcome
+    with signals.engine.store.read() as connection:
+        assert revocations.is_revoked(connection, STRANGER) == (outcome == "Departed")
+        told = list(connection.execute(select(access_denials.c.connector)).scalars())
+    assert len(told) == (outcome == "Departed")
 
 
 def test_verification_and_unknown_events_are_taken_note_of(signals: Signals) -> None:

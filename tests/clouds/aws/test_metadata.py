@@ -11,10 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from isthmus.clouds.aws.metadata import LEAST, distilled, joined, read_metadata, without
+from isthmus.clouds.aws.trustlint.certificates import read_certificate
 from isthmus_lab.pack.saml_metadata import read_metadata as as_iam_reads
-from tests.support.metadata import ENTITY, certificate, metadata
+from tests.support.examples import examples
+from tests.support.metadata import ENTITY, certificate, metadata, of_no_version
 
 NOW = time.time()
 OLD, NEW = certificate(100, now=NOW, name="old"), certificate(400, now=NOW, name="new")
@@ -59,6 +63,7 @@ def test_a_short_key_still_makes_what_iam_takes() -> None:
         (metadata(OLD).replace('use="signing"', 'use="encryption"'), "no certificate for signing"),
         (metadata("AAAA").ljust(1_000), "cannot be read"),
         (metadata(OLD[:-8] + "!!!!" + OLD[-4:]), "cannot be read"),
+        (metadata(OLD, of_no_version(NEW)), "cannot be read"),
         (metadata(OLD).replace("https://idp.test/saml2", "javascript:alert(1)"), "Location"),
         (metadata(*(certificate(10 + number, now=NOW) for number in range(11))), "11 signing certificates"),
     ],
@@ -66,6 +71,18 @@ def test_a_short_key_still_makes_what_iam_takes() -> None:
 def test_what_aws_would_not_take_or_nobody_should_is_refused(document: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         read_metadata(document)
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(place=st.integers(0, 10_000), byte=st.integers(0, 255), other=st.integers(0, 10_000), second=st.integers(0, 255))
+def test_a_damaged_certificate_is_read_or_refused(place: int, byte: int, other: int, second: int) -> None:
+    der = bytearray(base64.b64decode(OLD))
+    der[place % len(der)], der[other % len(der)] = byte, second
+    try:
+        found = read_certificate(base64.b64encode(der).decode())
+    except ValueError:
+        return
+    assert len(found.fingerprint) == 64
 
 
 def test_a_next_certificate_stands_beside_the_present_one_until_that_is_retired() -> None:

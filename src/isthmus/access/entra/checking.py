@@ -13,15 +13,18 @@ import structlog
 from sqlalchemy import Connection, func, select
 
 from isthmus.access import grants
+from isthmus.access.entra import marks
 from isthmus.access.entra.holders import concerned
+from isthmus.access.federation import direct_connectors
 from isthmus.access.leaving import begin_anew, depart, leave_groups
+from isthmus.access.revocations import is_revoked
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.arm.types import Actor
 from isthmus.clouds.azure.graph import Graph, GraphFault, GraphUnavailable, guid
 from isthmus.engine import Engine
 from isthmus.identity import people
-from isthmus.store.tables import access_revocations, graph_marks
+from isthmus.store.tables import access_revocations
 from isthmus.work import Arguments, Job, Queue
 
 CHECK: Final = "access.entra.check"
@@ -50,20 +53,27 @@ class Checks:
         """Arguments: `person`, `by` (who hinted), `noticed` (ms). While Graph is away it is tried again, and then everybody is checked."""
         return Job(name=CHECK, queue=QUEUE, run=self.run, failed=self.failed, attempts=6, interval_seconds=1)
 
-    def order(self, connection: Connection, whom: Collection[str], *, by: str, noticed: int) -> int:
-        """Have those of the people checked whom it concerns, in the caller's transaction; how many."""
-        found = sorted(concerned(connection, self.engine.now(), whom))
-        for person in found:
+    def order(
+        self, connection: Connection, whom: Collection[str], *, by: str, noticed: int, departed: Collection[str] = frozenset()
+    ) -> frozenset[str]:
+        """Have those of the people checked whom it concerns, in the caller's transaction; who they are.
+
+        `departed` are those of whom it was told that they are disabled or deleted: where accounts trust the directory themselves, they may
+        be in there without ever having been here."""
+        found = concerned(connection, self.engine.now(), whom)
+        if departed and direct_connectors(connection):
+            found |= frozenset(departed)
+        for person in sorted(found):
             order = check_order(self.engine, person, by=by, noticed=noticed)
             self.engine.jobs.enqueue(connection, order.job, order.id, order.arguments, partition=order.partition)
-        return len(found)
+        return found
 
-    def order_everybody(self, connection: Connection, *, by: str, noticed: int) -> int:
+    def order_everybody(self, connection: Connection, *, by: str, noticed: int, departed: Collection[str] = frozenset()) -> frozenset[str]:
         """As `order`, for everybody who is signed in or holds something: what happened in between was not told."""
         whom = concerned(connection, self.engine.now())
         change = Change(detail={"by": by, "people": len(whom)})
         self.engine.apply_within(connection, change, GRAPH, "Isthmus.Access/directory/checkEverybody", "/")
-        return self.order(connection, whom, by=by, noticed=noticed)
+        return self.order(connection, whom, by=by, noticed=noticed, departed=departed)
 
     def run(self, arguments: Arguments) -> dict[str, Any]:
         """See `check`. ArmError 503 while Graph cannot tell."""
@@ -75,24 +85,25 @@ class Checks:
             raise unavailable(str(error)) from error
 
     def failed(self, arguments: Arguments, error: ArmError) -> None:
-        """The hint is lost, so that the next question to Graph begins anew, with a check of everybody."""
+        """The hint is lost: with the next question to Graph, or the one under way, everybody is checked. That stays due until ordered."""
         _log.error("person_not_checked", person=arguments["person"], reason=error.message)
         with self.engine.store.begin() as connection:
-            connection.execute(graph_marks.delete().where(graph_marks.c.name == "users"))
+            marks.keep_due(connection, arguments["person"], self.engine.now())
 
     def check(self, person: str, *, by: str, noticed: int) -> str:
         """What came of it. Raises GraphFault: then nothing was changed."""
         now, person = self.engine.now(), person.lower()
         with self.engine.store.read() as connection:
             is_concerned = bool(concerned(connection, now, [person]))
-            visitor = people.find_person(connection, person)
+            if not self._is_asked_about(connection, person, is_concerned=is_concerned):
+                return STRANGER
             held = grants.living(connection, person, now, standing_only=True)
-        if not is_concerned or visitor is None or visitor.person.issuer != self.issuer:
-            return STRANGER
         # Groups may have other names where sign-ins tell them; those nobody can ask for here.
         reasons = {grant.because.removeprefix("group:") for grant in held if grant.because.startswith("group:")}
         groups = {group for group in reasons if guid(group)}
         user = self.graph.user(person, patience=_PATIENCE)
+        if user is not None and user.is_enabled and not is_concerned:
+            return STRANGER
         found = self.graph.member_groups(person, groups, patience=_PATIENCE) if user is not None and user.is_enabled else None
         with self.engine.store.begin() as connection:
             if found is None:
@@ -105,6 +116,16 @@ class Checks:
             self.engine.apply_within(connection, change, GRAPH, ACTION, f"/providers/Isthmus.Access/people/{person}")
         _log.info("person_checked", person=person, by=by, outcome=outcome, seconds=seconds)
         return outcome
+
+    def _is_asked_about(self, connection: Connection, person: str, *, is_concerned: bool) -> bool:
+        """Whether Graph is asked: about people of its tenant whom it concerns, and, where accounts trust a directory themselves, about
+        anybody whom no other directory vouched for and who is not out yet."""
+        visitor = people.find_person(connection, person)
+        if visitor is not None and visitor.person.issuer != self.issuer:
+            return False
+        if visitor is not None and is_concerned:
+            return True
+        return bool(direct_connectors(connection)) and not is_revoked(connection, person)
 
     def _gone(self, connection: Connection, person: str, *, is_known: bool) -> str:
         """Disabled people depart. So do unknown ones, unless suddenly many are unknown: then somebody may have named another tenant, and

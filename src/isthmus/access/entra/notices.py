@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, select
 from isthmus.access.entra.checking import GRAPH, Checks
 from isthmus.access.entra.polling import POLL
 from isthmus.access.entra.subscriptions import KEEP, drop_remote, hash_of
+from isthmus.access.federation import direct_connectors
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.clouds.azure.graph import guid
@@ -22,6 +23,7 @@ from isthmus.engine import Engine
 from isthmus.store.tables import graph_subscriptions
 
 MOST = 1_000
+_SOON = 5_000
 REAUTHORIZE, REMOVED, MISSED = "reauthorizationRequired", "subscriptionRemoved", "missed"
 
 
@@ -61,9 +63,13 @@ class Notices:
         people = frozenset[str]().union(*(one.about for one, _ in known if not one.lifecycle))
         is_told = any(row.resource != "/users" or one.lifecycle == MISSED for one, row in known)
         with self.engine.store.begin() as connection:
-            self.checks.order(connection, people, by="notification", noticed=now)
+            found = self.checks.order(connection, people, by="notification", noticed=now)
             if is_told:
                 self._enqueue(connection, self._order(POLL, {}))
+            elif people - found and direct_connectors(connection):
+                # Who is unknown here may be in an account all the same. Whether they left is told by the changes: they are asked for once
+                # in a few seconds, however many people of the tenant are told of.
+                self._enqueue(connection, JobOrder(job=POLL, id=f"{POLL}:soon:{now // _SOON}", arguments={}, partition=POLL))
             for one, _ in known:
                 if one.lifecycle:
                     self._care(connection, one)

@@ -30,10 +30,12 @@ _log = structlog.get_logger("isthmus.access")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Told:
-    """What one question brought: how far it was read, whom it is about, everybody or not, and whether groups within groups changed."""
+    """What one question brought: how far it was read, whom it is about, who of them is disabled or deleted, everybody or not, and whether
+    groups within groups changed."""
 
     mark: Mark
     people: frozenset[str] = frozenset()
+    departed: frozenset[str] = frozenset()
     is_everybody: bool = False
     is_nesting: bool = False
 
@@ -80,7 +82,9 @@ class Polling:
             mark = marks.find(connection, USERS)
         changes, is_whole = self._ask(self.graph.changed_users, mark)
         new = Mark(name=USERS, link=changes.link, read_at=self.engine.now())
-        return _Told(mark=new, people=changes.touched | changes.removed, is_everybody=is_whole)
+        # In a reading of everything, who left long ago is no news.
+        departed = frozenset[str]() if is_whole else changes.disabled | changes.removed
+        return _Told(mark=new, people=changes.touched | changes.removed, departed=departed, is_everybody=is_whole)
 
     def _groups(self) -> list[_Told]:
         told = []
@@ -110,10 +114,12 @@ class Polling:
                 marks.keep(connection, one.mark)
             if any(one.is_nesting for one in told):
                 marks.drop(connection, [NESTED])
-            if any(one.is_everybody for one in told):
-                return self.checks.order_everybody(connection, by="resync", noticed=now)
+            due = marks.take_due(connection)
+            departed = frozenset[str]().union(*(one.departed for one in told), due.covers if due else ())
+            if due or any(one.is_everybody for one in told):
+                return len(self.checks.order_everybody(connection, by="resync", noticed=now, departed=departed))
             people = frozenset[str]().union(*(one.people for one in told))
-            return self.checks.order(connection, people, by="poll", noticed=now)
+            return len(self.checks.order(connection, people, by="poll", noticed=now, departed=departed))
 
     def _cursors(self, watched: frozenset[str]) -> Sequence[Mark]:
         """A mark for each group that matters: old ones as they are, so that nothing is read twice, new ones for the rest."""

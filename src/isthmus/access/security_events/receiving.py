@@ -12,11 +12,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, or_, select
 
+from isthmus.access.federation import direct_connectors
 from isthmus.access.leaving import begin_anew, depart
 from isthmus.access.security_events.reading import Effect, SecurityEvent, Subject, Unusable, read_event
 from isthmus.arm.change import Change
 from isthmus.arm.errors import ArmError, unavailable
 from isthmus.arm.types import Actor
+from isthmus.clouds.azure.graph import guid
 from isthmus.engine import Engine
 from isthmus.identity.assertions import spender
 from isthmus.identity.federation import IssuerKeys, KeysUnavailable
@@ -63,6 +65,9 @@ class Receiver:
             if not spender(connection, self.engine.clock)(spent, until):
                 return "Repeated"
             person = _find(connection, event.subject) if event.subject else ""
+            if not person and event.subject and event.effect is Effect.DEPART and direct_connectors(connection):
+                # Where accounts trust a directory themselves, somebody may be in there who never was here: by the directory's object id.
+                person = guid(event.subject.id)
             outcome = self._act(connection, event, person, actor)
             detail = {"event": event.kind, "outcome": outcome, "token": spent[:16], "at": int(claims["iat"] * 1000)}
             target = f"/providers/Isthmus.Access/people/{person}" if person else "/"

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_LONGEST_KEY = 1_024
 
 
 class NoDigestFile(Exception):
@@ -42,17 +43,24 @@ def read_digest(content: bytes, bucket: str, key: str) -> Digest:
         document = json.loads(content)
         if (document["digestS3Bucket"], document["digestS3Object"]) != (bucket, key):
             raise NoDigestFile("It is the digest of another place.")
-        files = {str(one["s3Object"]): _hash(one) for one in document["logFiles"] if one["s3Bucket"] == bucket}
+        files = {_key(one["s3Object"]): _hash(one) for one in document["logFiles"] if one["s3Bucket"] == bucket}
         if len(files) != len(document["logFiles"]):
             raise NoDigestFile("It names a file twice, or one in another bucket.")
         before = document.get("previousDigestS3Object")
-        previous = (str(before), str(document.get("previousDigestHashValue") or "")) if before else None
+        previous = (_key(before), str(document.get("previousDigestHashValue") or "")) if before else None
         last = document.get("previousDigestSignature") or "null"
         digest = hashlib.sha256(content).hexdigest()
         signed = f"{document['digestEndTime']}\n{bucket}/{key}\n{digest}\n{last}".encode()
         return Digest(files=files, previous=previous, fingerprint=str(document["digestPublicKeyFingerprint"]), signed=signed)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NoDigestFile("It does not have the parts of a digest file.") from error
+
+
+def _key(name: object) -> str:
+    """A name as it can be kept: no half of a character (ValueError), no NUL."""
+    if not isinstance(name, str) or "\0" in name or len(name.encode()) > _LONGEST_KEY:
+        raise NoDigestFile("It names something that is no key of a file.")
+    return name
 
 
 def _hash(entry: Mapping[str, Any]) -> str:

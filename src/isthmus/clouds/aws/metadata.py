@@ -6,12 +6,10 @@ Sources: IAM API, CreateSAMLProvider (1,000 to 10,000,000 characters, 10 keys); 
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from lxml import etree
 
 from isthmus.clouds.aws.trustlint.certificates import read_certificate
@@ -144,7 +142,7 @@ def _keys(descriptor: etree._Element) -> list[SigningKey]:
         text = "".join((node.text or "").split())
         try:
             found.append(SigningKey(text=text, certificate=read_certificate(text)))
-        except (ValueError, binascii.Error, UnsupportedAlgorithm) as error:
+        except ValueError as error:
             raise ValueError("A signing certificate of the document cannot be read.") from error
     if not found:
         raise ValueError("A signing key of the document has no certificate.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 from isthmus.clouds.aws.outcomes import judge
 from isthmus.clouds.aws.regions import enabled_regions
@@ -60,11 +62,15 @@ class AwsTrail:
 
     async def files(self, target: ScanTarget, region: str, bucket: str, prefix: str, after: str) -> Sequence[StoredFile]:
         """See the contract."""
-        asked = {"Bucket": bucket, "Prefix": prefix, **({"StartAfter": after} if after else {})}
+        asked = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url", **({"StartAfter": after} if after else {})}
         found = []
         try:
             async for page in self._sessions.pages(target, "s3:ListObjectsV2", asked, region=region):
-                found += [StoredFile(key=row["Key"], size=int(row.get("Size", 0))) for row in page.get("Contents") or ()]
+                is_encoded = page.get("EncodingType") == "url"
+                for row in page.get("Contents") or ():
+                    # A name may hold characters that XML cannot: unencoded, one such object would hide all others.
+                    key = unquote_plus(row["Key"]) if is_encoded else row["Key"]
+                    found.append(StoredFile(key=key, size=int(row.get("Size", 0))))
         except (AwsError, AwsTransportError) as error:
             raise _told(error) from error
         return found
@@ -122,10 +128,21 @@ def inflate(content: bytes) -> bytes:
 def records_of(text: bytes) -> list[Any]:
     """The records of a log file by its content. Raises NoTrailFile."""
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise NoTrailFile("It holds no JSON.") from error
     records = document.get("Records") if isinstance(document, dict) else None
     if not isinstance(records, list):
         raise NoTrailFile("It holds no list 'Records'.")
     return records
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(number: str) -> float:
+    found = float(number)
+    if math.isinf(found):
+        raise ValueError("no number is that large")
+    return found

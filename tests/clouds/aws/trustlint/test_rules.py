@@ -35,6 +35,7 @@ from tests.clouds.aws.trustlint.documents import (
     with_oidc,
     with_saml,
 )
+from tests.support.metadata import of_no_version
 
 SUB, AUD, AMR = f"{PRIVATE}:sub", f"{PRIVATE}:aud", f"{PRIVATE}:amr"
 EQ, LIKE = "StringEquals", "StringLike"
@@ -128,6 +129,7 @@ BAD: Mapping[str, Sequence[Estate]] = {
         unreadable(metadata()),
         unreadable(metadata("no base64!")),
         unreadable(metadata("AAAA")),
+        with_saml(certificate(5), of_no_version(certificate(5))),
     ],
     "oidc-by-thumbprint": [with_oidc(PRIVATE, "6938fd4d98bab03faadb97b34396831e3780aea1")],
     "trust-everyone": [

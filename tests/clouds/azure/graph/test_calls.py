@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from isthmus.clouds.azure.graph import GraphFault, GraphGone, GraphRefused, GraphUnavailable, User
+from isthmus.clouds.azure.graph.wire import LONGEST_PAUSE
 from tests.fakes.entra import guid
 from tests.fakes.graph_client import Reached, reached
 
@@ -41,6 +42,7 @@ def test_memberships_are_asked_twenty_at_a_time_and_through_groups_in_groups(the
     found = there.graph.member_groups(ALICE, [*many, DEV.upper(), OPS, "g-dev"])
     assert found == {DEV.upper(), OPS}, "in the words of who asked"
     assert there.server.calls.count(CHECK) == 3
+    assert there.graph.member_groups(ALICE, [DEV, DEV.upper(), OPS.upper()]) == {DEV, DEV.upper(), OPS.upper()}
     assert there.graph.member_groups(guid("nobody"), [DEV]) is None
     assert there.graph.member_groups(ALICE, []) == frozenset()
 
@@ -61,6 +63,28 @@ def test_graph_is_waited_for_as_it_says_and_nobody_comes_sooner(there: Reached) 
     there.passing.now += 61
     assert there.graph.user(BOB) is not None
     assert ("user", "429") in there.counted
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("after", [0, -1, "soon", "²"])
+def test_patience_ends_whatever_graph_says_about_coming_back(there: Reached, status: int, after: int | str) -> None:
+    there.graph.user(ALICE)
+    before = len(there.server.calls)
+    there.server.fail(status, times=100, after=after)
+    with pytest.raises(GraphUnavailable, match=str(status)):
+        there.graph.user(ALICE)
+    assert there.passing.waited == [0.25, 0.5, 1.0, 2.0]
+    assert len(there.server.calls) - before == 5
+
+
+def test_no_answer_keeps_everybody_away_for_long(there: Reached) -> None:
+    there.graph.user(ALICE)
+    there.server.fail(429, after=10**400)
+    with pytest.raises(GraphUnavailable) as caught:
+        there.graph.user(ALICE)
+    assert caught.value.retry_after == LONGEST_PAUSE
+    there.passing.now += LONGEST_PAUSE + 1
+    assert there.graph.user(BOB) is not None
 
 
 def test_an_outage_ends_in_bounded_time(there: Reached) -> None:

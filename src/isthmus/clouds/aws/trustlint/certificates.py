@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Final
 
@@ -26,7 +25,7 @@ def saml_provider(arn: str, metadata: str) -> SamlProvider:
         root = etree.fromstring(metadata.encode(), parser)
         keys = [key for key in root.findall(_SIGNING, dict(_NAMES)) if key.get("use", "signing") == "signing"]
         found = [read_certificate(node.text or "") for key in keys for node in key.iterfind(".//ds:X509Certificate", dict(_NAMES))]
-    except (etree.XMLSyntaxError, ValueError, binascii.Error, UnsupportedAlgorithm) as error:
+    except (etree.XMLSyntaxError, ValueError) as error:
         return SamlProvider(arn=arn, problem=f"{type(error).__name__}: {str(error)[:200]}")
     if not found:
         return SamlProvider(arn=arn, problem="It names no certificate for signing.")
@@ -34,13 +33,16 @@ def saml_provider(arn: str, metadata: str) -> SamlProvider:
 
 
 def read_certificate(text: str) -> Certificate:
-    """A certificate from the base64 text of an X509Certificate element. ValueError or UnsupportedAlgorithm."""
-    made = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
-    key, digest = made.public_key(), made.signature_hash_algorithm
-    return Certificate(
-        subject=made.subject.rfc4514_string() or "nobody",
-        expires_at=made.not_valid_after_utc.timestamp(),
-        bits=key.key_size if isinstance(key, RSAPublicKey) else 0,
-        digest=digest.name if digest else "",
-        fingerprint=made.fingerprint(SHA256()).hex(),
-    )
+    """A certificate from the base64 text of an X509Certificate element. ValueError for what is none that can be read."""
+    try:
+        made = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
+        key, digest = made.public_key(), made.signature_hash_algorithm
+        return Certificate(
+            subject=made.subject.rfc4514_string() or "nobody",
+            expires_at=made.not_valid_after_utc.timestamp(),
+            bits=key.key_size if isinstance(key, RSAPublicKey) else 0,
+            digest=digest.name if digest else "",
+            fingerprint=made.fingerprint(SHA256()).hex(),
+        )
+    except (x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        raise ValueError(f"it is no certificate that can be read ({type(error).__name__})") from error

@@ -35,9 +35,11 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Changes:
-    """What changed since the last time: `touched` are ids of changed resources, `removed` of deleted ones. `link` is where to go on."""
+    """What changed since the last time: `touched` are ids of changed resources, `removed` of deleted ones, `disabled` of users who are
+    disabled by the last word on them. `link` is where to go on."""
 
     touched: frozenset[str] = frozenset()
+    disabled: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
     members: tuple[Member, ...] = ()
     link: str
@@ -72,16 +74,27 @@ def values(page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def changes_of(pages: Iterable[Mapping[str, Any]]) -> Changes | None:
     """Everything that the pages of one round tell; None when they do not end with a link to go on from."""
     touched, removed, members, link = set[str](), set[str](), dict[tuple[str, str], Member](), ""
+    enabled: dict[str, bool] = {}
     for page in pages:
         for row in values(page):
             id = guid(row.get("id"))
             if id:
                 (removed if "@removed" in row else touched).add(id)
+                if "accountEnabled" in row:
+                    enabled[id] = row["accountEnabled"] is not False
                 # The same member may be told several times; the last word counts.
                 members.update(((one.group, one.id), one) for one in _members(id, row.get("members@delta")))
         last = page.get("@odata.deltaLink")
         link = last if isinstance(last, str) else ""
-    return Changes(touched=frozenset(touched), removed=frozenset(removed), members=tuple(members.values()), link=link) if link else None
+    if not link:
+        return None
+    return Changes(
+        touched=frozenset(touched),
+        disabled=frozenset(id for id, is_enabled in enabled.items() if not is_enabled),
+        removed=frozenset(removed),
+        members=tuple(members.values()),
+        link=link,
+    )
 
 
 def _members(group: str, told: object) -> Iterator[Member]:

@@ -118,13 +118,11 @@ class Caller:
         return self.followed(url)
 
     def _told_to_wait(self, said: Said, pause: float) -> float:
-        """Seconds that Graph wants us to wait, for everybody; `pause` where it does not say."""
-        given = said.headers.get("retry-after", "")
-        if not given.isdigit():
-            return pause
+        """Seconds that Graph wants us to wait, for everybody; never less than `pause`, so that patience ends whatever it says."""
+        asked = said.retry_after()
         with self._lock:
-            self._closed_until = max(self._closed_until, self._monotonic() + int(given))
-        return float(given)
+            self._closed_until = max(self._closed_until, self._monotonic() + asked)
+        return max(pause, asked)
 
     def _wait(self, seconds: float, until: float, why: str) -> None:
         if seconds <= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -48,9 +49,12 @@ class Graph:
     def member_groups(self, user: str, groups: Collection[str], *, patience: float = PATIENCE) -> frozenset[str] | None:
         """Those of the groups that a user is in, nested ones included (directoryObject: checkMemberGroups); None without such a user.
 
-        What is no id of Entra's is not asked for: nobody is in it.
+        What is no id of Entra's is not asked for: nobody is in it. A group in several spellings is answered in each.
         """
-        by_id = {id: group for group in groups if (id := guid(group))}
+        by_id = defaultdict[str, set[str]](set)
+        for group in groups:
+            if id := guid(group):
+                by_id[id].add(group)
         wanted, found = sorted(by_id), set[str]()
         for start in range(0, len(wanted), PER_CALL):
             part = wanted[start : start + PER_CALL]
@@ -61,7 +65,7 @@ class Graph:
             told = answer.get("value")
             if not isinstance(told, list):
                 raise GraphFault("Graph did not tell in which groups the user is.")
-            found.update(by_id[id] for one in told if (id := guid(one)) in by_id)
+            found.update(*(by_id.get(guid(one), ()) for one in told))
         return frozenset(found)
 
     def nested_groups(self, group: str) -> frozenset[str]:

@@ -72,10 +72,8 @@ class Tokens:
 
     def _fault(self, said: Said) -> GraphRefused | GraphUnavailable:
         if said.status >= 500 or said.status in (200, 408, 429):
-            wait = said.headers.get("retry-after", "")
-            return GraphUnavailable(
-                f"The directory's token endpoint answered {said.status}. Try again later.", retry_after=float(wait) if wait.isdigit() else 0
-            )
+            told = f"The directory's token endpoint answered {said.status}. Try again later."
+            return GraphUnavailable(told, retry_after=said.retry_after())
         found = _AADSTS.search(str(said.object().get("error_description", "")))
         code = found[0] if found else ""
         why = _REMEDIES.get(code, "see the code at https://login.microsoftonline.com/error")

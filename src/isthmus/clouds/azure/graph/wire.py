@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,10 @@ from isthmus.clouds.azure.graph.faults import GraphUnavailable
 LARGEST = 16 * 1024 * 1024
 SECONDS = 10.0
 """For one exchange, from the connection to the last byte."""
+LONGEST_PAUSE = 300.0
+"""Seconds for which a server may keep us away at once, whatever it says."""
 _HTTP_SECONDS = 5.0
+_DIGITS = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +37,11 @@ class Said:
         except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
+
+    def retry_after(self) -> float:
+        """Seconds after which it wants to be asked again, at most `LONGEST_PAUSE`; 0 where it does not say."""
+        given = self.headers.get("retry-after", "")
+        return min(float(given), LONGEST_PAUSE) if _DIGITS.fullmatch(given) else 0.0
 
 
 class Wire:
