@@ -14,6 +14,7 @@ from isthmus.access import grants
 from isthmus.access.deciding import SIGN_IN, Decision, Known, Step, decide
 from isthmus.access.federation import directory_at
 from isthmus.access.groups import GroupSource, GroupsUnknown, Membership, TokenGroups
+from isthmus.access.holding import hold_mapping
 from isthmus.access.leases import fits_lease, lease_policy
 from isthmus.access.mappings import APPLY, OFF, RoleMapping, mapping_of
 from isthmus.access.mappings import BROKER as BY_BROKER
@@ -123,7 +124,8 @@ class Broker:
         """A session for the actor, which opens shells only where `use` says so.
 
         ArmError: 401 `SignInNeeded`, 403 with the code of the step that refused, 503 `GroupsUnknown`,
-        409 `RoleNotReady` when the account refuses us, 503 when it does not answer. Standing grants whose reason is gone end."""
+        404 `RoleNotFound` and 409 `RoleChanged` when the mapping is not what was decided upon any more, 409 `RoleNotReady` when the account
+        refuses us, 503 when it does not answer. Standing grants whose reason is gone end."""
         known = self.know(mapping, actor)
         decision = decide(known)
         refusal = decision.refusal
@@ -143,9 +145,10 @@ class Broker:
         """No record, no token: the decision is in the chain before anything is signed."""
         now = self.engine.now()
         with self.engine.store.begin() as connection:
+            # The directory may have taken its time, and the mapping may be another one by now, or the sign-in ended.
+            hold_mapping(connection, mapping)
             if is_revoked(connection, person.object_id):
                 raise refused(REVOKED, mapping)
-            # The directory may have taken its time, and the sign-in may have been ended meanwhile.
             if not evidence.lives(connection, person.id, now):
                 raise refused(OVER, mapping)
             grant = decision.grant or grants.standing(connection, mapping, person, decision.because, now, self.new_id()).id
