@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from isthmus.access import grants
 from isthmus.access.broker import Broker, Issued
@@ -17,7 +19,10 @@ from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
 from isthmus.clouds.contract import PersonCredentials
+from isthmus.identity import evidence
+from isthmus.identity.people import Person
 from isthmus.store import Store
+from isthmus.store.tables import access_grants, access_revocations
 from tests.access.desk import ALLOWED, Desk, desk
 from tests.access.estate import ADMIN, CONNECTOR, mapping_id
 from tests.support.clock import Clock
@@ -104,3 +109,53 @@ def test_a_mapping_that_changes_while_the_directory_answers_gives_nothing(
     if meanwhile is _change:
         monkeypatch.undo()
         assert given.issue(alice).until == here.engine.now() + 60_000, "asked again, the new terms hold"
+
+
+def _guests(*values: str) -> dict[str, Any]:
+    return {"claims": {"dept": list(values)}, "statements": ALLOWED}
+
+
+def _signed_in(given: Given, *departments: str) -> Actor:
+    """Somebody whom claims let in, and no group."""
+    here = given.desk
+    person = Person(object_id=str(uuid.uuid5(uuid.NAMESPACE_URL, "guest")), name="guest", issuer="i", subject="guest")
+    told = {"amr": ["mfa"], "dept": list(departments)}
+    with here.engine.store.begin() as connection:
+        made = evidence.new_sign_in(connection, person, told, clock=here.clock, identifier=lambda: str(uuid.uuid4()), seconds=3_600)
+    return Actor(id=person.object_id, kind="User", name="guest", sign_in=made.id)
+
+
+def _state(given: Given, grant: str) -> str:
+    with given.desk.engine.store.read() as connection:
+        found = grants.find(connection, grant)
+    assert found is not None
+    return found.state(given.desk.engine.now())
+
+
+def test_a_value_that_leaves_a_mapping_takes_the_grants_that_stand_on_it_along(given: Given) -> None:
+    given.desk.put("Guest", _guests("ops", "sales"))
+    guest = _signed_in(given, "ops", "sales")
+    by_ops = given.issue(guest, "Guest").grant
+    given.desk.put("Guest", _guests("ops", "sales", "legal"))
+    assert _state(given, by_ops) == "Active", "another value more takes nothing away"
+    given.desk.put("Guest", _guests("sales"))
+    assert _state(given, by_ops) == "Ended"
+    with given.desk.engine.store.read() as connection:
+        told = connection.execute(select(access_revocations.c.grant)).scalars().all()
+    assert list(told) == [by_ops], "the account is told to deny the session that still runs"
+    by_sales = given.issue(guest, "Guest").grant
+    assert by_sales != by_ops
+    given.desk.put("Guest", _guests("legal"))
+    assert _state(given, by_sales) == "Ended"
+    assert given.refused(guest, "Guest").code == "NotAMember"
+
+
+def test_grants_from_before_reasons_named_values_end_with_the_last_value_of_their_sign_in(given: Given) -> None:
+    given.desk.put("Guest", _guests("ops", "sales"))
+    grant = given.issue(_signed_in(given, "ops", "other"), "Guest").grant
+    with given.desk.engine.store.begin() as connection:
+        connection.execute(update(access_grants).where(access_grants.c.id == grant).values(because="claim:dept"))
+    given.desk.put("Guest", _guests("ops"))
+    assert _state(given, grant) == "Active"
+    given.desk.put("Guest", _guests("sales", "other2"))
+    assert _state(given, grant) == "Ended"
