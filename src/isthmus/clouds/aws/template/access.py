@@ -30,6 +30,21 @@ WITNESS = "Witness"
 SESSION_TAGS = ("grant", "signin", "SSMSessionRunAs")
 """Keys that a session may be tagged with: its grant, the sign-in behind it, and the user of its shells."""
 
+_CHANGES = (
+    "iam:Add*",
+    "iam:Attach*",
+    "iam:Create*",
+    "iam:Delete*",
+    "iam:Detach*",
+    "iam:Put*",
+    "iam:Remove*",
+    "iam:Set*",
+    "iam:Tag*",
+    "iam:Untag*",
+    "iam:Update*",
+)
+"""Everything that changes a role, policy, provider or instance profile; passing a role changes nothing of it."""
+
 _SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
 _SSH_DOCUMENT = "AWS-StartSSHSession"
 
@@ -176,7 +191,7 @@ def _keep_provider(arns: Arns, directory: Directory, held: str) -> Statement:
         role=held,
         sid="KeepProvider",
         effect="Deny",
-        actions=["iam:Add*", "iam:Create*", "iam:Delete*", "iam:Remove*", "iam:Tag*", "iam:Untag*", "iam:Update*"],
+        actions=list(_CHANGES),
         resources=[arns.iam(own)],
         reason="Who comes in by the directory may not change who vouches for people here.",
     )
@@ -281,20 +296,11 @@ def protection(arns: Arns) -> dict[str, Any]:
     return {
         "Sid": "Protect",
         "Effect": "Deny",
-        "Action": [
-            "iam:Attach*",
-            "iam:Create*",
-            "iam:Delete*",
-            "iam:Detach*",
-            "iam:Put*",
-            "iam:Set*",
-            "iam:Tag*",
-            "iam:Untag*",
-            "iam:Update*",
-        ],
+        "Action": list(_CHANGES),
         "Resource": [
             arns.iam(f"policy/{names.revocations_policy(arns.g8)}"),
             arns.iam(f"role/Isthmus*-{arns.g8}"),
+            arns.iam(f"instance-profile/Isthmus*-{arns.g8}"),
             arns.iam(f"oidc-provider/{arns.issuer}"),
         ],
     }
