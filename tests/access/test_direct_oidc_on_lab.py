@@ -15,6 +15,7 @@ from isthmus.store import Store
 from isthmus_lab.process import LabProcess
 from tests.access.direct import ALLOWED, Direct, direct_account, refusal
 from tests.access.estate import ADMIN
+from tests.access.reaching import boot
 from tests.lab.issuer import FakeIssuer
 from tests.support.openid import OpenIdProvider, running_provider
 from tests.support.waiting import until
@@ -27,9 +28,10 @@ USERS = {
     "alice": {"amr": ["pwd", "mfa"], "oid": str(uuid.UUID(int=1))},
     "bob": {"amr": ["pwd"], "oid": str(uuid.UUID(int=2))},
 }
+ANY_SHELL = {"Effect": "Allow", "Action": ["ssm:*", "ec2-instance-connect:*"], "Resource": ["*"]}
 MAPPINGS = {
     "Reader": {"groups": ["g-dev"], "clientId": READER, "statements": ALLOWED},
-    "Operator": {"groups": ["g-ops"], "clientId": OPERATOR, "requiresMfa": False, "statements": ALLOWED},
+    "Operator": {"groups": ["g-ops"], "clientId": OPERATOR, "requiresMfa": False, "statements": [*ALLOWED, ANY_SHELL]},
 }
 
 
@@ -63,6 +65,17 @@ def direct(store: Store, lab: LabProcess, issuer: FakeIssuer, provider: OpenIdPr
     with direct_account(store, lab, str(next(_ACCOUNTS)), issuer) as made:
         made.settle({"federation": "oidc", "federationIssuer": "https://direct.idp.test"}, MAPPINGS)
         yield made
+
+
+def test_shells_that_nobody_would_find_are_opened_by_nobody(direct: Direct, provider: OpenIdProvider) -> None:
+    """The mapping allows everything of Session Manager; its role denies what opens a shell."""
+    machine = boot(direct.people, region="us-east-1")
+    held = direct.by_token(provider.id_token(OPERATOR, "bob"), "Operator")
+    ssm = direct.client(held, "ssm")
+    assert ssm.describe_sessions(State="Active")["Sessions"] == []
+    assert refusal(lambda: ssm.start_session(Target=machine)) == "AccessDeniedException"
+    pushed = {"InstanceId": machine, "InstanceOSUser": "root", "SSHPublicKey": f"ssh-ed25519 {'A' * 80}"}
+    assert refusal(lambda: direct.client(held, "ec2-instance-connect").send_ssh_public_key(**pushed)) == "AccessDeniedException"
 
 
 def test_aws_itself_refuses_who_has_no_second_factor(direct: Direct, provider: OpenIdProvider) -> None:

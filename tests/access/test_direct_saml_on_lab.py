@@ -17,6 +17,7 @@ from isthmus.store import Store
 from isthmus_lab.process import LabProcess
 from tests.access.direct import ALLOWED, Direct, direct_account, refusal
 from tests.access.estate import ADMIN
+from tests.access.test_instructions import application
 from tests.lab.issuer import FakeIssuer
 from tests.lab.saml import ATTRIBUTES, GROUPS, ISSUER, RECIPIENT, Key, assertion, encoded, response, sign
 from tests.support.saml import SamlProvider, running_saml_provider
@@ -25,6 +26,9 @@ pytestmark = pytest.mark.e2e
 
 _ACCOUNTS = itertools.count(720_000_000_001)
 OLD, NEW = Key(), Key()
+IDENTIFIER = application("720000000001")["Identifier (Entity ID)"]
+AUDIENCE = IDENTIFIER.partition("#")[0]
+"""What Entra makes of it in assertions."""
 ALICE, BOB = str(uuid.UUID(int=0xA)), str(uuid.UUID(int=0xB))
 MAPPING = {"groups": ["g-dev"], "requiresMfa": False, "statements": ALLOWED}
 
@@ -33,7 +37,7 @@ MAPPING = {"groups": ["g-dev"], "requiresMfa": False, "statements": ALLOWED}
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamlProvider]:
     keys = [OLD.pem(), NEW.pem()]
     folder = tmp_path_factory.mktemp("saml")
-    with running_saml_provider(folder, issuer=ISSUER, recipient=RECIPIENT, audience="urn:amazon:webservices", keys=keys, users={}) as made:
+    with running_saml_provider(folder, issuer=ISSUER, recipient=RECIPIENT, audience=AUDIENCE, keys=keys, users={}) as made:
         yield made
 
 
@@ -134,6 +138,8 @@ def test_tampered_misdirected_and_unassigned_sign_ins_are_refused(direct: Direct
         ({"recipient": "https://eu-west-1.signin.aws.amazon.com/saml"}, "AccessDenied"),
         ({"issuer": "https://sts.windows.net/99999999-2222-3333-4444-555555555555/"}, "InvalidIdentityToken"),
         ({"audience": "urn:somebody:else"}, "InvalidIdentityToken"),
+        ({"audience": AUDIENCE}, ""),
+        ({"audience": IDENTIFIER}, "InvalidIdentityToken"),
     ],
 )
 def test_what_the_directory_signed_for_another_time_or_place_is_refused(direct: Direct, changes: dict[str, Any], code: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,12 +16,13 @@ from isthmus.access.denials import MAX_POLICY, Denied, Keys, keys_of, revocation
 from isthmus.access.leases import MAX_SESSION_POLICY, lease_policy
 from isthmus.arm.errors import ArmError
 from isthmus.clouds.aws.template import Directory
+from isthmus.clouds.aws.template.access import PROBE
 
 UNTIL = 1_795_273_500.9
 PROTECT = {"Sid": "Protect", "Effect": "Deny", "Action": ["iam:Delete*"], "Resource": ["arn:aws:iam::123456789012:policy/x"]}
 
 
-def statements(text: str) -> dict[str, dict[str, object]]:
+def statements(text: str) -> dict[str, dict[str, Any]]:
     return {one["Sid"]: one for one in json.loads(text)["Statement"]}
 
 
@@ -27,8 +30,35 @@ def test_a_lease_allows_until_a_second_and_denies_from_it() -> None:
     found = statements(lease_policy(UNTIL))
     assert found["Lease"]["Condition"] == {"DateLessThan": {"aws:CurrentTime": "2026-11-21T15:05:00Z"}}
     assert found["LeaseEnd"]["Condition"] == {"DateGreaterThanEquals": {"aws:CurrentTime": "2026-11-21T15:05:00Z"}}
-    assert found["NoChain"]["Action"] == ["sts:AssumeRole", "sts:GetWebIdentityToken"]
     assert "Elsewhere" not in found
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "sts:AssumeRole",
+        "sts:AssumeRoleWithSAML",
+        "sts:AssumeRoleWithWebIdentity",
+        "sts:AssumeRoot",
+        "sts:GetDelegatedAccessToken",
+        "sts:GetFederationToken",
+        "sts:GetSessionToken",
+        "sts:GetWebIdentityToken",
+        "signin:AuthorizeOAuth2Access",
+        "signin:CreateOAuth2Token",
+        "ssm:GetAccessToken",
+    ],
+)
+def test_no_session_is_made_of_a_session_that_would_outlive_its_lease(action: str) -> None:
+    chain = statements(lease_policy(UNTIL))["NoChain"]
+    assert (chain["Effect"], chain["Resource"], "Condition" in chain) == ("Deny", "*", False)
+    assert [one for one in chain["Action"] if fnmatchcase(action, one)]
+
+
+def test_what_makes_no_session_is_left_alone() -> None:
+    chain = statements(lease_policy(UNTIL))["NoChain"]
+    for action in (PROBE, "sts:GetCallerIdentity", "sts:GetServiceBearerToken", "ssm:GetParameter", "ec2:RunInstances"):
+        assert not [one for one in chain["Action"] if fnmatchcase(action, one)], action
 
 
 def test_addresses_and_actions_narrow_it_within_what_sts_takes() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from isthmus.access.groups import Membership
 from isthmus.access.mappings import BROKER, REQUEST, RoleMapping
 from isthmus.identity.evidence import SignedIn
+
+LONGEST_REASON = 512
+"""Characters that are kept of why a grant exists."""
 
 SIGN_IN = "Sign in with your directory first: 'isthmus login'."
 
@@ -90,6 +93,11 @@ def decide(known: Known) -> Decision:
     return Decision(steps=tuple(steps), because="request", grant=longest.grant, until=min(lease, longest.ends_at))
 
 
+def claim_reasons(claims: Mapping[str, Collection[str]]) -> set[str]:
+    """The reasons that mapped claims give: one for each value, so that a grant ends with the value that it stands on."""
+    return {f"claim:{name}={value}"[:LONGEST_REASON] for name, values in claims.items() for value in values}
+
+
 def _revoked(known: Known) -> Step:
     told = "Your access was taken away. Ask whoever runs access here to let you in again." if known.is_revoked else "Not taken away."
     return Step(name="revocation", holds=not known.is_revoked, told=told, code="AccessRevoked")
@@ -124,8 +132,9 @@ def _eligible(known: Known, person: SignedIn) -> tuple[Step, str]:
     if known.is_live and (refusal := _untold(known)) is not None:
         return refusal, ""
     for name, values in sorted(mapping.claims.items()):
-        if values & set(person.claims.get(name, ())):
-            return Step(name="membership", holds=True, told=f"By the claim {name}.", code=""), f"claim:{name}"
+        if counts := values & set(person.claims.get(name, ())):
+            reason = min(claim_reasons({name: counts}))
+            return Step(name="membership", holds=True, told=f"By the claim {name}.", code=""), reason
     if not mapping.groups:
         told = f"No claim of the sign-in is mapped to {mapping.label}."
         return Step(name="membership", holds=False, told=told, code="NotAMember"), ""

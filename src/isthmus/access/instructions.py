@@ -1,7 +1,7 @@
 """What has to be set up at the directory, from the mappings: written so that it can be done line by line. Pure.
 
 Names of claims and attributes are case-sensitive. Sources: IAM, "Configure SAML assertions for the authentication response"; Entra ID,
-"Custom claims provider" and "Configure group claims". Never tried with a real tenant.
+"Custom claims provider", "Configure group claims" and the tutorial for AWS Single-Account Access. Never tried with a real tenant.
 """
 
 from __future__ import annotations
@@ -80,8 +80,11 @@ def _saml(target: ScanTarget, arn: str, mappings: Sequence[RoleMapping]) -> list
     return [
         Step(
             title="Create an enterprise application that is in no gallery",
-            details="One for this account. Entra's gallery application for AWS wants a long-lived access key; this one needs none.",
-            values=(("Identifier (Entity ID)", "urn:amazon:webservices"), ("Reply URL (Recipient)", where)),
+            details="One for this account. Entra's gallery application for AWS wants a long-lived access key; this one needs none. Entra "
+            "takes an Identifier once per tenant, so it ends with # and the account; assertions name what stands before the # as their "
+            "audience, which is what AWS takes (Microsoft documents it for its AWS application; unverified for one that is in no gallery). "
+            f"Should AWS refuse the audience, override the audience claim with {where}. The Reply URL has no #.",
+            values=(("Identifier (Entity ID)", f"{where}#{target.account}"), ("Reply URL (Recipient)", where)),
         ),
         Step(
             title="Set the NameID",

@@ -8,12 +8,25 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from isthmus.arm.errors import conflict
 
 MAX_SESSION_POLICY = 2048
 """Characters that STS takes."""
+
+CHAINS: Final = (
+    "signin:AuthorizeOAuth2Access",
+    "signin:CreateOAuth2Token",
+    "ssm:GetAccessToken",
+    "sts:Assume*",
+    "sts:GetDelegatedAccessToken",
+    "sts:GetFederationToken",
+    "sts:GetSessionToken",
+    "sts:GetWebIdentityToken",
+)
+"""What makes another session of AWS, or a token for one: of STS, of `aws login`, and of just-in-time node access. Tokens of single services
+(`sts:GetServiceBearerToken`, CodeArtifact, ECR) are none of these, and live on by themselves."""
 
 
 def lease_policy(until: float, *, addresses: Sequence[str] = (), actions: Sequence[str] = ("*",), shells_in: str | None = None) -> str:
@@ -55,7 +68,7 @@ def _written(until: float, addresses: Sequence[str], actions: Sequence[str], she
             "Resource": "*",
             "Condition": {"DateGreaterThanEquals": {"aws:CurrentTime": end}},
         },
-        {"Sid": "NoChain", "Effect": "Deny", "Action": ["sts:AssumeRole", "sts:GetWebIdentityToken"], "Resource": "*"},
+        {"Sid": "NoChain", "Effect": "Deny", "Action": list(CHAINS), "Resource": "*"},
     ]
     if shells_in is not None:
         shells: dict[str, Any] = {"Sid": "Shells", "Effect": "Deny", "Action": "ssm:StartSession", "Resource": "*"}

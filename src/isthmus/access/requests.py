@@ -16,7 +16,9 @@ from sqlalchemy import Connection, select
 from isthmus.access import grants, judging, request_rows
 from isthmus.access.broker import BROKER, REVOKED, Broker, refused
 from isthmus.access.groups import GroupsUnknown
+from isthmus.access.holding import hold_mapping
 from isthmus.access.judging import APPROVED, DECIDED_WITHIN, REQUESTS, Decider, Request
+from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.mappings import RoleMapping, mapping_of
 from isthmus.access.request_rows import Seen
 from isthmus.access.revocations import hold_person, is_revoked
@@ -24,7 +26,7 @@ from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, conflict
 from isthmus.arm.types import Actor
-from isthmus.engine import Engine, lookup
+from isthmus.engine import Engine
 from isthmus.engine.rows import from_row
 from isthmus.identity import evidence
 from isthmus.identity.evidence import SignedIn
@@ -284,13 +286,11 @@ class Requests:
         return made
 
     def _hold(self, connection: Connection, mapping: RoleMapping) -> None:
-        """Keep the mapping from changing until the transaction ends, and make sure that it is what was decided upon."""
-        connection.execute(select(resources.c.key).where(resources.c.key == mapping.key).with_for_update(read=True))
-        found = _mapping(connection, mapping.key)
-        if found is None:
-            raise ArmError("RoleNotFound", f"{mapping.label} was deleted in the meantime.", status=404, target=mapping.id)
-        if found != mapping:
-            raise conflict(f"{mapping.label} was changed in the meantime. Try again.", code="RoleChanged", target=mapping.id)
+        """Keep the mapping as it was decided upon. What a directory gives by itself is given by no request."""
+        hold_mapping(connection, mapping)
+        if mapping.federation != BY_BROKER:
+            what = f"{mapping.label} is held by the directory's own sign-in now (federation {mapping.federation}); no request gives it."
+            raise conflict(what, code="RoleChanged", target=mapping.id)
 
     def _record(self, connection: Connection, request: Request, actor: Actor, what: str, detail: Mapping[str, Any]) -> None:
         told = {"request": request.id, "mapping": request.mapping, **({"breakGlass": True} if request.is_break_glass else {}), **detail}
@@ -319,13 +319,6 @@ def _resources(connection: Connection, keys: Collection[str]) -> list[Resource]:
         part = select(resources).where(resources.c.key.in_(wanted[start : start + _CHUNK]))
         found += [from_row(row) for row in connection.execute(part)]
     return found
-
-
-def _mapping(connection: Connection, key: str) -> RoleMapping | None:
-    found = lookup.find(connection, key)
-    above = found.id.parent if found else None
-    connector = lookup.find(connection, above.key) if above else None
-    return mapping_of(found, connector) if found and connector else None
 
 
 def _held(connection: Connection, id: str) -> Request:

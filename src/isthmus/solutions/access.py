@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from isthmus.access import grants, request_rows, revocations
 from isthmus.access.broker import BROKER
+from isthmus.access.deciding import claim_reasons
 from isthmus.access.denials import keys_of, revocation_policy
 from isthmus.access.federation import (
     ACCESS,
@@ -38,6 +39,7 @@ from isthmus.clouds.aws.template.access import protection_of
 from isthmus.clouds.aws.template.directories import SAML, Directory
 from isthmus.clouds.contract import AccessCloud, SigningCertificate
 from isthmus.engine import Arrival, Engine, Lookup, Removal
+from isthmus.identity import evidence
 from isthmus.solutions import subject
 from isthmus.solutions.certificates import concerns, standing
 from isthmus.solutions.contract import PERIOD, PERIODIC_SYNC, Setting, SolutionType
@@ -262,13 +264,22 @@ class AccessSolution:
         self._finish(arguments, error=error)
 
     def _narrow(self, connection: Connection, came: Sequence[Resource]) -> None:
+        now, mapped = self.engine.now(), {one.id.key: one.properties for one in came}
         reasons = {
-            one.id.key: {f"group:{group}" for group in one.properties.get("groups") or ()}
-            | {f"claim:{claim}" for claim in one.properties.get("claims") or {}}
-            for one in came
+            key: {f"group:{group}" for group in given.get("groups") or ()} | claim_reasons(given.get("claims") or {})
+            for key, given in mapped.items()
         }
-        held = grants.of_mappings(connection, list(reasons), self.engine.now())
-        lost = [grant for grant in held if not grant.because.startswith("request:") and grant.because not in reasons[grant.mapping]]
+
+        def stands(grant: grants.Grant) -> bool:
+            if grant.because.startswith("request:") or grant.because in reasons[grant.mapping]:
+                return True
+            # Grants from before reasons named values: whether the sign-in still has one that counts.
+            name = grant.because.removeprefix("claim:")
+            person = evidence.latest(connection, grant.person, now) if name != grant.because else None
+            counts = (mapped[grant.mapping].get("claims") or {}).get(name, ())
+            return person is not None and bool(set(person.claims.get(name, ())) & set(counts))
+
+        lost = [grant for grant in grants.of_mappings(connection, list(reasons), now) if not stands(grant)]
         revocations.end_grants(connection, self.engine, lost, BROKER, "The role mapping does not name this reason any more.")
 
     def _end(self, connection: Connection, keys: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import parliament
@@ -92,10 +93,45 @@ def test_every_persons_role_carries_the_revocation_policy_which_it_cannot_lift(n
         (protect,) = resources["Revocations"]["Properties"]["PolicyDocument"]["Statement"]
         assert protect["Effect"] == "Deny"
         assert {"iam:Create*", "iam:Detach*", "iam:Set*", "iam:Update*"} <= set(protect["Action"])
-        policy, own_roles, provider = protect["Resource"]
+        policy, own_roles, own_profiles, provider = protect["Resource"]
+        profiles = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::IAM::InstanceProfile"]
+        named = [names.machine_profile(GUID), *(one["InstanceProfileName"] for one in profiles)]
+        assert all(fnmatchcase(f"arn:aws:iam::{ACCOUNT}:instance-profile/{one}", own_profiles) for one in named)
         assert policy.endswith(f":policy/{resources['Revocations']['Properties']['ManagedPolicyName']}")
         assert all(fnmatchcase(f"arn:aws:iam::{ACCOUNT}:role/{one['RoleName']}", own_roles) for one in people)
         assert provider == COMBINATIONS[name].provider_arn
+
+
+def changes_of(*kinds: str) -> set[str]:
+    """Every action of IAM that changes such resources, as parliament knows them."""
+    services = json.loads((Path(parliament.__file__).parent / "iam_definition.json").read_text())
+    return {
+        f"iam:{one['privilege']}"
+        for service in services
+        if service["prefix"] == "iam"
+        for one in service["privileges"]
+        if one["access_level"] not in ("Read", "List")
+        and {kind["resource_type"].rstrip("*") for kind in one["resource_types"]} & set(kinds)
+    } - {"iam:PassRole"}
+
+
+def test_nothing_that_denies_people_is_changed_by_people() -> None:
+    """Without the audience at its provider no token of ours is taken, and then nobody could be denied any more."""
+    protect = authentication_template(COMBINATIONS["access-people"])["Resources"]["Revocations"]["Properties"]["PolicyDocument"][
+        "Statement"
+    ][0]
+    changes = changes_of("role", "policy", "oidc-provider", "instance-profile")
+    assert {"iam:RemoveClientIDFromOpenIDConnectProvider", "iam:AddRoleToInstanceProfile", "iam:UpdateAssumeRolePolicy"} <= changes
+    assert {one for one in changes if not any(fnmatchcase(one, denied) for denied in protect["Action"])} == set()
+    assert not any(fnmatchcase("iam:PassRole", denied) for denied in protect["Action"]), "passing the role of machines changes nothing"
+
+
+@pytest.mark.parametrize("name", ["access-saml", "access-oidc-v2", "access-claims"])
+def test_nobody_who_comes_by_a_directory_changes_its_provider(name: str) -> None:
+    person = authentication_template(COMBINATIONS[name])["Resources"]["PersonOpsRole"]["Properties"]
+    (keep,) = [one for document in policies(person, consent=True) for one in document["Statement"] if one["Sid"] == "KeepProvider"]
+    for action in changes_of("oidc-provider", "saml-provider"):
+        assert any(fnmatchcase(action, denied) for denied in keep["Action"]), action
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)

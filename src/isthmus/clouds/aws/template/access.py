@@ -30,6 +30,32 @@ WITNESS = "Witness"
 SESSION_TAGS = ("grant", "signin", "SSMSessionRunAs")
 """Keys that a session may be tagged with: its grant, the sign-in behind it, and the user of its shells."""
 
+_CHANGES = (
+    "iam:Add*",
+    "iam:Attach*",
+    "iam:Create*",
+    "iam:Delete*",
+    "iam:Detach*",
+    "iam:Put*",
+    "iam:Remove*",
+    "iam:Set*",
+    "iam:Tag*",
+    "iam:Untag*",
+    "iam:Update*",
+)
+"""Everything that changes a role, policy, provider or instance profile; passing a role changes nothing of it."""
+
+_SHELL_CALLS = (
+    "ec2-instance-connect:OpenTunnel",
+    "ec2-instance-connect:Send*",
+    "ecs:ExecuteCommand",
+    "ssm-guiconnect:StartConnection",
+    "ssm:GetAccessToken",
+    "ssm:ResumeSession",
+    "ssm:StartSession",
+)
+"""Everything that opens a shell, a desktop or a tunnel to a machine, or gives credentials for one."""
+
 _SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
 _SSH_DOCUMENT = "AWS-StartSSHSession"
 
@@ -146,7 +172,7 @@ def _person_statements(arns: Arns, asked: PersonRole, directory: Directory | Non
     held = person_logical_id(asked.name)
     found = [_probe(held, "One harmless call, with which Isthmus measures how soon access has ended.")]
     if directory is not None:
-        found.append(_keep_provider(arns, directory, held))
+        found += [_keep_provider(arns, directory, held), _no_shells(held)]
     if asked.addresses:
         elsewhere: dict[str, dict[str, Any]] = {
             "NotIpAddress": {"aws:SourceIp": list(asked.addresses)},
@@ -176,9 +202,21 @@ def _keep_provider(arns: Arns, directory: Directory, held: str) -> Statement:
         role=held,
         sid="KeepProvider",
         effect="Deny",
-        actions=["iam:Add*", "iam:Create*", "iam:Delete*", "iam:Remove*", "iam:Tag*", "iam:Untag*", "iam:Update*"],
+        actions=list(_CHANGES),
         resources=[arns.iam(own)],
         reason="Who comes in by the directory may not change who vouches for people here.",
+    )
+
+
+def _no_shells(held: str) -> Statement:
+    """Whatever the mapping allows: nobody tells us of sessions in direct modes, so nobody would end them."""
+    return Statement(
+        role=held,
+        sid="NoShells",
+        effect="Deny",
+        actions=list(_SHELL_CALLS),
+        resources=["*"],
+        reason="Shells outlive credentials, and Isthmus would not learn where they are open: only the broker gives them.",
     )
 
 
@@ -281,20 +319,11 @@ def protection(arns: Arns) -> dict[str, Any]:
     return {
         "Sid": "Protect",
         "Effect": "Deny",
-        "Action": [
-            "iam:Attach*",
-            "iam:Create*",
-            "iam:Delete*",
-            "iam:Detach*",
-            "iam:Put*",
-            "iam:Set*",
-            "iam:Tag*",
-            "iam:Untag*",
-            "iam:Update*",
-        ],
+        "Action": list(_CHANGES),
         "Resource": [
             arns.iam(f"policy/{names.revocations_policy(arns.g8)}"),
             arns.iam(f"role/Isthmus*-{arns.g8}"),
+            arns.iam(f"instance-profile/Isthmus*-{arns.g8}"),
             arns.iam(f"oidc-provider/{arns.issuer}"),
         ],
     }
