@@ -56,7 +56,7 @@ chromium:
 
 # The rules of the house were checked just before. Three workers, since tests of whole programs wait half of their time.
 test: check azure-cli node-tools chromium
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --durations=15 --ignore=tests/house tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=15 --ignore=tests/house tests
 
 test-fast: setup
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --fast --hypothesis-profile=fast --ignore=tests/house tests

@@ -99,8 +99,8 @@ class Requests:
             expires_at=now + DECIDED_WITHIN,
         )
         with self.engine.store.begin() as connection:
-            hold_person(connection, made.person)
             self._hold(connection, mapping)
+            hold_person(connection, made.person)
             if is_revoked(connection, made.person):
                 raise refused(REVOKED, mapping)
             if request_rows.is_waiting(connection, mapping.key, made.person, now, is_break_glass=glass):
@@ -123,8 +123,8 @@ class Requests:
         decider = self._decider(request, mapping, actor, owns)
         now = self.engine.now()
         with self.engine.store.begin() as connection:
-            hold_person(connection, request.person)
             self._hold(connection, mapping)
+            hold_person(connection, request.person)
             held = _held(connection, id)
             judging.check_seen(held, seen)
             made = judging.approve(held, mapping, decider, now, grant=self.broker.new_id(), words=words)

@@ -78,7 +78,8 @@ def is_revoked(connection: Connection, person: str) -> bool:
 
 
 def hold_person(connection: Connection, person: str) -> None:
-    """Until the transaction ends nobody else takes a person's access away, nor gives them a grant while it is being taken."""
+    """Until the transaction ends nobody else takes a person's access away, nor gives them a grant while it is being taken. Who holds a
+    mapping as well holds it first."""
     dialect.lock_name(connection, f"person:{person.lower()}")
 
 

@@ -15,6 +15,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True)
 
 
+_TOLD = {"missing": "This property is required.", "extra_forbidden": "There is no such property. Look for a misspelt name."}
 Model = TypeVar("Model", bound=Body)
 
 
@@ -32,5 +33,6 @@ def read(model: type[Model], body: Any) -> Model:
 
 
 def _sentence(problem: Any) -> str:
-    text = str(problem["msg"]).removeprefix("Value error, ")
-    return "This property is required." if problem["type"] == "missing" else text[:1].upper() + text[1:]
+    told = _TOLD.get(problem["type"])
+    text = told or str(problem["msg"]).removeprefix("Value error, ")
+    return text[:1].upper() + text[1:]

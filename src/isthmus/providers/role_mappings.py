@@ -64,6 +64,7 @@ def _client(value: str) -> str:
 
 
 Word = Annotated[str, AfterValidator(_word)]
+_SHOWN = frozenset({"accountId", "roleName", "roleArn", "provisioningState"})
 Resource_ = Annotated[str, Field(min_length=1, max_length=2048)]
 
 
@@ -78,8 +79,9 @@ class Statement(Body):
 
 
 class Activation(Body):
-    """How a role becomes active: at once, or on request for a time."""
+    """How a role becomes active: at once, or on request for a time. What is misspelt is refused: it would be no condition at all."""
 
+    model_config = ConfigDict(extra="forbid", strict=True)
     mode: Literal["Standing", "Request"] = "Standing"
     approverGroups: Annotated[list[Word], Field(max_length=20)] = []
     approvals: Annotated[int, Field(ge=1, le=5)] = 1
@@ -87,8 +89,9 @@ class Activation(Body):
 
 
 class MappingProperties(Body):
-    """`properties` of a role mapping."""
+    """`properties` of a role mapping. What is misspelt is refused: a condition that nobody reads is none. What is shown may come back."""
 
+    model_config = ConfigDict(extra="forbid", strict=True)
     description: Annotated[str, Field(max_length=512)] = ""
     groups: Annotated[list[Word], Field(max_length=50)] = []
     claims: Annotated[dict[Word, Annotated[list[Word], Field(min_length=1, max_length=50)]], Field(max_length=10)] = {}
@@ -102,6 +105,12 @@ class MappingProperties(Body):
     activation: Activation = Activation()
     leastPrivilege: Literal["Off", "Suggest", "Apply"] = "Off"
     clientId: Annotated[str, AfterValidator(_client)] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_shown(cls, given: Any) -> Any:
+        """A body that was read may be put again: what only we say is left out."""
+        return {name: value for name, value in given.items() if name not in _SHOWN} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def check(self) -> MappingProperties:

@@ -9,6 +9,7 @@ from typing import Any
 from isthmus.arm.errors import ArmError
 from isthmus.arm.ids import parse_resource
 from isthmus.portal.page import Page, Visit, local
+from isthmus.portal.pages.access.reading import REQUESTS
 from isthmus.portal.words import connector_path
 
 _MOST_CONCERNS = 50
@@ -68,7 +69,8 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HomePage:
-    """Everything at a glance. Without a role `numbers` is None and `object_id` is what an owner needs to give one."""
+    """Everything at a glance. Without a role `numbers` is None and `object_id` is what an owner needs to give one. `waiting` are requests
+    for roles that the visitor could decide, also without any role here."""
 
     numbers: Numbers | None
     attention: tuple[Line, ...]
@@ -76,13 +78,16 @@ class HomePage:
     accounts: tuple[Account, ...]
     object_id: str
     signed_in_name: str
+    waiting: int
 
 
 def view(visit: Visit) -> HomePage:
-    """Three reads: numbers, concerns, connectors."""
+    """Four reads: requests, numbers, concerns, connectors."""
     person = visit.person
     assert person is not None
-    nothing = HomePage(numbers=None, attention=(), more_attention=0, accounts=(), object_id=person.object_id, signed_in_name=person.name)
+    waiting = len(visit.client.get(REQUESTS, query={"whose": "others", "state": "Pending"})["value"])
+    me = {"object_id": person.object_id, "signed_in_name": person.name}
+    nothing = HomePage(numbers=None, attention=(), more_attention=0, accounts=(), waiting=waiting, **me)
     if not visit.subscriptions:
         return nothing
     insights = f"{visit.root}/providers/Isthmus.Insights"
@@ -99,8 +104,8 @@ def view(visit: Visit) -> HomePage:
         attention=tuple(_line(one["properties"]) for one in concerns["value"]),
         more_attention=max(0, concerns["count"] - _MOST_CONCERNS),
         accounts=tuple(_account(one["properties"]) for one in accounts),
-        object_id=person.object_id,
-        signed_in_name=person.name,
+        waiting=waiting,
+        **me,
     )
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from isthmus.arm.errors import ArmError
-from isthmus.portal.page import Visit
+from isthmus.portal.page import Redirect, Visit
 from isthmus.portal.pages.access.mapped import Mapped, mapped_of
 from isthmus.portal.pages.access.reading import (
     GRANTS,
     MOST,
+    PATH,
     REQUESTS,
     REVOCATIONS,
     SESSIONS,
@@ -66,8 +67,10 @@ class AccessPage:
     toast: str
 
 
-def view(visit: Visit) -> AccessPage:
-    """Read mappings, live sessions, grants and revocations."""
+def view(visit: Visit) -> AccessPage | Redirect:
+    """Read mappings, live sessions, grants and revocations. Who may see none of them goes on to requests, which are everybody's."""
+    if not visit.subscriptions:
+        return Redirect(to=f"{PATH}/requests")
     bodies = read_mappings(visit)
     book = read_book(visit, bodies)
     mappings = sorted(map(mapped_of, bodies), key=lambda one: (one.role.account, one.role.name.lower(), one.role.id))
