@@ -7,7 +7,7 @@ from scim2_models import ScimFilter
 
 from isthmus.access.directory import GROUP, USER
 from isthmus.access.scim.filters import folded, narrow
-from tests.access.people import Provisioned
+from tests.access.people import Provisioned, RefusedError
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
@@ -89,3 +89,54 @@ def test_pages_are_whole_and_do_not_overlap(people: Provisioned) -> None:
 
 def test_texts_are_compared_in_one_form() -> None:
     assert folded("A\u030asa") == folded("ÅSA") == "åsa"
+
+
+ESCAPED = ["\\ud800", "\\udfff", "a\\u0000b", "\\ude00\\ud83d"]
+
+
+@pytest.mark.parametrize("text", ESCAPED)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        '/Users?filter=userName eq "{}"',
+        '/Users?filter=title eq "{}"',
+        '/Users?filter=not (userName co "{}")',
+        '/Users?filter=emails[type eq "work"].value eq "{}"',
+        '/Users?filter=emails[type eq "{}"]',
+        '/Groups?filter=members eq "{}"',
+        '/?filter=externalId eq "{}"',
+    ],
+)
+def test_a_filter_cannot_hide_what_cannot_be_stored(people: Provisioned, asked: str, text: str) -> None:
+    with pytest.raises(RefusedError, match="invalidFilter"):
+        people.send("GET", asked.format(text))
+    kind, _, wanted = asked.partition("?filter=")
+    search = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": wanted.format(text)}
+    with pytest.raises(RefusedError, match="invalidFilter"):
+        people.send("POST", f"{kind.rstrip('/')}/.search", search)
+
+
+@pytest.mark.parametrize("text", ESCAPED)
+@pytest.mark.parametrize("verb", ["add", "replace", "remove"])
+def test_a_path_cannot_hide_what_cannot_be_stored(people: Provisioned, verb: str, text: str) -> None:
+    before = people.read("carol")
+    for path in (f'emails[type eq "{text}"].value', f'addresses[type eq "{text}"]'):
+        with pytest.raises(RefusedError, match="invalidPath"):
+            people.patch("carol", {"op": verb, "path": path, "value": "c@example.com"})
+    people.group("g", "carol")
+    with pytest.raises(RefusedError, match="invalidPath"):
+        people.patch("g", {"op": verb, "path": f'members[value eq "{text}"]'})
+    assert people.read("carol")["meta"]["version"] == before["meta"]["version"]
+
+
+def test_whole_characters_may_be_escaped(people: Provisioned) -> None:
+    people.user("smile\U0001f600")
+    found = people.send("GET", '/Users?filter=userName eq "smile\\ud83d\\ude00" and userName ne "\\\\ud800 \\" \\u00e5"').body
+    assert found is not None
+    assert found["totalResults"] == 1
+
+
+def test_a_path_that_cannot_be_stored_leads_to_nobody(people: Provisioned) -> None:
+    for id in ("\ud800", "a\0"):
+        with pytest.raises(RefusedError, match="NotFound"):
+            people.send("GET", f"/Users/{id}")

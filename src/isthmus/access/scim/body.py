@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from scim2_models import InvalidSyntaxException, InvalidValueException
@@ -10,6 +11,7 @@ from scim2_models import InvalidSyntaxException, InvalidValueException
 MAX_DEPTH = 16
 _MAX_NUMBER = 2**53
 """Beyond it JSON readers disagree (RFC 8259 6)."""
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 MAX_ITEMS = 10_000
 """Values of one list, and so members that one request names."""
 
@@ -54,6 +56,22 @@ def _check(value: Any, depth: int) -> None:
 
 
 def _check_text(text: str) -> None:
-    """Databases take neither NUL nor half of a surrogate pair."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_storable(text):
         raise InvalidValueException(detail="A text holds a character that cannot be stored.")
+
+
+def is_storable(text: str) -> bool:
+    """Whether a database takes it: no NUL and no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def quotes_storable(expression: str) -> bool:
+    """Whether all texts of a filter or path are storable. It quotes them as JSON does, so the characters may be hidden by escapes."""
+    return is_storable(expression) and all(map(is_storable, map(_unquoted, _QUOTED.findall(expression))))
+
+
+def _unquoted(quoted: str) -> str:
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        return quoted  # the reader of the expression refuses it

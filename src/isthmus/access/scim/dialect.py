@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from scim2_models import InvalidPathException
+
+from isthmus.access.scim.body import quotes_storable
+
 MICROSOFT = "http://schemas.microsoft.com/"
 """Begins what Entra adds to `schemas` of groups."""
 _TRUTHS = {"true": True, "false": False}
@@ -22,7 +26,7 @@ def resource(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def patch(body: dict[str, Any]) -> dict[str, Any]:
-    """The body of a PATCH."""
+    """The body of a PATCH. Raises InvalidPathException for paths that hold what cannot be stored."""
     return {
         name: [_operation(one) if isinstance(one, dict) else one for one in value]
         if name.lower() == "operations" and isinstance(value, list)
@@ -40,6 +44,8 @@ def _operation(given: dict[str, Any]) -> dict[str, Any]:
     known = {name.lower(): value for name, value in given.items()}
     path, value = known.get("path"), known.get("value")
     if isinstance(path, str):
+        if not quotes_storable(path):
+            raise InvalidPathException(detail="The path holds a character that cannot be stored.")
         known["path"] = expression(path)
         if "value" in known:
             is_removal = str(known.get("op")).lower() == "remove"

@@ -96,6 +96,8 @@ def _query(given: Mapping[str, Any]) -> dict[str, Any]:
         if name.lower() == "filter" and isinstance(value, str):
             if len(value) > _LONGEST_FILTER:
                 raise InvalidFilterException(detail=f"A filter has at most {_LONGEST_FILTER} characters.")
+            if not body.quotes_storable(value):
+                raise InvalidFilterException(detail="The filter holds a character that no value has, because it cannot be stored.")
             asked[name] = dialect.expression(value)
         elif name.lower() in ("startindex", "count") and len(str(value)) > _LONGEST_NUMBER:
             raise InvalidValueException(detail=f"{name} has at most {_LONGEST_NUMBER} digits.")

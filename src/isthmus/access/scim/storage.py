@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from isthmus.access.directory import GROUP, USER
 from isthmus.access.scim import crowd
+from isthmus.access.scim.body import is_storable
 from isthmus.access.scim.departures import Departed, Watch
 from isthmus.access.scim.filters import EVERYTHING, Narrowed, narrow
 from isthmus.access.scim.rows import KINDS, Kind, document_of, resource_of, version_of
@@ -171,7 +172,7 @@ class DirectoryStorage(ScimStorage):
         return model
 
     def _row(self, kind: Kind, id: str, expected_version: str | None = None) -> Row[Any]:
-        row = None if "\0" in id else self._connection.execute(select(kind.table).where(kind.table.c.id == id)).one_or_none()
+        row = None if not is_storable(id) else self._connection.execute(select(kind.table).where(kind.table.c.id == id)).one_or_none()
         if row is None:
             raise NotFoundException(detail=f"There is no {kind.name} '{id[:64]}'.")
         if expected_version is not None and version_of(row.version) != expected_version:
