@@ -14,6 +14,7 @@ _GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _S3 = r"([a-z0-9.-]+\.)?s3[.-]([a-z0-9-]+\.)?(dualstack\.[a-z0-9-]+\.)?amazonaws\.com(\.cn)?"
 # Tokens go there, so it is https; loopback may be without.
 _ORIGIN = r"https://[a-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
+_DOMAIN = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
 _TEMPLATE_URL = rf"^(https://{_S3}/[A-Za-z0-9._~/-]*\{{guid\}}[A-Za-z0-9._~/-]*)?$"
 
 
@@ -83,6 +84,12 @@ class Settings(BaseSettings):
     )
     oidc_ca_file: Path | None = Field(
         default=None, description="File (PEM) with CA certificates to trust for that provider, besides the system's."
+    )
+    run_as_domains: Annotated[str, Field(pattern=rf"^({_DOMAIN}(, ?{_DOMAIN})*)?$")] = Field(
+        default="",
+        description="Mail domains, with commas between, of people whose shells on machines run as what their address begins with. Empty: "
+        "every domain, of people who sign in with `oidc_issuer`, unless it says that the address is not verified. Name them where guests "
+        "or strangers can sign in: without, whoever has alice@elsewhere is alice.",
     )
     group_source: Literal["token", "directory", "graph"] = Field(
         default="token",

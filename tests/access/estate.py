@@ -15,6 +15,7 @@ from botocore.config import Config
 from isthmus.access.broker import Broker, Issued
 from isthmus.access.enforcing import Enforcement
 from isthmus.access.groups import TokenGroups
+from isthmus.access.running_as import RunAs
 from isthmus.app.people import new_grant_id
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
@@ -105,6 +106,7 @@ class Estate:
             groups=TokenGroups(),
             issuer=signer,
             new_id=new_grant_id,
+            machines=RunAs(issuer="https://idp.test"),
         )
         self.enforcement = Enforcement(engine=self.engine, lookup=self.lookup, cloud=self.cloud, run=self.loop.run, issuer=signer)
 

@@ -19,6 +19,7 @@ from isthmus.access.leases import fits_lease, lease_policy
 from isthmus.access.mappings import APPLY, OFF, RoleMapping, mapping_of
 from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.revocations import end_grants, is_revoked
+from isthmus.access.running_as import RunAs, unix_user
 from isthmus.access.shrinking import DAYS, EVERYTHING, UsedActions, narrow
 from isthmus.access.tokens import AWS_SECONDS, Stamp, person_claims
 from isthmus.arm.change import Change
@@ -64,7 +65,8 @@ class Issued:
 
 @dataclass(frozen=True, kw_only=True)
 class Broker:
-    """Gives sessions. `new_id` makes ids of grants; `used` knows what people did, where trails are read."""
+    """Gives sessions. `new_id` makes ids of grants; `used` knows what people did, where trails are read; `machines` says whose
+    addresses name Unix users."""
 
     engine: Engine
     lookup: Lookup
@@ -74,6 +76,7 @@ class Broker:
     issuer: Issuer
     new_id: Callable[[], str]
     used: UsedActions | None = None
+    machines: RunAs = field(default_factory=RunAs)
 
     def mapping(self, id: str) -> RoleMapping:
         """A stored mapping. ArmError 404 `RoleNotFound`."""
@@ -138,8 +141,19 @@ class Broker:
                 self.engine.refuse(actor, ACTION, mapping.id, error)
             raise error
         assert known.person is not None
+        run_as = self._run_as(mapping, known.person, use)
         grant = self._record(mapping, known.person, decision, actor, use)
-        return self._mint(mapping, known.person, grant, decision.until, use)
+        return self._mint(mapping, known.person, grant, decision.until, use, run_as)
+
+    def _run_as(self, mapping: RoleMapping, person: SignedIn, use: str) -> str:
+        """The Unix user of the session's shells; empty where it opens none."""
+        if not mapping.machine_tag:
+            return ""
+        with self.engine.store.read() as connection:
+            user, why = unix_user(connection, person, self.machines)
+        if why and use.startswith(SHELL):
+            raise ArmError("NoUnixUser", f"No shell by {mapping.label}. {why}", status=403, target=mapping.id)
+        return user
 
     def _record(self, mapping: RoleMapping, person: SignedIn, decision: Decision, actor: Actor, use: str) -> str:
         """No record, no token: the decision is in the chain before anything is signed."""
@@ -170,9 +184,9 @@ class Broker:
         used = self.used.used_actions(person, mapping.key, DAYS)
         return narrow(used, lambda chosen: fits_lease(until / 1000, chosen, addresses=mapping.addresses))
 
-    def _mint(self, mapping: RoleMapping, person: SignedIn, grant: str, until: int, use: str) -> Issued:
+    def _mint(self, mapping: RoleMapping, person: SignedIn, grant: str, until: int, use: str, run_as: str) -> Issued:
         mail = self._mail(person)
-        stamp = Stamp(grant=grant, sign_in=person.id, run_as=mail.partition("@")[0] if mapping.machine_tag else "")
+        stamp = Stamp(grant=grant, sign_in=person.id, run_as=run_as)
         issued_at = self.engine.now()
         actions = self._applied(mapping, person, grant, until)
         shells_in = use.partition(":")[2]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
 from isthmus.access.requests import Requests
+from isthmus.access.running_as import RunAs
 from isthmus.access.use import TrailUse
 from isthmus.app.entra import Following, follow, group_source
 from isthmus.clouds.aws.usage import load
@@ -82,6 +83,7 @@ def join_people(
         groups=group_source(settings, engine.store, graph),
         issuer=issuer,
         new_id=new_grant_id,
+        machines=RunAs(domains=frozenset(settings.run_as_domains.lower().replace(" ", "").split(",")) - {""}, issuer=settings.oidc_issuer),
         used=TrailUse(store=engine.store, lookup=lookup, usage=load(), now=engine.now),
     )
     metrics.count(GLASS, by=0)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from isthmus.identity.people import Person
+from isthmus.identity.people import Person, vouched_mail
 from isthmus.store.tables import sign_ins
 
 _LISTS = {"amr": "methods", "acrs": "contexts"}
@@ -25,8 +25,8 @@ _MOST_ENTRIES, _LONGEST = 1_000, 256
 class SignedIn:
     """A sign-in. `groups` is None when the token did not tell them all; times in milliseconds since 1970.
 
-    `token_id` is `uti` (Entra) or `jti`, `session_id` is `sid`; `methods` are `amr`, `contexts` are `acrs`. `claims` are the other claims
-    that hold a text or a list of texts.
+    `token_id` is `uti` (Entra) or `jti`, `session_id` is `sid`; `methods` are `amr`, `contexts` are `acrs`. `mail` is empty unless
+    the provider vouches for it. `claims` are the other claims that hold a text or a list of texts.
     """
 
     id: str
@@ -39,6 +39,7 @@ class SignedIn:
     methods: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
+    mail: str = ""
     claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     at: int
     ends_at: int
@@ -63,6 +64,7 @@ def evidence_of(person: Person, claims: Mapping[str, Any], *, id: str, now: int,
         methods=lists["methods"],
         contexts=lists["contexts"],
         groups=_groups(claims),
+        mail=vouched_mail(person, claims),
         claims=others,
         at=now,
         ends_at=now + int(seconds * 1000),
@@ -87,7 +89,8 @@ def record(connection: Connection, found: SignedIn) -> None:
     """Keep a sign-in."""
     texts = {"methods": found.methods, "contexts": found.contexts, "claims": found.claims}
     row = {
-        name: getattr(found, name) for name in ("id", "object_id", "issuer", "subject", "name", "token_id", "session_id", "at", "ends_at")
+        name: getattr(found, name)
+        for name in ("id", "object_id", "issuer", "subject", "name", "token_id", "session_id", "mail", "at", "ends_at")
     }
     groups = None if found.groups is None else json.dumps(found.groups)
     connection.execute(sign_ins.insert().values(**row, groups=groups, **{name: json.dumps(value) for name, value in texts.items()}))
@@ -152,7 +155,7 @@ def _first(claims: Mapping[str, Any], *names: str) -> str:
 
 
 def _signed_in(row: Row[Any]) -> SignedIn:
-    names = ("id", "object_id", "issuer", "subject", "name", "token_id", "session_id", "at", "ends_at")
+    names = ("id", "object_id", "issuer", "subject", "name", "token_id", "session_id", "mail", "at", "ends_at")
     return SignedIn(
         **{name: getattr(row, name) for name in names},
         methods=tuple(json.loads(row.methods)),

@@ -80,6 +80,15 @@ def person_of(claims: Mapping[str, Any]) -> Person:
     )
 
 
+def vouched_mail(person: Person, claims: Mapping[str, Any]) -> str:
+    """A person's mail address as far as their provider vouches for it: not where it says that it did not verify it, and not where it
+    is but a name that people choose (`preferred_username`, OpenID Connect Core 5.7; Entra's is of a domain that the tenant has proven)."""
+    said = claims.get("email_verified", True)
+    is_verified = said is True or said == "true"
+    is_chosen = person.mail != _shown(claims.get("email"), MAX_MAIL) and person.mail == _shown(claims.get("preferred_username"), MAX_MAIL)
+    return person.mail if is_verified and (not is_chosen or entra_tenant(person.issuer)) else ""
+
+
 def has_name(claims: Mapping[str, Any]) -> bool:
     """Whether claims say what to call a person."""
     return any(_shown(claims.get(name), MAX_NAME) for name in ("name", "preferred_username", "email"))

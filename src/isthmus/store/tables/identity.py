@@ -108,6 +108,7 @@ sign_ins = Table(
     Column("contexts", Text, nullable=False, comment="JSON: acrs, authentication contexts that were met"),
     Column("groups", Text, comment="JSON: groups of the token; null when it does not tell, or not all (overage)"),
     Column("claims", Text, nullable=False, comment="JSON: other claims of the token that role mappings may name"),
+    Column("mail", String(320), nullable=False, server_default="", comment="the address, where the provider vouches for it; else empty"),
     Column("at", BigInteger, nullable=False),
     Column("ends_at", BigInteger, nullable=False, comment="until when it stands for a new session"),
     Column("ended_at", BigInteger, comment="when it was ended before that"),
