@@ -200,7 +200,7 @@ def test_shells_run_as_what_a_vouched_address_begins_with(given: Given) -> None:
     assert _user(given, _with_mail(given, "bob@people.example", email_verified=True)) == ["bob"]
     assert _user(given, _with_mail(given, "carol_2@people.example", email_verified="true")) == ["carol_2"]
     named = _naming(given, "people.example")
-    assert _user(named, _with_mail(given, "dave@CORP.example")) == ["dave"]
+    assert _user(named, _with_mail(given, "dave@PEOPLE.example")) == ["dave"]
 
 
 @pytest.mark.parametrize("said", [False, "false", None, 0, 1, "yes", []])
