@@ -243,5 +243,12 @@ def paper_broker(store: Store, clock: Callable[[], float]) -> Broker:
     engine.apply(Change(puts=puts), ADMIN, "setup", "/")
     nothing: Any = None
     return Broker(
-        engine=engine, lookup=Lookup(store), cloud=nothing, run=nothing, groups=TokenGroups(), issuer=nothing, new_id=lambda: "G-NONE"
+        engine=engine,
+        lookup=Lookup(store),
+        cloud=nothing,
+        run=nothing,
+        groups=TokenGroups(),
+        issuer=nothing,
+        new_id=lambda: "G-NONE",
+        machines=RunAs(issuer="https://idp.test"),
     )

@@ -116,8 +116,9 @@ class Paper:
 
     def sign_in(self, name: str, *groups: str) -> Actor:
         """Somebody signs in for an hour."""
-        person = Person(object_id=str(uuid.uuid5(uuid.NAMESPACE_URL, name)), name=name, mail="", issuer="https://idp.test", subject=name)
-        told = {"amr": ["mfa"], "groups": list(groups)}
+        id, mail = str(uuid.uuid5(uuid.NAMESPACE_URL, name)), f"{name}@example.test"
+        person = Person(object_id=id, name=name, mail=mail, issuer="https://idp.test", subject=name)
+        told = {"amr": ["mfa"], "groups": list(groups), "email": mail}
         with self.engine.store.begin() as connection:
             people.remember(connection, person, self.clock)
             made = evidence.new_sign_in(connection, person, told, clock=self.clock, identifier=lambda: str(uuid.uuid4()), seconds=3600)
