@@ -23,7 +23,16 @@ ALICE = Session(key="ASIAALICE", person=id_of("alice"), grant="G-1")
 INNER = Session(key="ASIAINNER", person=id_of("alice"), grant="-", role="AROAINNER", name="inner", began=60)
 INTO = chained(ALICE, INNER, 60)
 KINDS = (entered(ALICE), {**entered(ALICE), "eventName": "AssumeRoleWithSAML"}, INTO, twin(INTO), called(ALICE, "RunInstances", 11))
-GONE = object()
+
+
+class Gone:
+    """Stands for what is taken out."""
+
+    def __str__(self) -> str:
+        return "gone"
+
+
+GONE = Gone()
 
 
 def places(document: dict[str, Any], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
