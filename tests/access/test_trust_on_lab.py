@@ -21,7 +21,7 @@ from isthmus.identity.issuer import AccountTokens
 from isthmus.solutions import access, subject
 from isthmus.solutions.linting import Linting
 from isthmus.store.tables import operations
-from tests.access.estate import ADMIN, CONNECTOR, Estate, mapping_id
+from tests.access.estate import ADMIN, CONNECTOR, MAPPINGS, Estate, mapping_id
 from tests.clouds.aws.trustlint.documents import certificate, metadata
 
 pytestmark = pytest.mark.e2e
@@ -124,8 +124,9 @@ class Used:
 def test_the_next_session_is_narrowed_to_what_was_used_only_when_that_is_applied(people: Estate, mode: str, regions: bool) -> None:
     """The role allows ec2:DescribeRegions; by use, only the probe's action was needed."""
     knowing = replace(people.broker, used=Used(("sts:GetAccessKeyInfo",)))
-    mapping = replace(knowing.mapping(str(mapping_id("Reader"))), least_privilege=mode)
-    issued = knowing.issue(mapping, people.sign_in("alice", "g-dev"))
+    properties = {**MAPPINGS["Reader"], "leastPrivilege": mode}
+    people.engine.apply(Change(puts=(Resource(id=mapping_id("Reader"), properties=properties),)), ADMIN, "setup", "/")
+    issued = knowing.issue(knowing.mapping(str(mapping_id("Reader"))), people.sign_in("alice", "g-dev"))
     assert people.client(issued, "sts").get_access_key_info(AccessKeyId=issued.credentials.access_key)["Account"]
     ec2 = people.client(issued, "ec2")
     if regions:
