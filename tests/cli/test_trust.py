@@ -72,6 +72,9 @@ def session(answered: dict[str, Any]) -> Iterator[Session]:
         if path.endswith("/why"):
             answered["asked"].append((path, json.loads(request.content)))
             return httpx.Response(200, json=answered["why"])
+        if path.endswith("/people"):
+            dave = {"objectId": "p-dave", "name": "Dave", "mail": "dave@example.test", "issuer": "i"}
+            return httpx.Response(200, json={"value": [{"properties": dave}]})
         return httpx.Response(200, json={"value": [{"id": SOLUTION, "properties": {"solutionType": answered["kind"]}}]})
 
     made = Session(sleep=lambda _seconds: None)
@@ -146,6 +149,14 @@ def test_why_is_a_readable_list(session: Session, answered: dict[str, Any], caps
     assert "Mapping: groups = ['g-dev'] (membership)" in told.err
     assert "Grant G-1 because of group:g-dev" in told.err
     assert "Last session: ASIA1" in told.err
+
+
+def test_why_asks_about_people_by_mail_address(session: Session, answered: dict[str, Any]) -> None:
+    why(session, "Dave@example.test", "111122223333.Reader")
+    assert answered["asked"] == [("/providers/Isthmus.Access/roles/111122223333.Reader/why", {"person": "p-dave"})]
+    with pytest.raises(ArmError) as caught:
+        why(session, "nobody@example.test", "111122223333.Reader")
+    assert (caught.value.code, len(answered["asked"])) == ("PersonNotFound", 1)
 
 
 def test_why_not_names_the_code(session: Session, answered: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

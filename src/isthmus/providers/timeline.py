@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, or_, select
 from isthmus.access.timeline import Asked, Entry, event, is_place, page
 from isthmus.arm import paging
 from isthmus.arm.envelope import instant
-from isthmus.arm.errors import ArmError, invalid
+from isthmus.arm.errors import ArmError, invalid, person_not_unique
 from isthmus.arm.types import Ask, ResourceType, Scope, Window
 from isthmus.audit.events import UnreadableEvent
 from isthmus.engine import Engine
@@ -28,6 +28,7 @@ _NAMES = {
     "grant": re.compile(r"[A-Za-z0-9-]{1,64}"),
 }
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST_NAMED = 100
 _AGO = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _TIMES = {"leaseUntil", "revokedAt", "endsAt", "endedAt"}
@@ -84,17 +85,19 @@ def _asked(query: Mapping[str, str], now: int) -> Asked:
 
 
 def _object_id(connection: Connection, given: str) -> str:
-    """The person of an object id, a mail address or a name."""
+    """The person of an object id, a mail address or a name. ArmError 404 `PersonNotFound`, 409 `PersonNotUnique`."""
     wanted = given.lower()
     if _OBJECT_ID.fullmatch(wanted):
         return wanted
     named = or_(func.lower(people.c.mail) == wanted, func.lower(people.c.name) == wanted)
-    found = list(connection.execute(select(people.c.object_id).where(named).limit(2)).scalars())
-    if len(found) != 1:
-        how_many = "Nobody" if not found else "More than one person"
-        told = f"{how_many} of the name '{given[:64]}' has signed in. Name a person by mail address or object id."
+    columns = (people.c.name, people.c.object_id, people.c.issuer)
+    found = connection.execute(select(*columns).where(named).order_by(*columns[:2]).limit(_MOST_NAMED)).all()
+    if not found:
+        told = f"Nobody of the name '{given[:64]}' has signed in. Name a person by mail address or object id."
         raise ArmError("PersonNotFound", told, status=404, target="person")
-    return str(found[0])
+    if len(found) > 1:
+        raise person_not_unique(given, [(row.name, row.object_id, row.issuer) for row in found])
+    return str(found[0].object_id)
 
 
 def _moment(query: Mapping[str, str], name: str, now: int) -> int:
