@@ -69,6 +69,11 @@ def session(answered: dict[str, Any]) -> Iterator[Session]:
             return httpx.Response(202, headers={"Azure-AsyncOperation": POLL, "Retry-After": "1"})
         if "operationStatuses" in path:
             return httpx.Response(200, json={"status": "Succeeded", "properties": answered["lint"]})
+        if path.endswith("/Isthmus.Access/roles"):
+            return httpx.Response(200, json={"value": [{"name": name} for name in answered["roles"]]})
+        if path.endswith("/why") and "/111122223333." not in path:
+            told = "There is no role. List yours: isthmus aws roles."
+            return httpx.Response(404, json={"error": {"code": "RoleNotFound", "message": told}})
         if path.endswith("/why"):
             answered["asked"].append((path, json.loads(request.content)))
             return httpx.Response(200, json=answered["why"])
@@ -157,6 +162,15 @@ def test_why_asks_about_people_by_mail_address(session: Session, answered: dict[
     with pytest.raises(ArmError) as caught:
         why(session, "nobody@example.test", "111122223333.Reader")
     assert (caught.value.code, len(answered["asked"])) == ("PersonNotFound", 1)
+
+
+def test_a_name_that_ends_one_role_is_suggested(session: Session, answered: dict[str, Any]) -> None:
+    """Of the caller's own roles, and only where one alone was meant."""
+    answered["roles"] = ["111122223333.Reader", "111122223333.Operator", "2.Operator"]
+    for role, said in (("reader", "Did you mean 111122223333.Reader?"), ("Operator", ""), ("Nothing", "")):
+        with pytest.raises(ArmError) as caught:
+            why(session, "me", role)
+        assert (caught.value.code, caught.value.message.partition("List yours: isthmus aws roles.")[2].strip()) == ("RoleNotFound", said)
 
 
 def test_why_not_names_the_code(session: Session, answered: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
+from isthmus.access.requests import Requests
 from isthmus.access.timeline import Asked, Entry, event, is_place, page
 from isthmus.arm import paging
 from isthmus.arm.envelope import instant
@@ -34,7 +35,7 @@ _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _TIMES = {"leaseUntil", "revokedAt", "endsAt", "endedAt"}
 
 
-def row(engine: Engine) -> ResourceType:
+def row(engine: Engine, requests: Requests) -> ResourceType:
     """The type: a list with `person`, `machine`, `session` or `grant`, and `since` and `until`, in its query; calls with their event."""
 
     def listed(ask: Ask) -> Window:
@@ -44,7 +45,9 @@ def row(engine: Engine) -> ResourceType:
                 asked = replace(asked, person=_object_id(connection, asked.person))
             found, more = page(connection, asked, limit=size)
             names = _names(connection, {one.person for one in found if one.person})
-        return Window(items=[_body(one, names) for one in found], after=found[-1].place if more else "")
+        labels = {key: one.label for key, one in requests.mappings({_mapping(one) for one in found} - {""}).items()}
+        items = [_body(one, names, labels.get(_mapping(one))) for one in found]
+        return Window(items=items, after=found[-1].place if more else "")
 
     def one(ask: Ask) -> Mapping[str, Any] | None:
         try:
@@ -124,9 +127,17 @@ def _names(connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
     return {row.object_id: row.name for row in rows}
 
 
-def _body(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
+def _mapping(entry: Entry) -> str:
+    """The key of the mapping that the entry is about, or empty."""
+    return str(entry.detail.get("mapping", "")).lower()
+
+
+def _body(entry: Entry, names: Mapping[str, str], role: str | None = None) -> dict[str, Any]:
+    """`role` is how people name the role; of grants and sessions alone, None once its mapping is gone."""
     detail = {name: instant(value) if name in _TIMES and value else value for name, value in entry.detail.items()}
     told = {"at": instant(entry.at), "kind": entry.kind, "personName": names.get(entry.person)}
+    if _mapping(entry):
+        told |= {"role": role, "account": role.partition(".")[0] if role else detail.get("account")}
     whose = {"person": entry.person, "signIn": entry.sign_in, "grant": entry.grant, "session": entry.session}
     return {
         "id": f"/providers/{TIMELINE}/{entry.id}",

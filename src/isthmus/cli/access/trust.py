@@ -12,12 +12,13 @@ from isthmus.cli.access.noun import app
 from isthmus.cli.access.people import find_person
 from isthmus.cli.completion import fixed, members, offering
 from isthmus.cli.connector import SHORT
+from isthmus.cli.labels import ROLES, suggesting
 from isthmus.cli.nouns import CONNECTOR, SOLUTION, Group, Name, connectors_known, find
 from isthmus.cli.output import print_list, print_tree
 from isthmus.cli.session import Session, verb
 
 SEVERITIES = ("Error", "Warning", "Note")
-roles_known = offering(members("/providers/Isthmus.Access/roles"))
+roles_known = offering(members(ROLES))
 _FINDINGS = {"SEVERITY": "severity", "RULE": "rule", "RESOURCE": "resource", "DETAILS": "details"}
 _STEPS = {"STEP": "name", "HOLDS": "holds", "DETAILS": "details"}
 
@@ -75,7 +76,8 @@ def why(
 ) -> None:
     """Explain whether a person may take a role now: every step, the lines of the mapping, the grant, until when."""
     body = {} if person.lower() == "me" else {"person": find_person(session, person)[0]}
-    found = session.client.post(f"/providers/Isthmus.Access/roles/{role}/why", body).body
+    with suggesting(session, role):
+        found = session.client.post(f"{ROLES}/{role}/why", body).body
     if session.output.is_tree:
         print_tree(found, session.output)
         return

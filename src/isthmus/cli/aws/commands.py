@@ -18,8 +18,9 @@ from isthmus.arm.errors import ArmError
 from isthmus.cli.aws.agent import Agent, Whereabouts, find_agent, token_file
 from isthmus.cli.aws.cache import Cache, Credentials
 from isthmus.cli.aws.profiles import with_profiles
-from isthmus.cli.aws.taking import ROLES, SESSIONS, Role, take
+from isthmus.cli.aws.taking import SESSIONS, Role, take
 from isthmus.cli.formats import Column
+from isthmus.cli.labels import ROLES
 from isthmus.cli.nouns import new_app
 from isthmus.cli.output import print_list
 from isthmus.cli.session import Session, verb
