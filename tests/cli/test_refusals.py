@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from isthmus.arm.errors import ArmError
+from isthmus.cli.access.asking import request as ask_for
+from isthmus.cli.aws.taking import take
 from isthmus.cli.issuer import drill
 from isthmus.cli.session import Session
 from isthmus.client import Client
@@ -61,3 +63,21 @@ def test_a_key_that_may_not_sign_yet_is_refused_before_anybody_is_asked(capsys: 
     assert "2026-11-30T04:00:00Z" in caught.value.message
     assert asked == [f"POST {examine}"]
     assert "Let k-2 sign" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["request", "credentials"])
+def test_a_role_named_without_its_account_is_suggested(verb: str) -> None:
+    """For requests and for credentials alike."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            assert request.url.path.endswith(f"/roles/Reader/{verb}")
+            return httpx.Response(404, json={"error": {"code": "RoleNotFound", "message": "There is no role 'Reader'."}})
+        return httpx.Response(200, json={"value": [{"name": "210987654321.Reader"}, {"name": "210987654321.Operator"}]})
+
+    session = Session()
+    with Client("https://arm.test", lambda: "token", verify=True, transport=httpx.MockTransport(answer)) as client:
+        vars(session)["client"] = client
+        with pytest.raises(ArmError, match=r"Did you mean 210987654321\.Reader\?$") as caught:
+            take(session, "Reader") if verb == "credentials" else ask_for(session, "Reader", reason="INC-7")
+    assert (caught.value.code, caught.value.status) == ("RoleNotFound", 404)

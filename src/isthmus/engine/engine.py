@@ -269,12 +269,12 @@ def _require_unique(connection: Connection, puts: Sequence[Resource]) -> None:
 
 
 def _duplicate(unique: str, resource: Resource, taken: str) -> ArmError:
-    """In ARM's words for a role that is given already; it lies at the scope that the caller names, so it is nobody's secret."""
+    """What there is already; a role is told as one, by whom, which and where."""
     if unique.startswith("assignment:"):
         given = resource.properties
         role = role_named(str(given["roleDefinitionId"]))
         told = f"{given['principalId']} has the role {role.name if role else given['roleDefinitionId']} at {given['scope']} already."
-        return conflict(f"{told} Nothing was changed.", target=taken, code="RoleAssignmentExists")
+        return conflict(f"{told} Nothing was changed.", target=taken, code="DuplicateResource")
     what = unique.rpartition(":")[2]
     return conflict(f"'{what}' is in use by '{taken}' already; delete that one first.", target=taken, code="DuplicateResource")
 
