@@ -49,7 +49,7 @@ def test_who_may_see_no_subscription_is_told_what_to_ask_for(wanted: str) -> Non
         session.asked_subscription = wanted
         with pytest.raises(ArmError) as caught:
             _ = session.root
-    assert (caught.value.code, caught.value.status) == ("SubscriptionNotFound", 404)
+    assert (caught.value.code, caught.value.status) == ("NoSubscription", 404)
     assert "You may see no subscription here" in caught.value.message
     assert "isthmus role assign --principal p-1 --role Reader" in caught.value.message
 

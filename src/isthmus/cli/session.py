@@ -86,7 +86,7 @@ class Session:
             told = "You may see no subscription here, for nobody has given you a role in one. Ask whoever owns this installation to: "
             me = self.client.get(ME)["value"][0]["name"]
             told += f"isthmus role assign --principal {me} --role Reader"
-            raise ArmError("SubscriptionNotFound", told, status=404)
+            raise ArmError("NoSubscription", told, status=404)
         names = ", ".join(f"{one['displayName']} ({one['subscriptionId']})" for one in found)
         problem = f"'{self.asked_subscription}' is not one subscription" if wanted else "It is not clear which subscription is meant"
         raise ArmError("SubscriptionNotFound", f"{problem}. There are: {names}. Name one with --subscription.", status=404)
