@@ -82,6 +82,12 @@ def test_refusals(known: Known, code: str) -> None:
     assert (found.because, found.until) == ("", 0)
 
 
+def test_what_is_to_be_done_is_a_whole_command() -> None:
+    refusal = decide(ON_REQUEST).refusal
+    assert refusal is not None
+    assert refusal.told.endswith(f'isthmus access request {ON_REQUEST.mapping.label} --reason "WHY"')
+
+
 def test_of_approved_grants_the_one_that_lasts_longest_counts_and_bounds_the_lease() -> None:
     grants = (Approved(grant="G-1", ends_at=NOW + 5_000), Approved(grant="G-2", ends_at=NOW + 9_000))
     found = decide(replace(ON_REQUEST, approved=grants))

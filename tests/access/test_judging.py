@@ -117,7 +117,14 @@ def test_how_long_a_role_can_be_asked_for(seconds: int, is_break_glass: bool, is
 def test_a_request_is_withdrawn_by_who_made_it_while_it_waits() -> None:
     assert judging.withdraw(ASKED, Decider(id="alice", name="Alice"), NOW).state == "Withdrawn"
     assert code(lambda: judging.withdraw(ASKED, BOB, NOW)) == ("NotYourRequest", 403)
-    assert code(lambda: judging.withdraw(replace(ASKED, state="Approved"), Decider(id="alice", name=""), NOW)) == ("RequestDecided", 409)
+    assert code(lambda: judging.withdraw(replace(ASKED, state="Denied"), Decider(id="alice", name=""), NOW)) == ("RequestDecided", 409)
+
+
+def test_of_an_approved_request_the_grant_is_ended_instead() -> None:
+    approved = approve(approve(ASKED, BOB), CAROL)
+    with pytest.raises(ArmError, match=f"isthmus access end {approved.grant}$") as caught:
+        judging.withdraw(approved, Decider(id="alice", name=""), NOW)
+    assert (approved.state, caught.value.code, caught.value.status) == ("Approved", "RequestDecided", 409)
 
 
 def test_a_broken_glass_is_acknowledged_once_by_another_owner() -> None:

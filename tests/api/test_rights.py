@@ -77,6 +77,18 @@ def test_a_conflict_names_a_resource_only_to_its_readers(api: Api, other: str) -
     assert api.call("PUT", f"{mine}/{HC}/publicCloudConnectors/conn", body).json()["error"]["target"] == theirs
 
 
+@pytest.mark.parametrize(("scope", "shown"), [("", "/"), ("/subscriptions/{}", "/subscriptions/{}")])
+def test_a_role_is_given_once(api: Api, scope: str, shown: str) -> None:
+    at, shown = (text.format(api.subscription) for text in (scope, shown))
+    person = str(uuid.uuid4())
+    body = {"properties": {"principalId": person, "roleDefinitionId": "Owner"}}
+    path = f"{at}/providers/Microsoft.Authorization/roleAssignments"
+    assert api.call("PUT", f"{path}/{uuid.uuid4()}", body, version="2022-04-01").status_code == 201
+    again = api.call("PUT", f"{path}/{uuid.uuid4()}", body, version="2022-04-01")
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "DuplicateResource")
+    assert f"{person} has the role Owner at {shown} already" in again.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "code"),
     [

@@ -76,6 +76,17 @@ def test_bad_questions_are_refused(seeded: Api, query: str, code: str) -> None:
     assert (answer.json()["error"]["code"], answer.status_code < 500) == (code, True)
 
 
+def test_people_of_one_address_are_listed_to_choose_from(seeded: Api) -> None:
+    twins = {id_of(name): {"issuer": "i", "subject": name, "name": name.title(), "mail": "twin@example.test"} for name in ("one", "two")}
+    with seeded.app.engine.store.begin() as connection:
+        for id, row in twins.items():
+            connection.execute(insert(people).values(object_id=id, **row, first_at=1, last_at=1))
+    answer = seeded.call("GET", f"{PATH}?person=twin@example.test", version="2026-11-01")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["target"]) == (409, "PersonNotUnique", "person")
+    assert all(f"{row['name']}: {id} (by i)" in error["message"] for id, row in twins.items())
+
+
 def test_readers_of_the_tenant_see_it_and_others_do_not(seeded: Api) -> None:
     reader = seeded.client("/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7")
     nobody = seeded.client(None)

@@ -107,6 +107,20 @@ def test_requests_are_denied_and_what_is_not_ones_own_is_refused(cli: Cli, asked
     assert (lambda ran: (ran.code, "InvalidState" in ran.err))(cli("access", "requests", "--state", "Lost")) == (1, True)
 
 
+def test_a_grant_is_ended_by_a_command(cli: Cli, asked: Asked) -> None:
+    id = asked.add(approvers=("somebody",))
+    assert cli("access", "approve", id).code == 0
+    grant = next(one for one in cli.json("access", "requests") if one["name"] == id)["properties"]["grant"]
+    ended = cli("access", "end", grant, "--reason", "solved")
+    assert (ended.code, f"Grant {grant} is ended" in ended.err) == (0, True), ended.err
+    row = next(one for one in cli.json("audit", "timeline", "--grant", grant) if one["properties"]["kind"] == "Grant")["properties"]
+    assert (row["role"], row["account"], row["ending"]) == (asked.label, asked.label.partition(".")[0], "solved")
+    line = next(csv.DictReader(io.StringIO(cli("audit", "timeline", "--grant", grant, "--output", "csv").out)))
+    assert (line["WHAT"], line["OUTCOME"], line["ACCOUNT"]) == (f"{asked.label} because of request {id}", "Ended", row["account"])
+    unknown = cli("access", "end", "G-NONE")
+    assert (unknown.code, "GrantNotFound" in unknown.err) == (1, True)
+
+
 def test_who_came_by_no_directory_cannot_ask(cli: Cli, asked: Asked) -> None:
     for more in ((), ("--break-glass",)):
         ran = cli("access", "request", asked.label, "--reason", "INC-7", "--seconds", "900", *more)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -37,10 +39,11 @@ class Served:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.entry: dict[str, Any] = CALL
 
     def list(self, path: str, *, query: dict[str, str]) -> Any:
         self.asked.append((path, query))
-        return iter([{"id": f"/x/{number}", "name": str(number), "properties": CALL} for number in range(3)])
+        return iter([{"id": f"/x/{number}", "name": str(number), "properties": self.entry} for number in range(3)])
 
     def close(self) -> None:
         """Nothing is open."""
@@ -66,6 +69,26 @@ def test_options_before_any_command_are_the_timelines(served: Served, verb: tupl
     assert len(lines) == 3
     assert "ec2:StopInstances arn:x" in lines[1]
     assert "IamUser" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("entry", "what", "outcome"),
+    [
+        ({**CALL, "outcome": ""}, "ec2:StopInstances arn:x", "Allowed"),
+        (CALL, "ec2:StopInstances arn:x", "Client.UnauthorizedOperation"),
+        (
+            {"kind": "Grant", "mapping": "c/m/Op", "role": "1.Op", "because": "request:7", "endedAt": None},
+            "1.Op because of request 7",
+            "Allowed",
+        ),
+        ({"kind": "Grant", "mapping": "c/m/Op", "role": None, "because": "group:g", "endedAt": "x"}, "Op because of group g", "Ended"),
+        ({"kind": "Session", "use": "console", "role": "1.Op", "roleArn": "a/r", "revokedAt": "x"}, "console: 1.Op", "Revoked"),
+    ],
+)
+def test_every_entry_says_what_and_how_it_went(served: Served, entry: dict[str, Any], what: str, outcome: str) -> None:
+    served.entry = {**CALL, "outcome": None, **entry}
+    line = next(csv.DictReader(io.StringIO(run("audit", "timeline", "--output", "csv").stdout)))
+    assert (line["WHAT"], line["OUTCOME"]) == (what, outcome)
 
 
 def test_the_proof_needs_no_server_and_fails_by_its_exit_code(databases: Databases, tmp_path: Path) -> None:

@@ -179,7 +179,8 @@ def test_clients_get_roles_and_sign_in_with_what_they_have(cli: Cli) -> None:
     env["ISTHMUS_CLIENT_SECRET"] = secret = shown.out.strip()
     assert (secret not in shown.err, len(secret) > 20) == (True, True)
     stranger = cli("group", "list", env=env)
-    assert (stranger.code, "none that you may see" in stranger.err) == (1, True)
+    assert (stranger.code, "[NoSubscription]" in stranger.err) == (1, True)
+    assert f"isthmus role assign --principal {made['properties']['objectId']}" in stranger.err
     assigned = cli.json("role", "assign", "--principal", id, "--role", "Reader", "--scope", "/")
     assert assigned["properties"]["principalId"] == made["properties"]["objectId"]
     assert cli("group", "list", env=env).code == 0

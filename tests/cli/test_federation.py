@@ -92,6 +92,12 @@ def test_a_mode_is_chosen_with_what_it_needs(
     assert caught.value.code == "UnreadableFile"
 
 
+def test_metadata_belongs_to_saml_alone(session: Session, asked: list[Any], tmp_path: Path) -> None:
+    with pytest.raises(ArmError, match="belongs to --mode saml, not to oidc") as caught:
+        use(session, CONNECTOR, mode="oidc", issuer="https://idp.test/", metadata=tmp_path / "x")
+    assert (caught.value.code, asked) == ("ContradictingOptions", [])
+
+
 def test_certificates_come_and_go_by_verbs(session: Session, asked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "next.xml"
     file.write_text("<next/>")

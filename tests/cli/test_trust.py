@@ -69,9 +69,17 @@ def session(answered: dict[str, Any]) -> Iterator[Session]:
             return httpx.Response(202, headers={"Azure-AsyncOperation": POLL, "Retry-After": "1"})
         if "operationStatuses" in path:
             return httpx.Response(200, json={"status": "Succeeded", "properties": answered["lint"]})
+        if path.endswith("/Isthmus.Access/roles"):
+            return httpx.Response(200, json={"value": [{"name": name} for name in answered["roles"]]})
+        if path.endswith("/why") and "/111122223333." not in path:
+            told = "There is no role. List yours: isthmus aws roles."
+            return httpx.Response(404, json={"error": {"code": "RoleNotFound", "message": told}})
         if path.endswith("/why"):
             answered["asked"].append((path, json.loads(request.content)))
             return httpx.Response(200, json=answered["why"])
+        if path.endswith("/people"):
+            dave = {"objectId": "p-dave", "name": "Dave", "mail": "dave@example.test", "issuer": "i"}
+            return httpx.Response(200, json={"value": [{"properties": dave}]})
         return httpx.Response(200, json={"value": [{"id": SOLUTION, "properties": {"solutionType": answered["kind"]}}]})
 
     made = Session(sleep=lambda _seconds: None)
@@ -146,6 +154,23 @@ def test_why_is_a_readable_list(session: Session, answered: dict[str, Any], caps
     assert "Mapping: groups = ['g-dev'] (membership)" in told.err
     assert "Grant G-1 because of group:g-dev" in told.err
     assert "Last session: ASIA1" in told.err
+
+
+def test_why_asks_about_people_by_mail_address(session: Session, answered: dict[str, Any]) -> None:
+    why(session, "Dave@example.test", "111122223333.Reader")
+    assert answered["asked"] == [("/providers/Isthmus.Access/roles/111122223333.Reader/why", {"person": "p-dave"})]
+    with pytest.raises(ArmError) as caught:
+        why(session, "nobody@example.test", "111122223333.Reader")
+    assert (caught.value.code, len(answered["asked"])) == ("PersonNotFound", 1)
+
+
+def test_a_name_that_ends_one_role_is_suggested(session: Session, answered: dict[str, Any]) -> None:
+    """Of the caller's own roles, and only where one alone was meant."""
+    answered["roles"] = ["111122223333.Reader", "111122223333.Operator", "2.Operator"]
+    for role, said in (("reader", "Did you mean 111122223333.Reader?"), ("Operator", ""), ("Nothing", "")):
+        with pytest.raises(ArmError) as caught:
+            why(session, "me", role)
+        assert (caught.value.code, caught.value.message.partition("List yours: isthmus aws roles.")[2].strip()) == ("RoleNotFound", said)
 
 
 def test_why_not_names_the_code(session: Session, answered: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,7 +87,8 @@ def decide(known: Known) -> Decision:
         return Decision(steps=tuple(steps), because=because, until=lease)
     longest = max(glass or known.approved, key=lambda one: (one.ends_at, one.grant), default=None)
     if longest is None:
-        told = f"{known.mapping.label} is held for a time, after a request. Ask for it: isthmus access request {known.mapping.label}"
+        asking = f'isthmus access request {known.mapping.label} --reason "WHY"'
+        told = f"{known.mapping.label} is held for a time, after a request. Ask for it: {asking}"
         return Decision(steps=(*steps, Step(name="request", holds=False, told=told, code="RequestNeeded")))
     steps.append(Step(name="request", holds=True, told=f"Grant {longest.grant} was approved.", code=""))
     return Decision(steps=tuple(steps), because="request", grant=longest.grant, until=min(lease, longest.ends_at))

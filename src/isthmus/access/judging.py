@@ -190,6 +190,9 @@ def withdraw(request: Request, who: Decider, now: int) -> Request:
     """The request, withdrawn by who made it. Raises ArmError 403 `NotYourRequest`, 409 `RequestDecided`."""
     if who.id.lower() != request.person:
         raise ArmError("NotYourRequest", "Only who made a request withdraws it; approvers deny it.", status=403, target=request.path)
+    if request.state == APPROVED:
+        told = f"This request is {APPROVED} already, and its grant may live. End that: isthmus access end {request.grant}"
+        raise conflict(told, code="RequestDecided", target=request.path)
     _require_pending(request, now)
     return replace(_decided(request, who, WITHDRAW, now), state=WITHDRAWN)
 

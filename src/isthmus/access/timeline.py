@@ -150,6 +150,7 @@ def _sessions(connection: Connection, asked: Asked, cut: _Cut | None, limit: int
     for row in connection.execute(query):
         detail = {
             "account": row.account,
+            "mapping": row.mapping,
             "roleArn": row.role_arn,
             "use": row.use,
             "leaseUntil": row.lease_until,

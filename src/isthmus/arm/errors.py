@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_MOST_PEOPLE = 10
+
 
 class ArmError(Exception):
     """What happened (`message`), to which thing (`target`), under a stable name (`code`) and an HTTP status.
@@ -78,6 +80,14 @@ def not_found(resource_type: str, name: str, group: str | None) -> ArmError:
 def conflict(message: str, *, target: str | None = None, code: str = "Conflict") -> ArmError:
     """409: the request contradicts what exists."""
     return ArmError(code, message, status=409, target=target)
+
+
+def person_not_unique(given: str, people: Sequence[tuple[str, str, str]]) -> ArmError:
+    """409 `PersonNotUnique`: a name or mail address is that of several people, each given as name, object id and issuer."""
+    listed = "; ".join(f"{name}: {id} (by {issuer})" for name, id, issuer in people[:_MOST_PEOPLE])
+    more = "; and more" if len(people) > _MOST_PEOPLE else ""
+    told = f"'{given[:64]}' is more than one person: {listed}{more}. Name one by object id."
+    return conflict(told, code="PersonNotUnique", target="person")
 
 
 def precondition_failed(target: str) -> ArmError:

@@ -66,7 +66,7 @@ ENTRIES: dict[str, Column] = {
     "AT": "properties.at",
     "KIND": "properties.kind",
     "WHAT": lambda item: _what(item["properties"]),
-    "OUTCOME": lambda item: item["properties"].get("outcome") or "",
+    "OUTCOME": lambda item: _outcome(item["properties"]),
     "ACCOUNT": "properties.account",
     "PERSON": lambda item: item["properties"]["person"] or item["properties"].get("foreign") or "",
     "GRANT": "properties.grant",
@@ -74,14 +74,19 @@ ENTRIES: dict[str, Column] = {
 }
 
 
+def _outcome(entry: dict[str, Any]) -> str:
+    """What AWS refused a call with; otherwise it was allowed, and a grant or session may be over before its time."""
+    return entry.get("outcome") or ("Ended" if entry.get("endedAt") else "Revoked" if entry.get("revokedAt") else "Allowed")
+
+
 def _what(entry: dict[str, Any]) -> str:
     match entry["kind"]:
         case "SignIn":
             return f"{entry['name']} by {entry['issuer']}{' from ' + entry['address'] if entry.get('address') else ''}"
         case "Grant":
-            return f"{entry['mapping'].rpartition('/')[2]} because of {entry['because']}"
+            return f"{entry.get('role') or entry['mapping'].rpartition('/')[2]} because of {' '.join(entry['because'].split(':', 1))}"
         case "Session":
-            return f"{entry['use']}: {entry['roleArn'].rpartition('/')[2]}"
+            return f"{entry['use']}: {entry.get('role') or entry['roleArn'].rpartition('/')[2]}"
     return f"{entry['service']}:{entry['operation']} {' '.join(entry['resources'])}".rstrip()
 
 

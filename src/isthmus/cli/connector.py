@@ -46,7 +46,7 @@ def create(
         made = session.client.put(path, body).body
     print_item(made, session.output, CONNECTOR.columns)
     session.say(
-        f"Next: 'isthmus solution create --connector {name} --type inventory', then deploy what "
+        f"Next: 'isthmus solution create --connector {name} --type inventory' (or onboarding, or access), then deploy what "
         f"'isthmus connector template {name} --output-file template.json' writes."
     )
 

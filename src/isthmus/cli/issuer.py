@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from isthmus.arm.errors import ArmError
+from isthmus.arm.errors import ArmError, conflict
 from isthmus.cli.formats import Column
 from isthmus.cli.nouns import new_app
 from isthmus.cli.output import print_item, print_list
@@ -74,6 +74,13 @@ def drill(
         if not session.output.is_for_people:
             print_item(found, session.output)
         return
+    if not yes and not found["nextIsReady"] and not shorten:  # With --yes the server refuses, and writes that down.
+        raise conflict(
+            f"{following} may sign from {found['nextSignsFrom']} on, a day after it was published. Nothing was changed. Repeat then; "
+            "--shorten does without the rest of that day.",
+            code="NextKeyTooYoung",
+            target=following,
+        )
     if not yes and not typer.confirm(f"Let {following} sign from now on? There is no way back to the old key.", err=True):
         raise typer.Exit(1)
     with session.progress("Trying the next key, switching, and looking again"):

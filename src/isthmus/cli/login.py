@@ -14,10 +14,9 @@ from isthmus.arm.errors import ArmError
 from isthmus.cli.browser import open_page
 from isthmus.cli.formats import Column, pick
 from isthmus.cli.output import clean, print_item
-from isthmus.cli.session import Session
+from isthmus.cli.session import ME, Session
 from isthmus.client import PersonSignIn, find_server, kept_until, link_parts, sign_in, sign_out
 
-ME = "/providers/Isthmus.Identity/me"
 COLUMNS: dict[str, Column] = {
     "NAME": "name",
     "OBJECT ID": "objectId",

@@ -78,7 +78,7 @@ SOLUTION = Noun(
     word="solution",
     many="solutions",
     type="Microsoft.HybridConnectivity/solutionConfigurations",
-    help="What a connector does: inventory, onboarding.",
+    help="What a connector does: inventory, onboarding, access.",
     example="inventory",
     place=Place.CONNECTOR,
     columns={
@@ -195,7 +195,7 @@ def _add_create(app: typer.Typer, noun: Noun) -> None:
         tag: Tags = [],  # noqa: B006 - Typer copies defaults
         file: Annotated[Path | None, typer.Option("--file", help="JSON file with the properties.")] = None,
     ) -> None:
-        body = {"location": location, "tags": tags_of(tag), "properties": read_json(file) if file else {}}
+        body = {"location": location, "tags": tags_of(tag), "properties": read_object(file) if file else {}}
         with in_group(session, group, location):
             answer = session.client.put(f"{session.root}/resourceGroups/{group}/providers/{noun.type}/{name}", body)
             session.client.wait(answer)
@@ -317,8 +317,18 @@ def read_json(file: Path) -> Any:
     """The content of a JSON file; ArmError `UnreadableFile`."""
     try:
         return json.loads(file.read_text())
+    except OSError as error:
+        raise ArmError("UnreadableFile", f"'{file}' cannot be read: {error.strerror or error}.", target=str(file)) from error
     except ValueError as error:
         raise ArmError("UnreadableFile", f"'{file}' does not hold JSON: {error}.", target=str(file)) from error
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """The JSON object in a file; ArmError `UnreadableFile`."""
+    held = read_json(file)
+    if not isinstance(held, dict):
+        raise ArmError("UnreadableFile", f"'{file}' must be a JSON object ({{…}}).", target=str(file))
+    return held
 
 
 def rows_of(session: Session, path: str) -> Iterator[dict[str, Any]]:

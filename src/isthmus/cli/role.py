@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from isthmus.arm.errors import ArmError
+from isthmus.cli.access.people import find_person
 from isthmus.cli.completion import fixed, members, offering
 from isthmus.cli.formats import Column
 from isthmus.cli.nouns import new_app
@@ -45,7 +47,12 @@ COLUMNS: dict[str, Column] = {
 def assign(
     session: Session,
     *,
-    principal: Annotated[str, typer.Option("--principal", help="Object id, or the id of a client.", autocompletion=clients_known)],
+    principal: Annotated[
+        str,
+        typer.Option(
+            "--principal", help="Object id, mail address or name of a person, or the id of a client.", autocompletion=clients_known
+        ),
+    ],
     role: Annotated[
         str, typer.Option("--role", help="Owner, Contributor, Reader or Directory Provisioner.", autocompletion=fixed(*ROLES.values()))
     ],
@@ -89,9 +96,24 @@ def _scope(session: Session, given: str) -> str:
 
 
 def _object_id(session: Session, principal: str) -> str:
-    """An object id as it is; otherwise that of the client with this id."""
+    """An object id as it is; otherwise that of the client with this id, or of the person of this mail address or name."""
     try:
         return str(uuid.UUID(principal))
     except ValueError:
-        found = session.client.get(f"/providers/Isthmus.Identity/clients/{principal}")
+        pass
+    try:
+        found = session.client.get(f"/providers/Isthmus.Identity/clients/{quote(principal, safe='')}")
         return str(found["properties"]["objectId"])
+    except ArmError as error:
+        if error.code != "ClientNotFound":
+            raise
+    try:
+        id, name = find_person(session, principal)
+    except ArmError as error:
+        if error.code not in ("PersonNotFound", "AuthorizationFailed"):
+            raise
+        told = f"There is no client '{principal[:100]}', and nobody of that name that you may see has signed in here. "
+        told += "Name people by mail address, name or object id in the directory, clients by their id: isthmus client list"
+        raise ArmError("PrincipalNotFound", told, status=404, target="principal") from error
+    session.say(f"'{principal}' is {name} ({id}).")
+    return id

@@ -26,6 +26,7 @@ from isthmus.settings import Settings
 P = ParamSpec("P")
 Verb = Callable[Concatenate["Session", P], None]
 
+ME = "/providers/Isthmus.Identity/me"
 _PANEL = "Options of every command"
 _GLOBAL: dict[str, Any] = {
     "output": Annotated[Output | None, typer.Option("--output", "-o", help="How results are printed.", rich_help_panel=_PANEL)],
@@ -81,7 +82,12 @@ class Session:
         matching = [one for one in found if not wanted or wanted in (one["subscriptionId"].lower(), one["displayName"].lower())]
         if len(matching) == 1:
             return str(matching[0]["subscriptionId"])
-        names = ", ".join(f"{one['displayName']} ({one['subscriptionId']})" for one in found) or "none that you may see"
+        if not found:
+            told = "You may see no subscription here, for nobody has given you a role in one. Ask whoever owns this installation to: "
+            me = self.client.get(ME)["value"][0]["name"]
+            told += f"isthmus role assign --principal {me} --role Reader"
+            raise ArmError("NoSubscription", told, status=404)
+        names = ", ".join(f"{one['displayName']} ({one['subscriptionId']})" for one in found)
         problem = f"'{self.asked_subscription}' is not one subscription" if wanted else "It is not clear which subscription is meant"
         raise ArmError("SubscriptionNotFound", f"{problem}. There are: {names}. Name one with --subscription.", status=404)
 

@@ -28,6 +28,7 @@ Regions = Annotated[str, typer.Option("--regions", help="AWS regions to look at,
         f"solution create {OF} --type inventory": "Read the account",
         f"solution create {OF} --type inventory --regions eu-west-1,eu-central-1 --set periodicSyncTime=4": "Two regions, every four hours",
         f"solution create {OF} --type onboarding": "Make machines of its instances",
+        f"solution create {OF} --type access": "Let people take roles in it, see 'isthmus mapping create --help'",
     },
     complete={"type": solutions_known},
 )
@@ -35,7 +36,7 @@ def create(
     session: Session,
     *,
     connector: Host,
-    type: Annotated[str, typer.Option("--type", "-t", help="inventory, onboarding, or a full solution type.")],
+    type: Annotated[str, typer.Option("--type", "-t", help="inventory, onboarding, access, or a full solution type.")],
     name: Annotated[str, typer.Option("--name", "-n", help="Name of the configuration. Empty: the short name of its type.")] = "",
     set: Settings = [],  # noqa: B006 - Typer copies defaults
     regions: Regions = "",
@@ -118,7 +119,9 @@ def list_types(session: Session) -> None:
 
 
 @verb(types, "show", examples={"solution types show inventory": "See its settings"}, complete={"name": solutions_known})
-def show_type(session: Session, name: Annotated[str, typer.Argument(help="inventory, onboarding, or a full solution type.")]) -> None:
+def show_type(
+    session: Session, name: Annotated[str, typer.Argument(help="inventory, onboarding, access, or a full solution type.")]
+) -> None:
     """Show the settings of a solution type."""
     body = session.client.get(f"{session.root}/providers/Microsoft.HybridConnectivity/solutionTypes/{solution_type(name)}")
     settings: list[dict[str, Any]] = body["properties"]["solutionSettings"]

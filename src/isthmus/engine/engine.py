@@ -17,6 +17,7 @@ from isthmus.arm.types import Actor
 from isthmus.audit import Record, append
 from isthmus.engine import history, lookup
 from isthmus.engine.rows import from_row, to_row
+from isthmus.identity.roles import role_named
 from isthmus.store import Store, dialect
 from isthmus.store.tables import operations, resource_tags, resources
 from isthmus.work import Jobs
@@ -264,8 +265,18 @@ def _require_unique(connection: Connection, puts: Sequence[Resource]) -> None:
         others = (resources.c.unique_key == unique, resources.c.key != resource.id.key)
         taken = connection.execute(select(resources.c.id).where(*others)).scalar()
         if taken is not None:
-            what = unique.rpartition(":")[2]
-            raise conflict(f"'{what}' is in use by '{taken}' already; delete that one first.", target=taken, code="DuplicateResource")
+            raise _duplicate(unique, resource, taken)
+
+
+def _duplicate(unique: str, resource: Resource, taken: str) -> ArmError:
+    """What there is already; a role is told as one, by whom, which and where."""
+    if unique.startswith("assignment:"):
+        given = resource.properties
+        role = role_named(str(given["roleDefinitionId"]))
+        told = f"{given['principalId']} has the role {role.name if role else given['roleDefinitionId']} at {given['scope']} already."
+        return conflict(f"{told} Nothing was changed.", target=taken, code="DuplicateResource")
+    what = unique.rpartition(":")[2]
+    return conflict(f"'{what}' is in use by '{taken}' already; delete that one first.", target=taken, code="DuplicateResource")
 
 
 def _below(connection: Connection, keys: Sequence[str]) -> dict[str, str]:

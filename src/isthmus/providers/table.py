@@ -89,7 +89,7 @@ def registry(ground: Ground) -> Registry:
         *inventory.rows(ground.engine.store),
         *scans.rows(ground.engine.store),
         *AccessTypes(engine=ground.engine, lookup=ground.lookup, broker=ground.broker, requests=ground.requests).rows(),
-        timeline.row(ground.engine),
+        timeline.row(ground.engine, ground.requests),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}
     for namespace in sorted(versions):

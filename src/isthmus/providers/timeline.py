@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
+from isthmus.access.requests import Requests
 from isthmus.access.timeline import Asked, Entry, event, is_place, page
 from isthmus.arm import paging
 from isthmus.arm.envelope import instant
-from isthmus.arm.errors import ArmError, invalid
+from isthmus.arm.errors import ArmError, invalid, person_not_unique
 from isthmus.arm.types import Ask, ResourceType, Scope, Window
 from isthmus.audit.events import UnreadableEvent
 from isthmus.engine import Engine
@@ -28,12 +29,13 @@ _NAMES = {
     "grant": re.compile(r"[A-Za-z0-9-]{1,64}"),
 }
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST_NAMED = 100
 _AGO = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _TIMES = {"leaseUntil", "revokedAt", "endsAt", "endedAt"}
 
 
-def row(engine: Engine) -> ResourceType:
+def row(engine: Engine, requests: Requests) -> ResourceType:
     """The type: a list with `person`, `machine`, `session` or `grant`, and `since` and `until`, in its query; calls with their event."""
 
     def listed(ask: Ask) -> Window:
@@ -43,7 +45,9 @@ def row(engine: Engine) -> ResourceType:
                 asked = replace(asked, person=_object_id(connection, asked.person))
             found, more = page(connection, asked, limit=size)
             names = _names(connection, {one.person for one in found if one.person})
-        return Window(items=[_body(one, names) for one in found], after=found[-1].place if more else "")
+        labels = {key: one.label for key, one in requests.mappings({_mapping(one) for one in found} - {""}).items()}
+        items = [_body(one, names, labels.get(_mapping(one))) for one in found]
+        return Window(items=items, after=found[-1].place if more else "")
 
     def one(ask: Ask) -> Mapping[str, Any] | None:
         try:
@@ -84,17 +88,19 @@ def _asked(query: Mapping[str, str], now: int) -> Asked:
 
 
 def _object_id(connection: Connection, given: str) -> str:
-    """The person of an object id, a mail address or a name."""
+    """The person of an object id, a mail address or a name. ArmError 404 `PersonNotFound`, 409 `PersonNotUnique`."""
     wanted = given.lower()
     if _OBJECT_ID.fullmatch(wanted):
         return wanted
     named = or_(func.lower(people.c.mail) == wanted, func.lower(people.c.name) == wanted)
-    found = list(connection.execute(select(people.c.object_id).where(named).limit(2)).scalars())
-    if len(found) != 1:
-        how_many = "Nobody" if not found else "More than one person"
-        told = f"{how_many} of the name '{given[:64]}' has signed in. Name a person by mail address or object id."
+    columns = (people.c.name, people.c.object_id, people.c.issuer)
+    found = connection.execute(select(*columns).where(named).order_by(*columns[:2]).limit(_MOST_NAMED)).all()
+    if not found:
+        told = f"Nobody of the name '{given[:64]}' has signed in. Name a person by mail address or object id."
         raise ArmError("PersonNotFound", told, status=404, target="person")
-    return str(found[0])
+    if len(found) > 1:
+        raise person_not_unique(given, [(row.name, row.object_id, row.issuer) for row in found])
+    return str(found[0].object_id)
 
 
 def _moment(query: Mapping[str, str], name: str, now: int) -> int:
@@ -121,9 +127,17 @@ def _names(connection: Connection, ids: Collection[str]) -> Mapping[str, str]:
     return {row.object_id: row.name for row in rows}
 
 
-def _body(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
+def _mapping(entry: Entry) -> str:
+    """The key of the mapping that the entry is about, or empty."""
+    return str(entry.detail.get("mapping", "")).lower()
+
+
+def _body(entry: Entry, names: Mapping[str, str], role: str | None = None) -> dict[str, Any]:
+    """`role` is how people name the role; of grants and sessions alone, None once its mapping is gone."""
     detail = {name: instant(value) if name in _TIMES and value else value for name, value in entry.detail.items()}
     told = {"at": instant(entry.at), "kind": entry.kind, "personName": names.get(entry.person)}
+    if _mapping(entry):
+        told |= {"role": role, "account": role.partition(".")[0] if role else detail.get("account")}
     whose = {"person": entry.person, "signIn": entry.sign_in, "grant": entry.grant, "session": entry.session}
     return {
         "id": f"/providers/{TIMELINE}/{entry.id}",

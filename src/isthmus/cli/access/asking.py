@@ -9,6 +9,7 @@ import typer
 from isthmus.cli.access.noun import app
 from isthmus.cli.completion import fixed, members, offering
 from isthmus.cli.formats import Column
+from isthmus.cli.labels import suggesting
 from isthmus.cli.nouns import rows_of
 from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
@@ -21,6 +22,7 @@ requests_known = offering(members(f"{ACCESS}/requests"))
 
 Role = Annotated[str, typer.Argument(help="Role as account and name: 123456789012.Operator.", autocompletion=roles_known)]
 Request = Annotated[str, typer.Argument(help="Id of the request, as 'access requests' shows it.", autocompletion=requests_known)]
+Grant = Annotated[str, typer.Argument(help="Id of the grant, as 'access requests --output json' and 'access why' show it.")]
 Remark = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
 
 COLUMNS: dict[str, Column] = {
@@ -67,7 +69,8 @@ def request(
 ) -> None:
     """Ask for a role for a time. It can be taken once enough people have approved; asking again extends it."""
     body = {"reason": reason, "seconds": seconds, **({"breakGlass": True} if break_glass else {})}
-    made = session.client.post(f"{ACCESS}/roles/{role}/request", body).body
+    with suggesting(session, role):
+        made = session.client.post(f"{ACCESS}/roles/{role}/request", body).body
     print_item(made, session.output, COLUMNS)
     session.say(f"Asked. Who may decide runs: isthmus access approve {made['name']}")
 
@@ -110,6 +113,22 @@ def deny(session: Session, id: Request, *, reason: Annotated[str, typer.Option("
 def withdraw(session: Session, id: Request) -> None:
     """Withdraw a request of yours that nobody has decided."""
     _act(session, id, "withdraw", None)
+
+
+@verb(
+    app,
+    "end",
+    examples={
+        "access end G-ABCDEFGHIJKLMNOP": "Give a role back before its time is over",
+        "access end G-ABCDEFGHIJKLMNOP --reason 'INC-7 is solved'": "And say why",
+    },
+)
+def end(session: Session, grant: Grant, *, reason: Remark = "") -> None:
+    """End a grant now: your own, or anybody's where you may change the tenant. Sessions under it are denied."""
+    id = grant.rpartition("/")[2]
+    made = session.client.post(f"{ACCESS}/grants/{id}/end", {"reason": reason} if reason else None).body
+    print_item({"grant": id, **made}, session.output)
+    session.say(f"Grant {id} is ended; nothing new is given on it. What accounts still have to deny: isthmus access revocations")
 
 
 @verb(app, "acknowledge", examples={f"access acknowledge {_EXAMPLE} --reason 'read the trail, nothing odd'": "Say that you have looked"})

@@ -87,6 +87,7 @@ def use(
     """Choose whom the account trusts; it does with the next update of its stack."""
     settings = {"federation": mode, "federationIssuer": issuer, "federationClientId": client_id, "claimsAudience": audience}
     chosen = {key: value for key, value in settings.items() if value}
+    _require_fitting(mode, metadata)
     if metadata is not None:
         chosen["samlMetadata"] = _text(metadata)
     solution = access_solution(session, find(session, CONNECTOR, name, group), name)
@@ -151,6 +152,12 @@ def retire_certificate(
 
 def _certificates(session: Session, shown: dict[str, Any] | None) -> None:
     print_list((shown or {}).get("certificates", []), _CERTIFICATES, session.output)
+
+
+def _require_fitting(mode: str, metadata: Path | None) -> None:
+    if metadata is not None and mode in MODES and mode != "saml":
+        told = f"--metadata belongs to --mode saml, not to {mode}. Leave it out, or choose saml."
+        raise ArmError("ContradictingOptions", told, target="metadata")
 
 
 def _text(file: Path) -> str:

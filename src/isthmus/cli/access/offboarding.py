@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from isthmus.arm.errors import ArmError
 from isthmus.cli.access.noun import app
+from isthmus.cli.access.people import find_person
 from isthmus.cli.formats import Column
 from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
 
-PEOPLE, DIRECTORY = "/providers/Isthmus.Access/people", "/providers/Isthmus.Identity/people"
+PEOPLE = "/providers/Isthmus.Access/people"
 REVOCATIONS = "/providers/Isthmus.Access/revocations"
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 COLUMNS: dict[str, Column] = {
     "ID": "name",
     "PERSON": "properties.person",
@@ -95,26 +93,6 @@ def readmit(session: Session, person: Person) -> None:
 def listing(session: Session) -> None:
     """List what was taken away."""
     print_list(session.client.list(REVOCATIONS), COLUMNS, session.output)
-
-
-def find_person(session: Session, given: str) -> tuple[str, str]:
-    """Object id and name of whom is meant. ArmError 409 `PersonNotUnique` where a name or mail address is that of several people."""
-    if _UUID.fullmatch(given):
-        return given.lower(), given
-    people: list[Mapping[str, Any]] = list(session.client.list(DIRECTORY))
-    wanted = given.lower()
-    found = [one["properties"] for one in people if wanted in (one["properties"]["mail"].lower(), one["properties"]["name"].lower())]
-    if len(found) == 1:
-        return str(found[0]["objectId"]), str(found[0]["name"])
-    if found:
-        ids = ", ".join(f"{one['objectId']} (by {one['issuer']})" for one in found)
-        raise ArmError("PersonNotUnique", f"'{given}' is {len(found)} people: {ids}. Name one by object id.", status=409, target=given)
-    raise ArmError(
-        "PersonNotFound",
-        f"Nobody called '{given}' has signed in here. Name them by their object id in the directory.",
-        status=404,
-        target=given,
-    )
 
 
 def _tell(session: Session, name: str, found: Mapping[str, Any]) -> None:

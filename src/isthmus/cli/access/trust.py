@@ -9,14 +9,16 @@ import typer
 
 from isthmus.arm.errors import ArmError
 from isthmus.cli.access.noun import app
+from isthmus.cli.access.people import find_person
 from isthmus.cli.completion import fixed, members, offering
 from isthmus.cli.connector import SHORT
+from isthmus.cli.labels import ROLES, suggesting
 from isthmus.cli.nouns import CONNECTOR, SOLUTION, Group, Name, connectors_known, find
 from isthmus.cli.output import print_list, print_tree
 from isthmus.cli.session import Session, verb
 
 SEVERITIES = ("Error", "Warning", "Note")
-roles_known = offering(members("/providers/Isthmus.Access/roles"))
+roles_known = offering(members(ROLES))
 _FINDINGS = {"SEVERITY": "severity", "RULE": "rule", "RESOURCE": "resource", "DETAILS": "details"}
 _STEPS = {"STEP": "name", "HOLDS": "holds", "DETAILS": "details"}
 
@@ -63,18 +65,19 @@ def lint(
     "why",
     examples={
         "access why me 123456789012.Operator": "Why do I hold this role, or why not?",
-        "access why 6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38 123456789012.Operator": "As somebody who may read everything",
+        "access why alice@example.com 123456789012.Operator": "As somebody who may read everything",
     },
     complete={"role": roles_known},
 )
 def why(
     session: Session,
-    person: Annotated[str, typer.Argument(help="Object id of the person in the directory, or 'me'.")],
+    person: Annotated[str, typer.Argument(help="Object id, mail address or name of the person, or 'me'.")],
     role: Annotated[str, typer.Argument(help="Role as account and name: 123456789012.Operator.")],
 ) -> None:
     """Explain whether a person may take a role now: every step, the lines of the mapping, the grant, until when."""
-    body = {} if person.lower() == "me" else {"person": person}
-    found = session.client.post(f"/providers/Isthmus.Access/roles/{role}/why", body).body
+    body = {} if person.lower() == "me" else {"person": find_person(session, person)[0]}
+    with suggesting(session, role):
+        found = session.client.post(f"{ROLES}/{role}/why", body).body
     if session.output.is_tree:
         print_tree(found, session.output)
         return

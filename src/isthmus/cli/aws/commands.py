@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +18,9 @@ from isthmus.arm.errors import ArmError
 from isthmus.cli.aws.agent import Agent, Whereabouts, find_agent, token_file
 from isthmus.cli.aws.cache import Cache, Credentials
 from isthmus.cli.aws.profiles import with_profiles
-from isthmus.cli.aws.taking import ROLES, SESSIONS, Role, take
+from isthmus.cli.aws.taking import SESSIONS, Role, take
 from isthmus.cli.formats import Column
+from isthmus.cli.labels import ROLES
 from isthmus.cli.nouns import new_app
 from isthmus.cli.output import print_list
 from isthmus.cli.session import Session, verb
@@ -116,11 +118,19 @@ def profiles(
     path = Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
     place = f" --url {session.place.url}" if session.url else ""
     more = {"region": region} if region else {}
-    found = [str(one["name"]) for one in session.client.list(ROLES) if one["properties"]["state"] in ("Available", "RequestNeeded")]
+    states = {str(one["name"]): one["properties"]["state"] for one in session.client.list(ROLES)}
+    found = [name for name, state in states.items() if state in ("Available", "RequestNeeded")]
     made = [(f"{prefix}{name}", {"credential_process": f"isthmus aws credentials --role {name}{place}", **more}) for name in found]
     write_private(path, with_profiles(path.read_text() if path.exists() else "", made))
-    example = f" Try: aws --profile {made[0][0]} sts get-caller-identity" if made else ""
-    session.say(f"{len(made)} profile{'' if len(made) == 1 else 's'} in {path}.{example}")
+    session.say(f"{len(made)} profile{'' if len(made) == 1 else 's'} in {path}.{_first_step(prefix, found, states)}")
+
+
+def _first_step(prefix: str, found: Sequence[str], states: Mapping[str, str]) -> str:
+    """What to do with the profiles first: try one that works now, else ask for a role."""
+    ready = next((name for name in found if states[name] == "Available"), "")
+    if ready:
+        return f" Try: aws --profile {prefix}{ready} sts get-caller-identity"
+    return f' Each needs a request first: isthmus access request {found[0]} --reason "WHY"' if found else ""
 
 
 @verb(

@@ -12,9 +12,9 @@ import typer
 from isthmus.arm.errors import ArmError
 from isthmus.cli.aws.cache import Credentials
 from isthmus.cli.completion import offering
+from isthmus.cli.labels import ROLES, suggesting
 from isthmus.cli.session import Session
 
-ROLES = "/providers/Isthmus.Access/roles"
 SESSIONS = "/providers/Isthmus.Access/sessions"
 
 
@@ -48,5 +48,6 @@ def take(session: Session, role: str, *, use: str = "credentials", region: str =
     """Take a role. `use` is credentials, console, or shell with its region. ArmError as the server refuses."""
     if "/" in role or not role:
         raise ArmError("RoleNotFound", f"'{role[:100]}' names no role. List yours: isthmus aws roles.", status=404, target=role[:100])
-    made = session.client.post(f"{ROLES}/{role}/credentials", {"use": use, **({"region": region} if region else {})}).body
+    with suggesting(session, role):
+        made = session.client.post(f"{ROLES}/{role}/credentials", {"use": use, **({"region": region} if region else {})}).body
     return Taken(credentials=Credentials.of(made), role_arn=str(made["roleArn"]), grant=str(made["grant"]))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from isthmus.arm.errors import ArmError, invalid
-from isthmus.cli.aws.taking import ROLES
+from isthmus.cli.labels import ROLES
 from isthmus.cli.nouns import MACHINE, find
 from isthmus.cli.session import Session
 
