@@ -36,6 +36,9 @@ class Doorkeeper:
         """Always the same person."""
         return Principal(object_id="p", kind="user", name="Paula", tenant="t")
 
+    def require_standing(self, _caller: Principal) -> None:
+        """Nobody signed in."""
+
     def require(self, _caller: Principal, action: str, _scope: str) -> None:
         """Raises ArmError 403 for what is not a read."""
         self.asked.append(action)

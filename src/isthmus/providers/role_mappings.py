@@ -120,7 +120,7 @@ class MappingProperties(Body):
         if not self.managedPolicyArns and not self.statements and not self.machineTag:
             raise ValueError("Name managedPolicyArns, statements or a machineTag: a role that allows nothing is a mistake.")
         if self.activation.mode == "Request" and not self.activation.approverGroups:
-            raise ValueError("activation.approverGroups is empty, so nobody could approve a request.")
+            raise ValueError("Nobody could approve a request: activation.approverGroups is empty.")
         if len(json.dumps([one.model_dump(exclude_none=True) for one in self.statements])) > MOST_STATEMENTS_SIZE:
             raise ValueError(f"The statements are longer than {MOST_STATEMENTS_SIZE} characters. Use a managed policy.")
         return self
@@ -150,7 +150,7 @@ def row(lookup: Lookup) -> ResourceType:
         solution = next((one for one in found if one.properties["solutionType"] == access.TYPE), None)
         if solution is None:
             raise conflict(
-                f"Connector '{connector.id.name}' does not have the solution {access.TYPE}. Add it first: isthmus solution add.",
+                f"Connector '{connector.id.name}' does not have the solution {access.TYPE}. Add it first: isthmus solution create.",
                 code="AccessNotConfigured",
                 target=str(connector.id),
             )
