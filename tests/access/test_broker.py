@@ -199,6 +199,7 @@ def test_shells_run_as_what_a_vouched_address_begins_with(given: Given) -> None:
     assert _user(given, _with_mail(given, "Alice@people.example")) == ["alice"]
     assert _user(given, _with_mail(given, "bob@people.example", email_verified=True)) == ["bob"]
     assert _user(given, _with_mail(given, "carol_2@people.example", email_verified="true")) == ["carol_2"]
+    assert _user(given, _with_mail(given, "Erin.Smith-Jones@people.example")) == ["erin.smith-jones"]
     named = _naming(given, "people.example")
     assert _user(named, _with_mail(given, "dave@PEOPLE.example")) == ["dave"]
 
@@ -254,7 +255,9 @@ def test_only_the_installations_provider_and_the_named_domains_count(given: Give
         "_apt",
         "-x",
         "9lives",
-        "a.b",
+        "a.",
+        ".a",
+        "a..b",
         "a+b",
         "a b",
         "a" * 32,

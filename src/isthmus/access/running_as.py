@@ -13,11 +13,11 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from isthmus.access.revocations import is_revoked
+from isthmus.access.tokens import UNIX_USER
 from isthmus.identity.evidence import SignedIn
 from isthmus.store.tables import people
 
 SETTING: Final = "ISTHMUS_RUN_AS_DOMAINS"
-_UNIX_USER: Final = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 _RESERVED: Final = re.compile(
     r"abrt|adm|admin|administrator|almalinux|alpine|amazon|ansible|apache|arch|avahi|azureuser"
     r"|backup|bin|bitnami|centos|chrony|cloud-user|core|cwagent|daemon|dbus|debian|deploy"
@@ -63,8 +63,10 @@ def user_of(person: SignedIn, rules: RunAs) -> tuple[str, str]:
         return "", f"{told} Ask whoever runs this installation to name it in {SETTING}."
     user = name.lower()
     # Letters beyond ASCII could become one of its letters by being put into lower case.
-    if not name.isascii() or not _UNIX_USER.fullmatch(user):
-        told = f"Your address begins with '{name[:64]}', which is no name of a Unix user (a letter, then up to 30 of a-z, 0-9, _ and -)."
+    if not name.isascii() or not UNIX_USER.fullmatch(user):
+        told = (
+            f"Your address begins with '{name[:64]}', which is no name of a Unix user (a letter, then 30 of a-z, 0-9, _, - and dots)."
+        )
         return "", f"{told} Ask your directory for an address that begins with one."
     if _RESERVED.fullmatch(user):
         return "", f"'{user}' is a user of the system and of no person. Ask your directory for an address that begins with a name of yours."

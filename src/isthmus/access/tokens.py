@@ -20,7 +20,8 @@ AWS_SECONDS: Final = 300
 """How long a token can be exchanged."""
 
 _TAGS = "https://aws.amazon.com/tags"
-_UNIX_USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+UNIX_USER: Final = re.compile(r"(?=.{1,31}\Z)[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)*")
+"""Users as directories name them on machines (useradd(8), and with dots as SSSD does)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,7 @@ def person_claims(mapping: RoleMapping, person: SignedIn, stamp: Stamp) -> dict[
     """Everything but what the issuer adds (iss, iat, nbf, exp, jti)."""
     run_as = stamp.run_as.lower()
     tags: dict[str, list[str]] = {"grant": [stamp.grant], "signin": [stamp.sign_in]}
-    if _UNIX_USER.fullmatch(run_as):
+    if UNIX_USER.fullmatch(run_as):
         tags["SSMSessionRunAs"] = [run_as]
     if stamp.person:
         tags[PERSON_TAG] = [stamp.person]
