@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, literal_column, select, update
 
 from isthmus.access.deciding import Approved
 from isthmus.access.mappings import RoleMapping
@@ -23,7 +23,8 @@ _HELD = (
     access_grants.c.ended_at.is_(None),
     access_grants.c.ends_at > bindparam("held_now"),
 )
-IS_SHELL: Final = access_sessions.c.use.like("shell:%")
+# Written out, so that databases see that their index of shells serves it.
+IS_SHELL: Final = access_sessions.c.use.like(literal_column("'shell:%'"))
 # Written once: every session that is given asks them.
 _APPROVED = select(access_grants).where(*_HELD, access_grants.c.because.like("request:%"))
 _STANDING = select(access_grants).where(*_HELD, access_grants.c.because == bindparam("held_because"))
@@ -119,14 +120,13 @@ def note_session(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(access_sessions.insert().values(**row))
 
 
-def has_shells(grant: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether sessions for shells were given under a grant; how long ago does not matter, since shells outlive their sessions."""
-    return exists().where(access_sessions.c.grant == grant, IS_SHELL)
+OF_SHELLS: Final = select(access_sessions.c.grant).where(IS_SHELL)
+"""Ids of grants under which sessions for shells were given; how long ago does not matter, since shells outlive their sessions."""
 
 
 def opened_shells(connection: Connection, grant: str) -> bool:
-    """The same of one grant (id)."""
-    return bool(connection.execute(select(has_shells(literal(grant)))).scalar())
+    """Whether sessions for shells were given under a grant (id)."""
+    return bool(connection.execute(select(OF_SHELLS.where(access_sessions.c.grant == grant).exists())).scalar())
 
 
 def find_session(connection: Connection, id: str) -> Row[Any] | None:

@@ -117,7 +117,7 @@ def end_outlived_shells(connection: Connection, engine: Engine, actor: Actor) ->
     told = exists().where(access_revocations.c.person == grant.person, access_revocations.c.grant == grant.id)
     follows = exists().where(later.person == grant.person, later.mapping == grant.mapping, later.ended_at.is_(None), later.ends_at > now)
     over = (grant.ended_at.is_(None), grant.ends_at <= now, grant.ends_at > now - _KEEP_TRYING)
-    rows = connection.execute(select(access_grants).where(*over, grants.has_shells(grant.id), ~told, ~follows)).all()
+    rows = connection.execute(select(access_grants).where(*over, grant.id.in_(grants.OF_SHELLS), ~told, ~follows)).all()
     reason = "The grant ran out, and shells outlive it."
     return tuple(_order(connection, engine, row.person, row.id, actor, reason, {row.connector}, lasts=-_AHEAD) for row in rows)
 

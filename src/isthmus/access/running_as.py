@@ -64,9 +64,7 @@ def user_of(person: SignedIn, rules: RunAs) -> tuple[str, str]:
     user = name.lower()
     # Letters beyond ASCII could become one of its letters by being put into lower case.
     if not name.isascii() or not UNIX_USER.fullmatch(user):
-        told = (
-            f"Your address begins with '{name[:64]}', which is no name of a Unix user (a letter, then 30 of a-z, 0-9, _, - and dots)."
-        )
+        told = f"Your address begins with '{name[:64]}', which is no name of a Unix user (a letter, then 30 of a-z, 0-9, _, - and dots)."
         return "", f"{told} Ask your directory for an address that begins with one."
     if _RESERVED.fullmatch(user):
         return "", f"'{user}' is a user of the system and of no person. Ask your directory for an address that begins with a name of yours."

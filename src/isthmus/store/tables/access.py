@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, false
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, false, text
 
 from isthmus.store.tables.grammar import exact, metadata
 
@@ -78,6 +78,7 @@ access_sessions = Table(
     Index("access_sessions_by_lease", "lease_until"),
     Index("access_sessions_by_time", "issued_at", "id"),
     Index("access_sessions_by_account", "account", "issued_at"),
+    Index("access_sessions_of_shells", "grant", sqlite_where=text("use LIKE 'shell:%'"), postgresql_where=text("use LIKE 'shell:%'")),
 )
 
 access_revocations = Table(

@@ -1,4 +1,4 @@
-"""Uses of sessions name regions, and some regions have longer names than others: shell:ap-southeast-2."""
+"""Uses of sessions name regions, some by longer names than others: shell:ap-southeast-2. Sessions of shells are found fast."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,3 +12,5 @@ def upgrade() -> None:
     told = "credentials, console, probe, or shell:REGION"
     with op.batch_alter_table("access_sessions") as table:
         table.alter_column("use", existing_type=sa.String(16), type_=sa.String(64), existing_nullable=False, comment=told)
+    of_shells = sa.text("use LIKE 'shell:%'")
+    op.create_index("access_sessions_of_shells", "access_sessions", ["grant"], sqlite_where=of_shells, postgresql_where=of_shells)
