@@ -131,8 +131,10 @@ _numbers = itertools.count()
 @settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_event_is_taken_in_or_cannot_be_read(store: Store, data: st.DataObject) -> None:
+    """Whatever it holds, but for its id: of two events of one id and instant the first is kept."""
     document = data.draw(st.sampled_from(KINDS)) | {"eventID": f"odd-{next(_numbers)}"}
-    for place in data.draw(st.lists(st.sampled_from(places(document)), min_size=1, max_size=3)):
+    odd = [place for place in places(document) if place != ("eventID",)]
+    for place in data.draw(st.lists(st.sampled_from(odd), min_size=1, max_size=3)):
         document = changed(document, place, data.draw(STRANGE))
     try:
         event = read_event(document)

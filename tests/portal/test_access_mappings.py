@@ -184,7 +184,7 @@ def test_approvers_are_asked_for_where_a_role_is_on_request(window: Window, acco
         page.get_by_label("Managed policies").fill(READ_ONLY)
         page.get_by_label("On request").check()
         page.get_by_role("button", name="Map it").click()
-        expect(page.locator("#approvers-wrong")).to_contain_text("nobody could approve")
+        expect(page.locator("#approvers-wrong")).to_contain_text("Nobody could approve")
         look.problems.clear()
 
 
