@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from isthmus.access.mappings import BROKER, OFF, STANDING
 from isthmus.arm.errors import ArmError, invalid
@@ -25,6 +25,10 @@ FEDERATION, ISSUER, CLIENT, METADATA = "federation", "federationIssuer", "federa
 AUDIENCE: Final = "claimsAudience"
 """Names of the settings."""
 LONGEST_LEASE: Final = 300
+
+
+# Written once: every session that is given asks it.
+_CONFIGURED = select(resources).where(resources.c.type == CONFIGURATIONS.lower(), resources.c.parent == bindparam("federation_parent"))
 
 
 def directory_of(settings: Mapping[str, str]) -> Directory | None:
@@ -115,8 +119,7 @@ def direct_connectors(connection: Connection) -> dict[str, Directory]:
 
 def directory_at(connection: Connection, connector: str) -> Directory | None:
     """The directory that a connector's account trusts; None for the broker, and without the solution."""
-    wanted = (resources.c.type == CONFIGURATIONS.lower(), resources.c.parent == connector.lower())
-    rows = connection.execute(select(resources).where(*wanted))
+    rows = connection.execute(_CONFIGURED, {"federation_parent": connector.lower()})
     return next((directory for row in rows if (directory := _stored(from_row(row).properties))), None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from isthmus.access.federation import directory_at
 from isthmus.access.mappings import BROKER, RoleMapping, mapping_of
@@ -10,12 +10,15 @@ from isthmus.arm.errors import ArmError, conflict
 from isthmus.engine import lookup
 from isthmus.store.tables import resources
 
+# Written once: every session that is given asks it.
+_HELD = select(resources.c.key).where(resources.c.key == bindparam("held_key")).with_for_update(read=True)
+
 
 def hold_mapping(connection: Connection, mapping: RoleMapping) -> None:
     """Keep the mapping from changing until the transaction ends, and make sure that it is what was decided upon.
 
     ArmError: 404 `RoleNotFound`, 409 `RoleChanged`; also when the account has come to trust somebody else about people."""
-    connection.execute(select(resources.c.key).where(resources.c.key == mapping.key).with_for_update(read=True))
+    connection.execute(_HELD, {"held_key": mapping.key})
     found = lookup.find(connection, mapping.key)
     connector = lookup.find(connection, mapping.connector) if found else None
     if found is None or connector is None:
