@@ -105,15 +105,20 @@ class Direct:
 
     def client(self, credentials: Mapping[str, Any], service: str) -> Any:
         """A client with credentials."""
-        return boto3.client(
-            service,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-            endpoint_url=self.lab.url,
-            region_name="us-east-1",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+        return client_of(credentials, service, self.lab.url)
+
+
+def client_of(credentials: Mapping[str, Any], service: str, url: str) -> Any:
+    """A client with credentials as STS gives them, for the lab at `url`."""
+    return boto3.client(
+        service,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        endpoint_url=url,
+        region_name="us-east-1",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
 
 
 def refusal(call: Callable[[], Any]) -> str:

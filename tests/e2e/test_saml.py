@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from isthmus.arm.errors import ArmError
-from tests.access.direct import refusal
+from tests.access.direct import client_of, refusal
 from tests.cli.conftest import Cli, Ran
 from tests.e2e.people import READER, give_roles
 from tests.e2e.stack import Stack
@@ -75,15 +75,7 @@ class Place:
         return found
 
     def client(self, credentials: Mapping[str, Any], service: str) -> Any:
-        return boto3.client(
-            service,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-            endpoint_url=self.stack.lab.url,
-            region_name="us-east-1",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+        return client_of(credentials, service, self.stack.lab.url)
 
 
 @pytest.fixture(scope="module")

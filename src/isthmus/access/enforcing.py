@@ -147,9 +147,10 @@ class Enforcement:
         attached = self.engine.now()
         self._end_shells(target, key, pending)
         self._note(key, [one.id for one in late], DENIED, OVER, attached_at=attached)
-        readmitted = [one for one in due if not self._may_watch(one)]
-        self._note(key, [one.id for one in readmitted], DENIED, READMITTED, attached_at=attached)
-        due = [one for one in due if self._may_watch(one)]
+        # Asked once: a second answer, a moment later, could leave somebody out of both.
+        watchable = {one.id for one in due if self._may_watch(one)}
+        self._note(key, [one.id for one in due if one.id not in watchable], DENIED, READMITTED, attached_at=attached)
+        due = [one for one in due if one.id in watchable]
         probes = self._begin(target, key, due, directory)
         if probes and cut:
             cut = self._write(target, key, directory, is_raised=True)
