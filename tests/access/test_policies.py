@@ -47,16 +47,19 @@ def test_a_lease_allows_until_a_second_and_denies_from_it() -> None:
         "signin:AuthorizeOAuth2Access",
         "signin:CreateOAuth2Token",
         "ssm:GetAccessToken",
+        "ec2-instance-connect:OpenTunnel",
+        "ec2-instance-connect:SendSerialConsoleSSHPublicKey",
+        "ssm-guiconnect:StartConnection",
     ],
 )
-def test_no_session_is_made_of_a_session_that_would_outlive_its_lease(action: str) -> None:
-    chain = statements(lease_policy(UNTIL))["NoChain"]
+def test_a_session_begins_nothing_that_would_outlive_its_lease(action: str) -> None:
+    chain = statements(lease_policy(UNTIL))["NothingOutlives"]
     assert (chain["Effect"], chain["Resource"], "Condition" in chain) == ("Deny", "*", False)
     assert [one for one in chain["Action"] if fnmatchcase(action, one)]
 
 
 def test_what_makes_no_session_is_left_alone() -> None:
-    chain = statements(lease_policy(UNTIL))["NoChain"]
+    chain = statements(lease_policy(UNTIL))["NothingOutlives"]
     for action in (PROBE, "sts:GetCallerIdentity", "sts:GetServiceBearerToken", "ssm:GetParameter", "ec2:RunInstances"):
         assert not [one for one in chain["Action"] if fnmatchcase(action, one)], action
 
@@ -76,12 +79,9 @@ def test_addresses_and_actions_narrow_it_within_what_sts_takes() -> None:
 
 def test_shells_outlive_a_lease_so_they_are_opened_in_one_region_or_nowhere() -> None:
     assert "Shells" not in statements(lease_policy(UNTIL))
-    assert statements(lease_policy(UNTIL, shells_in=""))["Shells"] == {
-        "Sid": "Shells",
-        "Effect": "Deny",
-        "Action": "ssm:StartSession",
-        "Resource": "*",
-    }
+    nowhere = statements(lease_policy(UNTIL, shells_in=""))["Shells"]
+    assert (nowhere["Effect"], nowhere["Resource"], "Condition" in nowhere) == ("Deny", "*", False)
+    assert {"ssm:StartSession", "ssm:ResumeSession", "ecs:ExecuteCommand", "ec2-instance-connect:SendSSHPublicKey"} == set(nowhere["Action"])
     found = statements(lease_policy(UNTIL, shells_in="eu-west-1"))["Shells"]
     assert found["Condition"] == {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}
     widest = tuple(f"10.0.{number}.0/24" for number in range(40))

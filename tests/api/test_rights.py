@@ -85,7 +85,7 @@ def test_a_role_is_given_once(api: Api, scope: str, shown: str) -> None:
     path = f"{at}/providers/Microsoft.Authorization/roleAssignments"
     assert api.call("PUT", f"{path}/{uuid.uuid4()}", body, version="2022-04-01").status_code == 201
     again = api.call("PUT", f"{path}/{uuid.uuid4()}", body, version="2022-04-01")
-    assert (again.status_code, again.json()["error"]["code"]) == (409, "DuplicateResource")
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "RoleAssignmentExists")
     assert f"{person} has the role Owner at {shown} already" in again.json()["error"]["message"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,3 +124,14 @@ def test_what_a_subscription_offers(az: Az, server: Server) -> None:
     assert "eastus" in [one["name"] for one in az("account", "list-locations")]
     assigned = az("role", "assignment", "list", "--all", "--fill-principal-name", "false")
     assert "/" in [one["scope"] for one in assigned]
+
+
+def test_a_role_is_assigned_and_assigning_it_again_answers_the_same(az: Az, server: Server) -> None:
+    """az takes the error RoleAssignmentExists for an answer, and shows the assignment that there is."""
+    person = str(uuid.uuid4())
+    scope = f"/subscriptions/{server.subscription}"
+    named = ("--assignee-object-id", person, "--assignee-principal-type", "User", "--role", "Reader", "--scope", scope)
+    made = az("role", "assignment", "create", *named)
+    assert (made["properties"]["principalId"], made["properties"]["scope"]) == (person, scope)
+    assert az("role", "assignment", "create", *named)["id"] == made["id"]
+    az("role", "assignment", "delete", "--ids", made["id"])

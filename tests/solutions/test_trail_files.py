@@ -284,6 +284,18 @@ def test_a_digest_that_aws_did_not_sign_so_is_refused(ground: Ground, change: st
     assert told in ground.rows()[key].detail
 
 
+def test_a_digest_that_aws_did_not_sign_says_nothing_of_other_files(ground: Ground) -> None:
+    real = ground.bucket.log("0000", entered(ALICE))
+    invented = log_key("0005", "bbbbbbbbbbbbbbbb")
+    files = [{"s3Bucket": BUCKET, "s3Object": one, "hashValue": "0" * 64, "hashAlgorithm": "SHA-256"} for one in (real, invented)]
+    forged = ground.bucket.digest("0100", logFiles=files)
+    ground.bucket.held[forged] = ground.bucket.held[forged][0], {"signature": "00" * 256}
+    assert ground.read() == {"Taken": 1, "Refused": 1, "Missing": 0}
+    rows = ground.rows()
+    assert set(rows) == {real, forged}
+    assert (rows[real].state, rows[real].digest) == ("Taken", "")
+
+
 def test_a_bucket_that_refuses_is_tried_again(ground: Ground) -> None:
     ground.bucket.log("0000", entered(ALICE))
     ground.bucket.refuses = True

@@ -11,28 +11,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from isthmus.arm.errors import conflict
+from isthmus.clouds.aws.outliving import CHAINS, SHELLS, TUNNELS
 
 MAX_SESSION_POLICY = 2048
 """Characters that STS takes."""
 
-CHAINS: Final = (
-    "signin:AuthorizeOAuth2Access",
-    "signin:CreateOAuth2Token",
-    "ssm:GetAccessToken",
-    "sts:Assume*",
-    "sts:GetDelegatedAccessToken",
-    "sts:GetFederationToken",
-    "sts:GetSessionToken",
-    "sts:GetWebIdentityToken",
-)
-"""What makes another session of AWS, or a token for one: of STS, of `aws login`, and of just-in-time node access. Tokens of single services
-(`sts:GetServiceBearerToken`, CodeArtifact, ECR) are none of these, and live on by themselves."""
-
 
 def lease_policy(until: float, *, addresses: Sequence[str] = (), actions: Sequence[str] = ("*",), shells_in: str | None = None) -> str:
     """The session policy of a lease until an instant (seconds since 1970): nothing afterwards, nothing but `actions` before, only from
-    `addresses` (CIDR) where some are given, and no chain of sessions that would outlive it. Shells outlive it, so they are opened in the
-    region `shells_in` alone, where somebody's are found again; nowhere when it is empty.
+    `addresses` (CIDR) where some are given, and neither a chain of sessions nor a tunnel that would outlive it. Shells outlive it, so they are
+    opened in the region `shells_in` alone, where somebody's are found again; nowhere when it is empty.
 
     Raises ArmError 409 `SessionPolicyTooLarge`.
     """
@@ -68,10 +56,10 @@ def _written(until: float, addresses: Sequence[str], actions: Sequence[str], she
             "Resource": "*",
             "Condition": {"DateGreaterThanEquals": {"aws:CurrentTime": end}},
         },
-        {"Sid": "NoChain", "Effect": "Deny", "Action": list(CHAINS), "Resource": "*"},
+        {"Sid": "NothingOutlives", "Effect": "Deny", "Action": [*CHAINS, *TUNNELS], "Resource": "*"},
     ]
     if shells_in is not None:
-        shells: dict[str, Any] = {"Sid": "Shells", "Effect": "Deny", "Action": "ssm:StartSession", "Resource": "*"}
+        shells: dict[str, Any] = {"Sid": "Shells", "Effect": "Deny", "Action": list(SHELLS), "Resource": "*"}
         if shells_in:
             shells["Condition"] = {"StringNotEquals": {"aws:RequestedRegion": shells_in}}
         statements.append(shells)

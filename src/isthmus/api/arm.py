@@ -17,6 +17,8 @@ from isthmus.engine import Engine, Lookup
 from isthmus.identity.principal import Principal
 
 _WRITES = {"PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
+_NAMES_ANOTHER = frozenset({"DuplicateResource", "RoleAssignmentExists"})
+"""Codes whose text and target name a resource that nobody asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class Arm:
 
     def _told(self, caller: Principal, error: ArmError) -> ArmError:
         """The error as this caller may hear it: a conflict names the other resource to those who may read it."""
-        if error.code != "DuplicateResource" or error.target is None:
+        if error.code not in _NAMES_ANOTHER or error.target is None:
             return error
         if self.access.permits(caller, f"{parse(error.target).type}/read", error.target):
             return error

@@ -274,7 +274,7 @@ def _duplicate(unique: str, resource: Resource, taken: str) -> ArmError:
         given = resource.properties
         role = role_named(str(given["roleDefinitionId"]))
         told = f"{given['principalId']} has the role {role.name if role else given['roleDefinitionId']} at {given['scope']} already."
-        return conflict(f"{told} Nothing was changed.", target=taken, code="DuplicateResource")
+        return conflict(f"{told} Nothing was changed.", target=taken, code="RoleAssignmentExists")
     what = unique.rpartition(":")[2]
     return conflict(f"'{what}' is in use by '{taken}' already; delete that one first.", target=taken, code="DuplicateResource")
 

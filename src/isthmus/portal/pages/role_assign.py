@@ -79,7 +79,7 @@ def act(visit: Visit, form: Form) -> Redirect | Invalid:
 def _problems(error: ArmError, form: Form) -> Problems:
     at_principal = "other-principal" if form.get("other-principal") else "principal"
     at_scope = "other-scope" if form.get("other-scope") else "scope"
-    if error.code == "DuplicateResource":
+    if error.code == "RoleAssignmentExists":
         return Problems(found=(Problem(field=at_principal, message="This principal has this role at this scope already."),))
     if error.code in _OF_SCOPE or error.status in (403, 404):
         return Problems(found=(Problem(field=at_scope, message=error.message),))

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from isthmus.clouds.aws import names
+from isthmus.clouds.aws.outliving import CHAINS, SHELLS, TUNNELS
 from isthmus.clouds.aws.template.directories import SAML, Directory
 from isthmus.clouds.aws.template.federation import PERSON_TAG, directory_trust
 from isthmus.clouds.aws.template.request import AccessAsk, PersonRole, TemplateRequest
@@ -44,17 +45,6 @@ _CHANGES = (
     "iam:Update*",
 )
 """Everything that changes a role, policy, provider or instance profile; passing a role changes nothing of it."""
-
-_SHELL_CALLS = (
-    "ec2-instance-connect:OpenTunnel",
-    "ec2-instance-connect:Send*",
-    "ecs:ExecuteCommand",
-    "ssm-guiconnect:StartConnection",
-    "ssm:GetAccessToken",
-    "ssm:ResumeSession",
-    "ssm:StartSession",
-)
-"""Everything that opens a shell, a desktop or a tunnel to a machine, or gives credentials for one."""
 
 _SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
 _SSH_DOCUMENT = "AWS-StartSSHSession"
@@ -172,7 +162,7 @@ def _person_statements(arns: Arns, asked: PersonRole, directory: Directory | Non
     held = person_logical_id(asked.name)
     found = [_probe(held, "One harmless call, with which Isthmus measures how soon access has ended.")]
     if directory is not None:
-        found += [_keep_provider(arns, directory, held), _no_shells(held)]
+        found += [_keep_provider(arns, directory, held), _nothing_outlives(held)]
     if asked.addresses:
         elsewhere: dict[str, dict[str, Any]] = {
             "NotIpAddress": {"aws:SourceIp": list(asked.addresses)},
@@ -208,15 +198,15 @@ def _keep_provider(arns: Arns, directory: Directory, held: str) -> Statement:
     )
 
 
-def _no_shells(held: str) -> Statement:
-    """Whatever the mapping allows: nobody tells us of sessions in direct modes, so nobody would end them."""
+def _nothing_outlives(held: str) -> Statement:
+    """Whatever the mapping allows: nobody tells us of sessions in direct modes, so nobody would end what they began."""
     return Statement(
         role=held,
-        sid="NoShells",
+        sid="NothingOutlives",
         effect="Deny",
-        actions=list(_SHELL_CALLS),
+        actions=sorted({*CHAINS, *SHELLS, *TUNNELS}),
         resources=["*"],
-        reason="Shells outlive credentials, and Isthmus would not learn where they are open: only the broker gives them.",
+        reason="Shells and other sessions outlive this one, and Isthmus would not learn of them: only the broker gives shells.",
     )
 
 
