@@ -115,3 +115,13 @@ def test_tokens_and_filters_that_once_broke_something(api: Api) -> None:
     assert records.json()["error"]["code"] == "InvalidSkipToken"
     filtered = api.call("GET", f"/subscriptions/{api.subscription}/resources?$filter=name eq 'a%00b'")
     assert filtered.json()["error"]["code"] == "InvalidFilter"
+
+
+def test_deleting_a_role_assignment_answers_what_was_deleted(api: Api) -> None:
+    """azure-mgmt-authorization reads a body from 200."""
+    body = {"properties": {"principalId": str(uuid.uuid4()), "roleDefinitionId": "Owner"}}
+    path = f"/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    made = api.call("PUT", path, body, version="2022-04-01").json()
+    gone = api.call("DELETE", path, version="2022-04-01")
+    assert (gone.status_code, gone.json()["id"], gone.json()["properties"]) == (200, made["id"], made["properties"])
+    assert api.call("DELETE", path, version="2022-04-01").status_code == 204

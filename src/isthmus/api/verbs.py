@@ -150,7 +150,7 @@ def delete(ask: Ask, row: ResourceType, incoming: Incoming, engine: Engine, look
     order = seen[-1].operation
     if order is not None:
         return Reply(status=202, headers=operations.headers(incoming, order, row.namespace, ask.version, both=False))
-    return Reply(status=row.removal)
+    return Reply(status=row.removal, body=render(old, row, ask.version) if row.shows_deleted else None)
 
 
 def act(ask: Ask, action: Action, resource: Resource | None, incoming: Incoming, engine: Engine) -> Reply:

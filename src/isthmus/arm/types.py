@@ -108,7 +108,7 @@ class ResourceType:
     `read` and `enumerate` serve types that are not stored; `show` shapes a stored resource for an api-version.
     `window` lists instead of `enumerate` what people browse: it orders, filters and jumps by the query (see `isthmus.arm.paging`).
     `created` and `updated` are the status codes of PUT, `removal` of DELETE (202 goes with a `Location`); deleting what is not there
-    answers 204, or 404 where clients accept no 204 (`must_exist`).
+    answers 204, or 404 where clients accept no 204 (`must_exist`). Where it `shows_deleted`, the answer is what was deleted.
     `is_open` types list at tenant level what everybody signed in may know, or filter by rights themselves; other lists need a role.
     Where it `opens_each`, `read` decides by itself who may read one.
     What `outlives` can be read when the resource that it extends is gone (history); `Ask.parent` is None then.
@@ -137,6 +137,7 @@ class ResourceType:
     updated: int = 200
     removal: int = 200
     must_exist: bool = False
+    shows_deleted: bool = False
     extends: tuple[str, ...] = field(default=())
     aspect: bool = False
     outlives: bool = False

@@ -55,6 +55,7 @@ def rows(lookup: Lookup, table: Callable[[], Registry]) -> tuple[ResourceType, .
             capabilities="SupportsExtension",
             put=put_assignment,
             delete=lambda old, ask: Change(deletes=(ask.id,)),
+            shows_deleted=True,
             enumerate=lambda ask: _assignments(lookup, ask),
         ),
         ResourceType(
