@@ -62,10 +62,12 @@ class PaperCloud:
         self._answer("probe")
         return self.allows(credentials.access_key)
 
-    async def deny(self, _target: ScanTarget, document: str) -> bool:
+    async def denies(self, _target: ScanTarget, document: str) -> bool:
+        return bool(self.document == json.loads(document))
+
+    async def deny(self, _target: ScanTarget, document: str) -> None:
         self._answer("deny")
         self.document = json.loads(document)
-        return True
 
     async def end_shells(self, _target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Mapping[ShellOwner, int]:
         self._answer("end_shells")

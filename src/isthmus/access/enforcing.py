@@ -112,13 +112,14 @@ class Enforcement:
         key = str(arguments["connector"]).lower()
         with self.engine.store.read() as connection:
             pending = revocations.waiting(connection, key, self.engine.now())
+            again = revocations.to_look_again(connection, key, self.engine.now())
         if not pending and not arguments.get("settle"):
             return  # an earlier run has served it with others
         if connector is None:
             self._note(key, [one.id for one in pending], UNREACHABLE, REMOVED)
             return
         try:
-            self._enforce(access_target(connector), key, pending)
+            self._enforce(access_target(connector), key, pending, again)
         except PermissionError as error:
             self._wait(key, str(error))
         except ConnectionError as error:
@@ -135,17 +136,17 @@ class Enforcement:
         """What still waits is tried again each minute, and says why it waits."""
         _log.error("an account does not deny yet", connector=arguments["connector"], reason=error.message)
 
-    def _enforce(self, target: ScanTarget, key: str, pending: Sequence[Revocation]) -> None:
-        """The policy first, then the shells: nobody opens another one, and nothing else has to succeed before they end. Probes begin after
-        the policy and are denied by it as well, unless it names nobody, since so many are denied: then it is raised once more, behind
-        them."""
+    def _enforce(self, target: ScanTarget, key: str, pending: Sequence[Revocation], again: Sequence[Revocation]) -> None:
+        """The policy first, then the shells: nothing else has to succeed before they end. While AWS spreads the policy somebody may open
+        another one, so what is denied already is looked at `again` until the last lease is over. Probes begin after the policy and are
+        denied by it as well, unless it names nobody, since so many are denied: then it is raised once more, behind them."""
         now = self.engine.now()
         due, late = [one for one in pending if one.until > now], [one for one in pending if one.until <= now]
         with self.engine.store.read() as connection:
             directory = directory_at(connection, key)
         cut = self._write(target, key, directory, is_raised=bool(due))
         attached = self.engine.now()
-        self._end_shells(target, key, pending)
+        self._end_shells(target, key, [*pending, *again])
         self._note(key, [one.id for one in late], DENIED, OVER, attached_at=attached)
         # Asked once: a second answer, a moment later, could leave somebody out of both.
         watchable = {one.id for one in due if self._may_watch(one)}
@@ -181,8 +182,8 @@ class Enforcement:
             denied = revocations.denied_now(connection, key, now)
         protection, keys = protection_of(target, self.issuer.url), keys_of(directory)
         # Who is named gets no new session, so the instant may lie ahead of the probes; where nobody is named it would shut everybody out.
-        ahead = replace(denied, before=max(denied.before, now // 1000 + _AHEAD) if denied.people else 0)
-        text = revocation_policy(ahead, protection, keys)
+        instant = max(denied.before, now // 1000 + _AHEAD) if is_raised and denied.people else denied.before
+        text = revocation_policy(replace(denied, before=instant), protection, keys)
         before = 0
         if not names_everybody(text):
             before = max(denied.before, now // 1000 + 1) if is_raised else denied.before
@@ -290,12 +291,14 @@ class Enforcement:
     def _end_shells(self, target: ScanTarget, key: str, found: Sequence[Revocation]) -> None:
         """In every region in which these people took sessions for shells, of the grant that ended where it is a single one."""
         ended: Counter[str] = Counter()
+        began = self.engine.now()
         for region, owners in sorted(self._shells(target, found).items()):
             counts = self.run(self.cloud.end_shells(target, region, tuple(owners)))
             for owner, count in counts.items():
                 ended[owners[owner]] += count
-        if ended:
+        if found:
             with self.engine.store.begin() as connection:
+                revocations.note_look(connection, key, [one.id for one in found], began)
                 for id, count in ended.items():
                     revocations.count_shells(connection, id, key, count)
 
@@ -307,15 +310,18 @@ class Enforcement:
         row = access_sessions.c
         wanted = (row.person.in_(by_person), row.account == target.account, grants.IS_SHELL)
         with self.engine.store.read() as connection:
-            taken = connection.execute(select(row.person, row.grant, row.use).where(*wanted).distinct()).all()
+            taken = connection.execute(select(row.person, row.grant, row.mapping, row.role_arn, row.use).where(*wanted).distinct()).all()
             now = self.engine.now()
-            living = {person: {one.id for one in grants.living(connection, person, now)} for person in by_person}
+            living = {person: grants.living(connection, person, now) for person in by_person}
         regions: defaultdict[str, dict[ShellOwner, str]] = defaultdict(dict)
-        for person, grant, use in taken:
-            for one in by_person[person]:
-                if one.grant in ("", grant):
-                    spared = frozenset(living[person]) if one.grant else frozenset()
-                    regions[use.removeprefix("shell:")][ShellOwner(source=person, grant=one.grant, spared=spared)] = one.id
+        for session in taken:
+            held = frozenset(one.id for one in living[session.person] if one.mapping == session.mapping)
+            role = session.role_arn.rpartition("/")[2]
+            everything = ShellOwner(source=session.person)
+            of_grant = ShellOwner(source=session.person, role=role, grant=session.grant, spared=held)
+            for one in by_person[session.person]:
+                if one.grant in ("", session.grant):
+                    regions[session.use.removeprefix("shell:")][of_grant if one.grant else everything] = one.id
         return dict(regions)
 
     def _note(

@@ -7,7 +7,7 @@ sessions of the others alone, since every session carries its own grant.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, literal_column, select, update
@@ -28,7 +28,11 @@ IS_SHELL: Final = access_sessions.c.use.like(literal_column("'shell:%'"))
 # Written once: every session that is given asks them.
 _APPROVED = select(access_grants).where(*_HELD, access_grants.c.because.like("request:%"))
 _STANDING = select(access_grants).where(*_HELD, access_grants.c.because == bindparam("held_because"))
-_CHECKED = update(access_grants).where(access_grants.c.id == bindparam("checked_grant")).values(checked_at=bindparam("checked_now"))
+_CHECKED = (
+    update(access_grants)
+    .where(access_grants.c.id == bindparam("checked_grant"))
+    .values(checked_at=bindparam("checked_now"), ends_at=bindparam("checked_end"))
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,12 +64,14 @@ def approved(connection: Connection, mapping: str, person: str, now: int) -> tup
 
 
 def standing(connection: Connection, mapping: RoleMapping, person: SignedIn, because: str, now: int, new_id: str) -> Grant:
-    """The living grant of a standing mapping for this reason, made under `new_id` where there is none; its reason was just seen to hold."""
+    """The living grant of a standing mapping for this reason, made under `new_id` where there is none; its reason was just seen to hold, so
+    it lasts as long as this sign-in, and no lease is longer than its grant."""
     held = {"held_mapping": mapping.key, "held_person": person.object_id.lower(), "held_now": now, "held_because": because}
     row = connection.execute(_STANDING, held).first()
     if row is not None:
-        connection.execute(_CHECKED, {"checked_grant": row.id, "checked_now": now})
-        return of_row(row)
+        lasts = max(row.ends_at, person.ends_at)
+        connection.execute(_CHECKED, {"checked_grant": row.id, "checked_now": now, "checked_end": lasts})
+        return replace(of_row(row), checked_at=now, ends_at=lasts)
     made = Grant(
         id=new_id,
         mapping=mapping.key,

@@ -10,11 +10,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, select, update
 
 from isthmus.access import grants
 from isthmus.access.denials import Denied
-from isthmus.access.federation import direct_connectors
+from isthmus.access.federation import LONGEST_LEASE, direct_connectors
 from isthmus.access.grants import Grant
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.types import Actor
@@ -31,6 +31,8 @@ LASTING: Final = 86_400_000
 _AHEAD = 2_000
 _KEEP_TRYING = 7 * 86_400_000
 """Milliseconds for which an account is still told, or still found, after sessions have ended by themselves: shells outlive them."""
+_LISTED = 60_000
+"""Milliseconds after which a shell that was opened at the end of a lease is surely listed."""
 
 PENDING, DENIED, UNREACHABLE = "Pending", "Denied", "Unreachable"
 
@@ -167,6 +169,20 @@ def waiting(connection: Connection, connector: str, now: int) -> tuple[Revocatio
     return tuple(_revocation(row) for row in rows)
 
 
+def to_look_again(connection: Connection, connector: str, now: int) -> tuple[Revocation, ...]:
+    """Revocations that an account denies, but whose shells there were last looked for while one could still be opened."""
+    joined = access_revocations.join(access_denials, access_denials.c.revocation == access_revocations.c.id)
+    wanted = (access_denials.c.connector == connector, _may_have_opened(now))
+    rows = connection.execute(select(access_revocations).select_from(joined).where(*wanted).order_by(access_revocations.c.at)).all()
+    return tuple(_revocation(row) for row in rows)
+
+
+def note_look(connection: Connection, connector: str, ids: Sequence[str], at: int) -> None:
+    """The shells of revocations were looked for in an account."""
+    chosen = (access_denials.c.connector == connector, access_denials.c.revocation.in_(ids))
+    connection.execute(update(access_denials).where(*chosen).values(looked_at=at))
+
+
 def find(connection: Connection, id: str) -> Revocation | None:
     """A revocation with where its accounts stand."""
     row = connection.execute(select(access_revocations).where(access_revocations.c.id == id)).first()
@@ -174,17 +190,20 @@ def find(connection: Connection, id: str) -> Revocation | None:
 
 
 def unsettled(connection: Connection, now: int) -> tuple[str, ...]:
-    """Connectors whose policy may have to change: something waits, or what it denies has ended within the last minutes."""
+    """Connectors whose policy may have to change, or whose shells are to be looked for again: something waits, or what it denies has ended
+    within the last minutes."""
     joined = access_revocations.join(access_denials, access_denials.c.revocation == access_revocations.c.id)
     waits = (access_denials.c.state != DENIED) & (access_revocations.c.until > now - _KEEP_TRYING)
     over = (access_revocations.c.until <= now) & (access_revocations.c.until > now - 180_000)
-    found = select(access_denials.c.connector).select_from(joined).where(waits | over).distinct()
+    found = select(access_denials.c.connector).select_from(joined).where(waits | over | _may_have_opened(now)).distinct()
     return tuple(connection.execute(found).scalars())
 
 
 def note(connection: Connection, revocation: str, connector: str, **values: Any) -> None:
-    """Change where an account stands with a revocation."""
-    chosen = (access_denials.c.revocation == revocation, access_denials.c.connector == connector)
+    """Change where an account stands with a revocation. What is denied does not become unreachable again."""
+    chosen = [access_denials.c.revocation == revocation, access_denials.c.connector == connector]
+    if values.get("state") == UNREACHABLE:
+        chosen.append(access_denials.c.state != DENIED)
     connection.execute(update(access_denials).where(*chosen).values(**values))
 
 
@@ -230,6 +249,17 @@ def _touched(connection: Connection, person: str, now: int) -> set[str]:
     is_recent = (access_sessions.c.issued_at > now - LONGEST_SESSION) | grants.IS_SHELL
     recent = (access_sessions.c.person == person, is_recent)
     return set(connection.execute(select(access_grants.c.connector).select_from(joined).where(*recent).distinct()).scalars())
+
+
+def _may_have_opened(now: int) -> ColumnElement[bool]:
+    """Whether somebody who is denied may have opened a shell since theirs were looked for. Who was let in again opens shells by right."""
+    revocation, session = access_revocations.c, access_sessions.c
+    looked_at = func.coalesce(access_denials.c.looked_at, 0)
+    is_of_it = (session.person == revocation.person) & ((revocation.grant == "") | (session.grant == revocation.grant))
+    opened = exists().where(is_of_it, grants.IS_SHELL, session.lease_until + _LISTED > looked_at)
+    is_known = (access_denials.c.state == DENIED) & (revocation.until > now - _KEEP_TRYING) & revocation.readmitted_at.is_(None)
+    # No lease from before is longer: of old revocations nobody's sessions are read.
+    return is_known & (looked_at < revocation.at + LONGEST_LEASE * 1000 + _LISTED) & opened
 
 
 def _second_after(at: int) -> int:

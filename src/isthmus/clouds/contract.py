@@ -207,10 +207,12 @@ class TrustReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShellOwner:
-    """Whose shells are meant: a source identity, and of which grant where a single one ended. The reason of a shell names its grant, and
-    whoever opens one chooses it: so everything counts but shells of `spared`, other grants that the person holds."""
+    """Whose shells are meant: a source identity, and where a single grant ended, of which role (by name) and grant. The reason of a shell
+    names its grant, and whoever opens one chooses it: so of that role everything counts but shells of `spared`, other grants of it that the
+    person holds."""
 
     source: str
+    role: str = ""
     grant: str = ""
     spared: frozenset[str] = frozenset()
 
@@ -248,8 +250,12 @@ class AccessCloud(Protocol):
         """Whether one harmless call is still allowed to a session. Raises ConnectionError when there is no answer."""
         ...
 
-    async def deny(self, target: ScanTarget, document: str) -> bool:
-        """Make the account's revocation policy this document; False when it already was. Raises what `exchange` raises."""
+    async def denies(self, target: ScanTarget, document: str) -> bool:
+        """Whether the account's revocation policy is this document. Raises what `exchange` raises."""
+        ...
+
+    async def deny(self, target: ScanTarget, document: str) -> None:
+        """Make the account's revocation policy this document. Raises what `exchange` raises."""
         ...
 
     async def end_shells(self, target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Mapping[ShellOwner, int]:

@@ -1,6 +1,7 @@
 """Access (`Isthmus.Access`): people reach the account by their directory identity, and lose it the moment they leave.
 
-The sync only keeps the account's revocation policy what it has to be: sessions are given on demand, and taken away by jobs of their own.
+The sync only looks whether the account's revocation policy is what it has to be: sessions are given on demand, and taken away by jobs of
+their own.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from isthmus.access.federation import (
 )
 from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.mappings import ROLE_MAPPINGS, access_target
+from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, all_of, unavailable
 from isthmus.clouds.aws.metadata import distilled, read_metadata
@@ -214,7 +216,9 @@ class AccessSolution:
         return {ROLE_MAPPINGS.lower(): self._end}
 
     def sync(self, arguments: Arguments) -> Mapping[str, Any] | None:
-        """Reach the account and bring its revocation policy in line; the result says how many roles people have there."""
+        """Reach the account, and order that its revocation policy be brought in line where it is not; the result says how many roles people
+        have there. The job that denies is the only one that writes the policy: it takes turns, and what it reads is never older than what
+        stands."""
         found = subject.load(self.lookup, arguments["solution"])
         if found is None:
             gone = ArmError("SolutionConfigurationNotFound", f"'{arguments['solution']}' was deleted in the meantime.", status=404)
@@ -225,8 +229,8 @@ class AccessSolution:
             denied = revocations.denied_now(connection, found.connector.id.key, now)
             directory = directory_at(connection, found.connector.id.key)
         try:
-            changed = self.loop.run(
-                self.cloud.deny(target, revocation_policy(denied, protection_of(target, self.issuer_url), keys_of(directory)))
+            stands = self.loop.run(
+                self.cloud.denies(target, revocation_policy(denied, protection_of(target, self.issuer_url), keys_of(directory)))
             )
         except PermissionError as error:
             subject.report(self.engine, str(found.solution.id), BROKER, subject.PENDING, str(error))
@@ -234,11 +238,12 @@ class AccessSolution:
             return {"status": subject.PENDING}
         except ConnectionError as error:
             raise unavailable(str(error)) from error
+        if not stands:
+            order = revocations.deny_order(found.connector.id.key, f"sync:{arguments['scan']}", settle=True)
+            self.engine.apply(Change(jobs=(order,)), BROKER, "Isthmus.Access/revocations/resume", str(found.connector.id))
         number = len(person_roles(self.lookup, found.connector))
         shown = self._standing(found, directory)
-        text = (
-            f"{number} role{'' if number == 1 else 's'} for people; the revocation policy {'was brought in line' if changed else 'stands'}."
-        )
+        text = f"{number} role{'' if number == 1 else 's'} for people; the revocation policy {'stands' if stands else 'is brought in line now'}."
         text = " ".join((text, *(sentence for _, sentence in concerns(shown, now))))
         told = {"federation": shown}
         subject.report(self.engine, str(found.solution.id), BROKER, subject.COMPLETED, text, synced=True, shown=told)

@@ -73,11 +73,16 @@ class AwsAccess:
             raise ConnectionError(judge(error).reason) from error
         return True
 
-    async def deny(self, target: ScanTarget, document: str) -> bool:
+    async def denies(self, target: ScanTarget, document: str) -> bool:
+        """See the contract. Two reads."""
+        _, _, held = await _translated(self._versions(target))
+        return bool(held == json.loads(document))
+
+    async def deny(self, target: ScanTarget, document: str) -> None:
         """See the contract. The default version is compared first, so that a repeated order costs two reads; of five versions the oldest
         gives way."""
         async with self._turns.setdefault(target, asyncio.Lock()):
-            return await _translated(self._write(target, document))
+            await _translated(self._write(target, document))
 
     async def end_shells(self, target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Mapping[ShellOwner, int]:
         """See the contract. The names of people's sessions end with their source identity, and the reason of a
@@ -96,25 +101,28 @@ class AwsAccess:
             SigningCertificate(fingerprint=one.fingerprint, subject=one.subject, expires_at=one.expires_at) for one in read.certificates
         )
 
-    async def _write(self, target: ScanTarget, document: str) -> bool:
-        home, arn = (
-            HOMES[target.partition],
-            names.policy_arn(target.account, names.revocations_policy(target.guid), target.partition),
-        )
-        listed = await self._sessions.call(target, "iam:ListPolicyVersions", {"PolicyArn": arn}, region=home)
+    async def _versions(self, target: ScanTarget) -> tuple[list[dict[str, Any]], str, Any]:
+        """The versions of the policy, which of them counts, and what that one says."""
+        asked = {"PolicyArn": _revocations(target)}
+        listed = await self._sessions.call(target, "iam:ListPolicyVersions", asked, region=HOMES[target.partition])
         versions: list[dict[str, Any]] = listed.get("Versions") or []
         current = next((one["VersionId"] for one in versions if one.get("IsDefaultVersion")), "")
-        if current:
-            asked = {"PolicyArn": arn, "VersionId": current}
-            held = (await self._sessions.call(target, "iam:GetPolicyVersion", asked, region=home))["PolicyVersion"]["Document"]
-            if held == json.loads(document):
-                return False
+        if not current:
+            return versions, "", None
+        asked["VersionId"] = current
+        found = await self._sessions.call(target, "iam:GetPolicyVersion", asked, region=HOMES[target.partition])
+        return versions, current, found["PolicyVersion"]["Document"]
+
+    async def _write(self, target: ScanTarget, document: str) -> None:
+        home, arn = HOMES[target.partition], _revocations(target)
+        versions, current, held = await self._versions(target)
+        if held == json.loads(document):
+            return
         if len(versions) >= MAX_VERSIONS:
             oldest = min((one for one in versions if one["VersionId"] != current), key=lambda one: int(one["VersionId"].lstrip("v")))
             await self._sessions.call(target, "iam:DeletePolicyVersion", {"PolicyArn": arn, "VersionId": oldest["VersionId"]}, region=home)
         made = {"PolicyArn": arn, "PolicyDocument": document, "SetAsDefault": True}
         await self._sessions.call(target, "iam:CreatePolicyVersion", made, region=home)
-        return True
 
     async def _end_shells(self, target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Counter[ShellOwner]:
         found: dict[str, ShellOwner] = {}
@@ -130,10 +138,15 @@ class AwsAccess:
         return Counter(found.values())
 
 
+def _revocations(target: ScanTarget) -> str:
+    return names.policy_arn(target.account, names.revocations_policy(target.guid), target.partition)
+
+
 def _is_of(shell: Mapping[str, Any], owner: ShellOwner) -> bool:
-    reason = str(shell.get("Reason", ""))
-    is_theirs = str(shell.get("Owner", "")).endswith(f".{owner.source}")
-    return is_theirs and reason.partition(":")[0].strip() not in owner.spared - {owner.grant}
+    """By the session that opened it (`…:assumed-role/ROLE/NAME`), which AWS names, and by its reason, which whoever opens it chooses."""
+    _, role, name = ["", "", *str(shell.get("Owner", "")).split("/")][-3:]
+    reason = str(shell.get("Reason", "")).partition(":")[0].strip()
+    return name.endswith(f".{owner.source}") and owner.role in ("", role) and reason not in owner.spared - {owner.grant}
 
 
 async def _translated(work: Awaitable[T]) -> T:

@@ -108,5 +108,6 @@ access_denials = Table(
     Column("denied_at", BigInteger, comment="when the probe met its first AccessDenied"),
     Column("shells", Integer, nullable=False, comment="shells that were ended"),
     Column("detail", Text, nullable=False, comment="what is in the way, in words"),
+    Column("looked_at", BigInteger, comment="when shells were last looked for"),
     Index("access_denials_by_connector", "connector", "state"),
 )
