@@ -135,5 +135,5 @@ def direct_account(store: Store, lab: LabProcess, account: str, issuer: FakeIssu
     """An account whose stack stands, ready for another federation."""
     with estate(store, lab, account, issuer) as people:
         made = Direct(people, issuer)
-        made.drop_mappings("Operator", "Shell", "Guest", "Reader")
+        made.drop_mappings("Operator", "Shell", "Wide", "Guest", "Reader")
         yield made

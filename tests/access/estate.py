@@ -53,6 +53,11 @@ MAPPINGS: Mapping[str, Mapping[str, Any]] = {
         "activation": {"mode": "Request", "approverGroups": ["g-lead"], "approvals": 1, "longestSeconds": 3600},
     },
     "Shell": {"groups": ["g-dev"], "machineTag": "team:red"},
+    "Wide": {
+        "groups": ["g-dev"],
+        "machineTag": "team:red",
+        "statements": [{"Effect": "Allow", "Action": ["ssm:*", "ec2-instance-connect:*", "ec2:*"], "Resource": ["*"]}],
+    },
     "Guest": {
         "claims": {"dept": ["ops", "sales"]},
         "requiresMfa": False,

@@ -27,6 +27,8 @@ from tests.access.reaching import REGION, boot, taken
 
 pytestmark = pytest.mark.e2e
 
+SHELL_ROLES = ("Shell", "Wide")
+"""A role of shells alone, and one that else would allow everything of Systems Manager, EC2 and EC2 Instance Connect."""
 PLUGIN = """#!/bin/sh
 [ "$1" = --version ] && { echo VERSION; exit 0; }
 printf '%s\\n' "$@" >"$OUT/arguments"
@@ -111,22 +113,40 @@ def test_ending_one_grant_spares_only_shells_of_another_one_that_the_person_hold
     assert [one["SessionId"] for one in active] == [opened["G-OTHER: disk"]]
 
 
-def test_shells_are_opened_only_where_the_record_says_so(people: Estate) -> None:
+@pytest.mark.parametrize("role", SHELL_ROLES)
+def test_shells_are_opened_only_where_the_record_says_so(people: Estate, role: str) -> None:
     """Otherwise nobody would look for them there."""
     alice, machine = people.sign_in("alice", "g-dev"), boot(people)
     for use in ("credentials", "console", "shell:us-east-1"):
-        ssm = people.client(people.issue(alice, "Shell", use=use), "ssm", REGION)
+        ssm = people.client(people.issue(alice, role, use=use), "ssm", REGION)
         assert code(ssm.start_session, Target=machine) == "AccessDeniedException", use
-    ssm = people.client(people.issue(alice, "Shell", use=f"shell:{REGION}"), "ssm", REGION)
+    ssm = people.client(people.issue(alice, role, use=f"shell:{REGION}"), "ssm", REGION)
     made = ssm.start_session(Target=machine)
     assert ssm.terminate_session(SessionId=made["SessionId"])["SessionId"] == made["SessionId"], "one's own can be ended"
     assert ssm.start_session(Target=machine, DocumentName="AWS-StartSSHSession")["SessionId"]
     assert code(ssm.start_session, Target=machine, DocumentName="AWS-StartPortForwardingSession") == "AccessDeniedException"
+    assert code(ssm.start_session, Target=boot(people, tag="blue")) == "AccessDeniedException"
 
 
-def test_a_key_is_pushed_for_oneself_alone_and_to_tagged_machines_alone(people: Estate) -> None:
+def test_nobody_widens_their_shells_by_what_else_their_role_allows(people: Estate) -> None:
+    alice, bob, machine, other = people.sign_in("alice", "g-dev"), people.sign_in("bob", "g-dev"), boot(people), boot(people, tag="blue")
+    issued, theirs = (people.issue(one, "Wide", use=f"shell:{REGION}") for one in (alice, bob))
+    ssm, ec2 = people.client(issued, "ssm", REGION), people.client(issued, "ec2", REGION)
+    script = {"DocumentName": "AWS-RunShellScript", "Parameters": {"commands": ["id"]}}
+    assert code(ssm.send_command, InstanceIds=[machine], **script) == "AccessDeniedException", "it would run as root"
+    assert code(ssm.start_automation_execution, DocumentName="AWS-StopEC2Instance") == "AccessDeniedException"
+    red = [{"Key": "team", "Value": "red"}]
+    assert code(ec2.create_tags, Resources=[other], Tags=red) == "UnauthorizedOperation"
+    assert code(ec2.delete_tags, Resources=[machine], Tags=red) == "UnauthorizedOperation"
+    ec2.create_tags(Resources=[other], Tags=[{"Key": "owner", "Value": "alice"}])
+    opened = people.client(theirs, "ssm", REGION).start_session(Target=machine)["SessionId"]
+    assert code(ssm.resume_session, SessionId=opened) == "AccessDeniedException", "it is the shell of somebody else"
+
+
+@pytest.mark.parametrize("role", SHELL_ROLES)
+def test_a_key_is_pushed_for_oneself_alone_and_to_tagged_machines_alone(people: Estate, role: str) -> None:
     alice, machine, other = people.sign_in("alice", "g-dev"), boot(people), boot(people, tag="blue")
-    connect = people.client(people.issue(alice, "Shell", use=f"shell:{REGION}"), "ec2-instance-connect", REGION)
+    connect = people.client(people.issue(alice, role, use=f"shell:{REGION}"), "ec2-instance-connect", REGION)
     key = public_key()
     assert connect.send_ssh_public_key(InstanceId=machine, InstanceOSUser="alice", SSHPublicKey=key)["Success"] is True
     for target, user in ((machine, "bob"), (machine, "root"), (other, "alice")):

@@ -61,6 +61,7 @@ def test_a_mapping_becomes_a_role_of_the_template(api: Api) -> None:
         ({"leaseSeconds": "300"}, "properties.leaseSeconds"),
         ({"requiresMfa": "no"}, "properties.requiresMfa"),
         ({"allowedAddresses": ["everywhere"]}, "properties.allowedAddresses.0"),
+        ({"allowedAddresses": [f"2001:db8:1111:2222:3333:4444:5555:{number:04x}/128" for number in range(40)]}, "properties"),
         ({"machineTag": "no colon"}, "properties.machineTag"),
         ({"statements": [{**ALLOW, "Principal": "*"}]}, "properties.statements.0.Principal"),
         ({"statements": [{**ALLOW, "NotAction": ["iam:*"]}]}, "properties.statements.0.NotAction"),

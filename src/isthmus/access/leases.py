@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from isthmus.arm.errors import conflict
 from isthmus.clouds.aws.outliving import CHAINS, SHELLS, TUNNELS
@@ -19,8 +19,8 @@ MAX_SESSION_POLICY = 2048
 
 def lease_policy(until: float, *, addresses: Sequence[str] = (), actions: Sequence[str] = ("*",), shells_in: str | None = None) -> str:
     """The session policy of a lease until an instant (seconds since 1970): nothing afterwards, nothing but `actions` before, only from
-    `addresses` (CIDR) where some are given, and neither a chain of sessions nor a tunnel that would outlive it. Shells outlive it, so they are
-    opened in the region `shells_in` alone, where somebody's are found again; nowhere when it is empty.
+    `addresses` (CIDR) where some are given, and neither a chain of sessions nor a tunnel that would outlive it. Shells outlive it, so they
+    are opened in the region `shells_in` alone, where somebody's are found again; nowhere when it is empty.
 
     Raises ArmError 409 `SessionPolicyTooLarge`.
     """

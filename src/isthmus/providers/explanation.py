@@ -106,6 +106,7 @@ def _statement(statement: Statement) -> dict[str, Any]:
         "effect": statement.effect,
         "actions": list(statement.actions),
         "resources": list(statement.resources),
+        "besides": statement.is_besides,
         "conditions": {operator: dict(keys) for operator, keys in statement.conditions.items()},
         "reason": statement.reason,
         "consent": statement.consent,

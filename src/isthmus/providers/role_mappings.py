@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from isthmus.access.federation import directory_of, shared_client, unfit
+from isthmus.access.leases import fits_lease
 from isthmus.access.mappings import ROLE_MAPPINGS, mapping_of
+from isthmus.access.shrinking import EVERYTHING
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, all_of, conflict
@@ -121,6 +123,8 @@ class MappingProperties(Body):
             raise ValueError("Name managedPolicyArns, statements or a machineTag: a role that allows nothing is a mistake.")
         if self.activation.mode == "Request" and not self.activation.approverGroups:
             raise ValueError("Nobody could approve a request: activation.approverGroups is empty.")
+        if not fits_lease(0, EVERYTHING, addresses=self.allowedAddresses):
+            raise ValueError("The allowedAddresses do not fit a session policy of AWS. Name fewer or wider networks.")
         if len(json.dumps([one.model_dump(exclude_none=True) for one in self.statements])) > MOST_STATEMENTS_SIZE:
             raise ValueError(f"The statements are longer than {MOST_STATEMENTS_SIZE} characters. Use a managed policy.")
         return self

@@ -243,7 +243,8 @@ class AccessSolution:
             self.engine.apply(Change(jobs=(order,)), BROKER, "Isthmus.Access/revocations/resume", str(found.connector.id))
         number = len(person_roles(self.lookup, found.connector))
         shown = self._standing(found, directory)
-        text = f"{number} role{'' if number == 1 else 's'} for people; the revocation policy {'stands' if stands else 'is brought in line now'}."
+        policy = "stands" if stands else "is brought in line now"
+        text = f"{number} role{'' if number == 1 else 's'} for people; the revocation policy {policy}."
         text = " ".join((text, *(sentence for _, sentence in concerns(shown, now))))
         told = {"federation": shown}
         subject.report(self.engine, str(found.solution.id), BROKER, subject.COMPLETED, text, synced=True, shown=told)

@@ -32,6 +32,10 @@ def resource_namer(adapter: Adapter) -> ResourceNamer:
             case "ec2:ReplaceIamInstanceProfileAssociation":
                 instance = adapter.ec2.instance_of_association(parameter("AssociationId"))
                 return f"arn:aws:ec2:{region}:{account}:instance/{instance}" if instance else None
+            case "ec2:CreateTags" | "ec2:DeleteTags":
+                # AWS asks for each of them; the lab for the first, where it is an instance.
+                first = parameter("ResourceId.1")
+                return f"arn:aws:ec2:{region}:{account}:instance/{first}" if first.startswith("i-") else None
             case "ssm:GetServiceSetting":
                 return f"arn:aws:ssm:{region}:{account}:servicesetting/{_setting(body)}"
         return None

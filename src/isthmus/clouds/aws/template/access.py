@@ -18,6 +18,7 @@ from isthmus.clouds.aws.template.directories import SAML, Directory
 from isthmus.clouds.aws.template.federation import PERSON_TAG, directory_trust
 from isthmus.clouds.aws.template.request import AccessAsk, PersonRole, TemplateRequest
 from isthmus.clouds.aws.template.roles import federated_trust, policies, role, tags
+from isthmus.clouds.aws.template.shells import shell_statements
 from isthmus.clouds.aws.template.statements import Arns, Statement, own_role_statement
 from isthmus.clouds.contract import ScanTarget
 
@@ -45,9 +46,6 @@ _CHANGES = (
     "iam:Update*",
 )
 """Everything that changes a role, policy, provider or instance profile; passing a role changes nothing of it."""
-
-_SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
-_SSH_DOCUMENT = "AWS-StartSSHSession"
 
 
 def person_logical_id(name: str) -> str:
@@ -180,7 +178,7 @@ def _person_statements(arns: Arns, asked: PersonRole, directory: Directory | Non
             )
         )
     if asked.machine_tag:
-        found += _shells(arns, asked, held)
+        found += shell_statements(arns, asked.machine_tag, held)
     return [*found, *(_asked_for(held, asked.name, number, one) for number, one in enumerate(asked.statements, 1))]
 
 
@@ -208,52 +206,6 @@ def _nothing_outlives(held: str) -> Statement:
         resources=["*"],
         reason="Shells and other sessions outlive this one, and Isthmus would not learn of them: only the broker gives shells.",
     )
-
-
-def _shells(arns: Arns, asked: PersonRole, held: str) -> list[Statement]:
-    """Shells on the instances of a tag."""
-    key, _, value = asked.machine_tag.partition(":")
-    # A session is named after the caller. AWS' guide writes the first; the names that we give end with the source identity.
-    own_sessions = [arns.regional("ssm", f"session/{name}-*") for name in ("${aws:userid}", "*.${aws:SourceIdentity}")]
-    return [
-        Statement(
-            role=held,
-            sid="OpenShells",
-            actions=["ssm:StartSession"],
-            resources=[arns.regional("ec2", "instance/*")],
-            conditions={"StringEquals": {f"ssm:resourceTag/{key}": value}},
-            reason="Open shells on instances with this tag.",
-        ),
-        Statement(
-            role=held,
-            sid="ShellDocument",
-            actions=["ssm:StartSession"],
-            resources=[arns.regional("ssm", f"document/{_SHELL_DOCUMENT}")],
-            reason="Through the account's own Session Manager preferences (who the shell runs as, where it is recorded).",
-        ),
-        Statement(
-            role=held,
-            sid="SshTunnel",
-            actions=["ssm:StartSession"],
-            resources=[f"arn:{arns.partition}:ssm:*::document/{_SSH_DOCUMENT}"],
-            reason="Carry SSH to instances that no network reaches; the instance itself still asks for a key.",
-        ),
-        Statement(
-            role=held,
-            sid="PushKeys",
-            actions=["ec2-instance-connect:SendSSHPublicKey"],
-            resources=[arns.regional("ec2", "instance/*")],
-            conditions={"StringEquals": {f"aws:ResourceTag/{key}": value, "ec2:osuser": "${aws:PrincipalTag/SSMSessionRunAs}"}},
-            reason="Put an SSH key on instances with this tag, for a minute, and for one's own Unix user alone.",
-        ),
-        Statement(
-            role=held,
-            sid="OwnShells",
-            actions=["ssm:ResumeSession", "ssm:TerminateSession"],
-            resources=own_sessions,
-            reason="Go on with one's own shells and end them, and nobody else's.",
-        ),
-    ]
 
 
 def _asked_for(held: str, mapping: str, number: int, asked: Mapping[str, Any]) -> Statement:

@@ -86,7 +86,7 @@ OWN_ROLE = (
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statement:
     """One statement of a permission policy. `role` is the logical id of the role that holds it; `consent` names the parameter, if any,
-    without whose `true` the statement is not granted."""
+    without whose `true` the statement is not granted. Where it `is_besides`, it is about everything but its resources (`NotResource`)."""
 
     role: str
     sid: str
@@ -96,10 +96,12 @@ class Statement:
     effect: Literal["Allow", "Deny"] = "Allow"
     conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     consent: str = ""
+    is_besides: bool = False
 
     def document(self) -> dict[str, Any]:
         """The statement as IAM reads it."""
-        written: dict[str, Any] = {"Sid": self.sid, "Effect": self.effect, "Action": list(self.actions), "Resource": list(self.resources)}
+        about = "NotResource" if self.is_besides else "Resource"
+        written: dict[str, Any] = {"Sid": self.sid, "Effect": self.effect, "Action": list(self.actions), about: list(self.resources)}
         if self.conditions:
             written["Condition"] = {operator: dict(keys) for operator, keys in self.conditions.items()}
         return written
