@@ -207,9 +207,8 @@ class TrustReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShellOwner:
-    """Whose shells are meant: a source identity, and where a single grant ended, of which role (by name) and grant. The reason of a shell
-    names its grant, and whoever opens one chooses it: so of that role everything counts but shells of `spared`, other grants of it that the
-    person holds."""
+    """Whose shells are meant: a source identity, and where a single grant ended, of which role (by name) and grant: all but those whose
+    reason names one of `spared`, other grants of that role which the person holds. Whoever opens a shell writes its reason."""
 
     source: str
     role: str = ""
@@ -240,10 +239,8 @@ class AccessCloud(Protocol):
     async def exchange(
         self, target: ScanTarget, role: str, *, token: str, session_name: str, policy: str, seconds: int
     ) -> PersonCredentials:
-        """A token for a person becomes a session of the role (by name), narrowed by a session policy.
-
-        Raises PermissionError with a remedy when the account refuses it, ConnectionError when it cannot be reached.
-        """
+        """A token for a person becomes a session of the role (by name), narrowed by a session policy. Raises PermissionError with a remedy
+        when the account refuses it, ConnectionError when it cannot be reached."""
         ...
 
     async def probe(self, target: ScanTarget, credentials: PersonCredentials) -> bool:
@@ -259,8 +256,7 @@ class AccessCloud(Protocol):
         ...
 
     async def end_shells(self, target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Mapping[ShellOwner, int]:
-        """End the open shells of these owners in a region, all of them at once; how many of each. Raises what `exchange` raises, after
-        every shell was tried."""
+        """End the open shells of these owners in a region, all at once; how many of each. Raises what `exchange` raises, after all."""
         ...
 
     async def certificates(self, target: ScanTarget) -> Sequence[SigningCertificate]:
