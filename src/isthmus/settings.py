@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         "every domain, of people who sign in with `oidc_issuer`, unless it says that the address is not verified. Name them where guests "
         "or strangers can sign in: without, whoever has alice@elsewhere is alice.",
     )
+    notice_url_file: Path | None = Field(
+        default=None,
+        description="File with the https URL to which requests for roles, decisions about them and broken glass are told by a signed POST, "
+        "as incoming webhooks of chats take it; read at each use, for such a URL is a secret. Unset: nobody is told.",
+    )
     group_source: Literal["token", "directory", "graph"] = Field(
         default="token",
         description="Who tells in which groups people are, when they take roles in accounts: 'token' (their sign-in, as old as that), "

@@ -16,12 +16,13 @@ READER = {"groups": ["g-dev"], "statements": [REGIONS_ONLY]}
 
 @contextmanager
 def people_estate(
-    folder: Path, provider: OpenIdProvider, users: Mapping[str, Any], mappings: Mapping[str, Mapping[str, Any]]
+    folder: Path, provider: OpenIdProvider, users: Mapping[str, Any], mappings: Mapping[str, Mapping[str, Any]], **settings: str
 ) -> Iterator[Stack]:
-    """A server whose people are `users` of the provider, and an account whose stack stands, with a role for each mapping."""
-    named = {"OIDC_ISSUER": provider.issuer, "OIDC_CLIENT_ID": "isthmus", "OIDC_CA_FILE": str(provider.ca)}
-    settings = {f"ISTHMUS_{name}": value for name, value in named.items()}
-    with Stack(folder, estate=False, settings=settings) as stack:
+    """A server whose people are `users` of the provider, and an account whose stack stands, with a role for each mapping. `settings` by
+    their names without ISTHMUS_."""
+    named = {"OIDC_ISSUER": provider.issuer, "OIDC_CLIENT_ID": "isthmus", "OIDC_CA_FILE": str(provider.ca), **settings}
+    variables = {f"ISTHMUS_{name}": value for name, value in named.items()}
+    with Stack(folder, estate=False, settings=variables) as stack:
         client = {
             "client_id": "isthmus",
             "redirect_uris": [f"{stack.url}/sign-in/callback"],

@@ -20,6 +20,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.cli.conftest import Cli, Ran
 from tests.cli.people import Person, Place
+from tests.e2e.chat import Chat
 from tests.e2e.people import READER, people_estate
 from tests.e2e.stack import Stack
 from tests.portal.browser import launch, looking
@@ -37,6 +38,8 @@ USERS: dict[str, dict[str, Any]] = {
     "grace": {"name": "Grace", "email": "grace@example.test", "groups": ["g-dev", "g-shell"], **MFA},
     "heidi": {"name": "Heidi", "email": "heidi@example.test", "groups": ["g-dev"], **MFA},
     "ivan": {"name": "Ivan", "email": "ivan@example.test", "groups": ["g-dev"], **MFA},
+    "judy": {"name": "Judy", "email": "judy@example.test", "groups": ["g-oncall"], **MFA},
+    "lena": {"name": "Lena", "email": "lena@example.test", "groups": ["g-lead"], **MFA},
     "erin": {"name": "Erin", "email": "erin@example.test", "groups": ["g-dev"], **MFA},
 }
 CALLS = """
@@ -57,10 +60,26 @@ print(json.dumps({
 """
 
 
+ON_CALL = {
+    "groups": ["g-oncall"],
+    "statements": [{"Effect": "Allow", "Action": ["ec2:DescribeInstances"], "Resource": ["*"]}],
+    "activation": {"mode": "Request", "approverGroups": ["g-lead"]},
+}
+
+
 @pytest.fixture(scope="module")
-def estate(tmp_path_factory: pytest.TempPathFactory, openid_provider: OpenIdProvider) -> Iterator[Stack]:
-    mappings = {"Reader": READER, "Shell": {"groups": ["g-shell"], "machineTag": "team:red"}}
-    with people_estate(tmp_path_factory.mktemp("people"), openid_provider, USERS, mappings) as stack:
+def chat() -> Iterator[Chat]:
+    with Chat() as chat:
+        yield chat
+
+
+@pytest.fixture(scope="module")
+def estate(tmp_path_factory: pytest.TempPathFactory, openid_provider: OpenIdProvider, chat: Chat) -> Iterator[Stack]:
+    mappings = {"Reader": READER, "Shell": {"groups": ["g-shell"], "machineTag": "team:red"}, "OnCall": ON_CALL}
+    folder = tmp_path_factory.mktemp("people")
+    hook = folder / "hook"
+    hook.write_text(chat.url)
+    with people_estate(folder, openid_provider, USERS, mappings, NOTICE_URL_FILE=str(hook)) as stack:
         yield stack
 
 
@@ -119,6 +138,24 @@ def computers(estate: Stack, openid_provider: OpenIdProvider, tmp_path: Path) ->
     yield computer
     for one in made:
         one.close()
+
+
+def test_who_decides_is_told_and_a_role_is_given_for_a_time(computers: Any, estate: Stack, chat: Chat) -> None:
+    judy, lena = computers("judy"), computers("lena")
+    judy.role = f"{estate.account}.OnCall"
+    assert judy.states() == {judy.role: "RequestNeeded"}
+    asked = judy.run("access", "request", judy.role, "--reason", "INC-7", "--seconds", "600", "--output", "json")
+    assert asked.code == 0, asked.err
+    number = asked.json()["name"]
+    link = f"{estate.url}/portal/access/requests/{number}"
+    until(lambda: chat.texts == [f"Judy asks for {judy.role} for 10 minutes. “INC-7” Approvers decide. {link}"], 30, what="it is told")
+    assert judy.run("access", "approve", number).code != 0, "nobody approves their own"
+    given = lena.run("access", "approve", number)
+    assert given.code == 0, given.err
+    until(lambda: len(chat.texts) > 1, 30, what="the decision is told")
+    assert chat.texts[1:] == [f"Lena approved: Judy holds {judy.role} for 10 minutes. {link}"]
+    found = judy.calls()
+    assert (found["instances"], found["regions"]) == ("allowed", "UnauthorizedOperation")
 
 
 def held(estate: Stack, ran: Ran) -> Any:

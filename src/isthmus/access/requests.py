@@ -20,6 +20,7 @@ from isthmus.access.holding import hold_mapping
 from isthmus.access.judging import APPROVED, DECIDED_WITHIN, REQUESTS, Decider, Request
 from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.mappings import RoleMapping, mapping_of
+from isthmus.access.notices import Notices
 from isthmus.access.request_rows import Seen
 from isthmus.access.revocations import hold_person, is_revoked
 from isthmus.arm.change import Change
@@ -65,11 +66,12 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Requests:
-    """Everything that is done with requests. `count_glass` is called for every glass that was broken."""
+    """Everything that is done with requests. `count_glass` is called for every glass that was broken; `notices` tell people elsewhere."""
 
     engine: Engine
     broker: Broker
     count_glass: Callable[[], None]
+    notices: Notices | None = None
 
     def timetable(self) -> Timetable:
         """Each minute: what nobody decided in time."""
@@ -167,8 +169,9 @@ class Requests:
                 now = self.engine.now()
                 found = request_rows.overdue(connection, now, _BATCH)
                 for one in found:
-                    request_rows.save(connection, judging.expire(one, now))
-                    self._record(connection, one, BROKER, "expire", {"person": one.person})
+                    over = judging.expire(one, now)
+                    request_rows.save(connection, over)
+                    self._record(connection, over, BROKER, "expire", {"person": one.person})
             late = len(found)
 
     def find(self, id: str) -> Request:
@@ -294,7 +297,8 @@ class Requests:
 
     def _record(self, connection: Connection, request: Request, actor: Actor, what: str, detail: Mapping[str, Any]) -> None:
         told = {"request": request.id, "mapping": request.mapping, **({"breakGlass": True} if request.is_break_glass else {}), **detail}
-        self.engine.apply_within(connection, Change(detail=told), actor, f"{REQUESTS}/{what}", request.path)
+        jobs = (self.notices.order(request, what, actor.name),) if self.notices is not None else ()
+        self.engine.apply_within(connection, Change(detail=told, jobs=jobs), actor, f"{REQUESTS}/{what}", request.path)
 
 
 def _grant_of(request: Request, mapping: RoleMapping, now: int) -> grants.Grant:

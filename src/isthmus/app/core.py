@@ -12,6 +12,7 @@ from isthmus.access.broker import Broker
 from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
 from isthmus.access.entra.checking import QUEUES as DIRECTORY_QUEUES
 from isthmus.access.forgetting import Forgetting
+from isthmus.access.notices import QUEUES as NOTICE_QUEUES
 from isthmus.access.requests import Requests
 from isthmus.api import figures
 from isthmus.app.entra import Following, open_graph
@@ -57,6 +58,7 @@ QUEUES = (
     Queue(name="trails", worker_concurrency=2, partitioned=True, polling_seconds=1.0),
     *ACCESS_QUEUES,
     *DIRECTORY_QUEUES,
+    *NOTICE_QUEUES,
 )
 
 
@@ -147,7 +149,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
     drift = Drift(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, issuer_url=settings.issuer_url)
     joining = _onboarding(engine, lookup, reach, machines, footing, settings)
     graph = open_graph(settings, footing.aws, metrics)
-    people = join_people(engine, lookup, metrics, settings, clouds=reach.people, loop=reach.loop, issuer=footing.aws, graph=graph)
+    people = join_people(engine, lookup, metrics, settings, clouds=reach.people, loop=reach.loop, footing=footing, graph=graph)
     rotation = _rotation(engine, lookup, reach, footing, settings)
     engine.arrivals = {
         **index.arrivals,

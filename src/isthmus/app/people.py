@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
+from isthmus.access.notices import Notices
 from isthmus.access.requests import Requests
 from isthmus.access.running_as import RunAs
 from isthmus.access.use import TrailUse
 from isthmus.app.entra import Following, follow, group_source
+from isthmus.app.footing import Footing
 from isthmus.clouds.aws.usage import load
 from isthmus.clouds.azure.graph import Graph
 from isthmus.clouds.contract import AccessCloud, TrailCloud, TrailFileCloud, TrustCloud
 from isthmus.engine import Engine, Lookup
-from isthmus.identity.issuer import Issuer
 from isthmus.metrics import Metrics
 from isthmus.settings import Settings
 from isthmus.solutions.access import AccessSolution
@@ -55,7 +56,8 @@ class People:
     def jobs(self) -> Sequence[Job]:
         """Their jobs."""
         own = (self.solution.job(), self.enforcement.job(), self.linting.job(), self.trails.job())
-        return [*own, *(self.following.jobs() if self.following else ())]
+        told = (self.requests.notices.job(),) if self.requests.notices else ()
+        return [*own, *told, *(self.following.jobs() if self.following else ())]
 
     def timetables(self) -> Sequence[Timetable]:
         """What they do by the clock."""
@@ -71,10 +73,11 @@ def join_people(
     *,
     clouds: Clouds,
     loop: Loop,
-    issuer: Issuer,
+    footing: Footing,
     graph: Graph | None,
 ) -> People:
     """The parts over one engine, one cloud, the issuer that accounts trust, and Graph where Entra is asked."""
+    issuer = footing.aws
     broker = Broker(
         engine=engine,
         lookup=lookup,
@@ -87,9 +90,14 @@ def join_people(
         used=TrailUse(store=engine.store, lookup=lookup, usage=load(), now=engine.now),
     )
     metrics.count(GLASS, by=0)
+    notices = None
+    if settings.notice_url_file is not None:
+        notices = Notices(
+            engine=engine, file=settings.notice_url_file, issuer=footing.api, portal=footing.public_url, mapping=broker.mapping
+        )
     return People(
         broker=broker,
-        requests=Requests(engine=engine, broker=broker, count_glass=lambda: metrics.count(GLASS)),
+        requests=Requests(engine=engine, broker=broker, count_glass=lambda: metrics.count(GLASS), notices=notices),
         enforcement=Enforcement(engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, issuer=issuer),
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=clouds.access, loop=loop, issuer_url=issuer.url),
         linting=Linting(engine=engine, lookup=lookup, cloud=clouds.trust, loop=loop),

@@ -44,16 +44,18 @@ def send(
     url: str,
     *,
     form: Mapping[str, str] | None = None,
+    content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     limit: int = LIMIT,
     seconds: float = SECONDS,
     trust: ssl.SSLContext | None = None,
     address: str = "",
 ) -> Said:
-    """One request, with a form as its body where one is given; OSError as for `fetch`, except that every status is an answer."""
+    """One request, with a form or other content as its body where one is given; OSError as for `fetch`, except that every status is an
+    answer."""
     try:
         # A small body may decompress to a huge one, so none is asked for.
-        request = httpx.Request(method, url, data=form, headers={**(headers or {}), "Accept-Encoding": "identity"})
+        request = httpx.Request(method, url, data=form, content=content, headers={**(headers or {}), "Accept-Encoding": "identity"})
         if address:
             request = _led(request, address)
         return asyncio.run(_sent(request, limit, seconds, trust))
