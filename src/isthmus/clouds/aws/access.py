@@ -45,8 +45,8 @@ class AwsAccess:
         except AwsError as error:
             if error.code in _TRUST:
                 raise PermissionError(
-                    f"Account {target.account} gave no session of role {role}: {error.code}: {error.message}. Update the CloudFormation "
-                    "stack from the connector's present template; if it is up to date, compare the template for drift."
+                    f"Account {target.account} gave no session of role {role}: {error.code}: {error.message}. Whoever owns the "
+                    "connector updates its CloudFormation stack from the present template; if it is up to date, they compare it for drift."
                 ) from error
             raise ConnectionError(judge(error).reason) from error
         except AwsTransportError as error:
