@@ -9,6 +9,7 @@ import pytest
 
 from isthmus.identity.jws import parse
 from tests.api.conftest import Api
+from tests.api.people import Visitor
 
 VERSION = "2026-11-01"
 PERSON = "6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38"
@@ -156,6 +157,19 @@ def test_offboarding_blocks_until_an_owner_lets_in_again(api: Api) -> None:
     assert (answer.status_code, code(answer)) == (403, "AuthorizationFailed"), "nobody lets themselves in again"
     assert api.call("POST", f"{path}/readmit", version=VERSION).json() == {"lifted": 1}
     assert api.call("POST", f"{path}/readmit", version=VERSION).json() == {"lifted": 0}
+
+
+def test_who_is_out_is_refused_whatever_sign_in_they_bring(api: Api) -> None:
+    """A sign-in that nobody ended gives nothing to somebody whose access was taken away."""
+    boss = Visitor(api, "boss").owns("/")
+    assert api.call("GET", "/providers/Isthmus.Access/grants", version=VERSION, token=boss.token).status_code == 200
+    assert api.call("POST", f"/providers/Isthmus.Access/people/{boss.id}/offboard", version=VERSION).status_code == 200
+    late = Visitor(api, "boss")
+    for method, path in (("GET", "/providers/Isthmus.Access/grants"), ("POST", f"/providers/Isthmus.Access/people/{PERSON}/offboard")):
+        answer = api.call(method, path, version=VERSION, token=late.token)
+        assert (answer.status_code, code(answer)) == (403, "AccessRevoked"), path
+    assert api.call("POST", f"/providers/Isthmus.Access/people/{boss.id}/readmit", version=VERSION).json() == {"lifted": 1}
+    assert api.call("GET", "/providers/Isthmus.Access/grants", version=VERSION, token=late.token).status_code == 200
 
 
 def test_readers_see_grants_sessions_and_revocations_and_others_do_not(api: Api) -> None:

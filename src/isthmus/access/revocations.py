@@ -34,14 +34,14 @@ _KEEP_TRYING = 7 * 86_400_000
 
 PENDING, DENIED, UNREACHABLE = "Pending", "Denied", "Unreachable"
 
-# Written once: it is asked three times for every session that is given.
-_IS_REVOKED = select(
-    exists().where(
-        access_revocations.c.person == bindparam("revoked_person"),
-        access_revocations.c.grant == "",
-        access_revocations.c.readmitted_at.is_(None),
-    )
+IS_REVOKED: Final = exists().where(
+    access_revocations.c.person == bindparam("revoked_person"),
+    access_revocations.c.grant == "",
+    access_revocations.c.readmitted_at.is_(None),
 )
+"""Whether the person `revoked_person` (object id) was taken everything and not let in again."""
+# Written once: it is asked three times for every session that is given.
+_IS_REVOKED = select(IS_REVOKED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +78,9 @@ def is_revoked(connection: Connection, person: str) -> bool:
 
 
 def hold_person(connection: Connection, person: str) -> None:
-    """Until the transaction ends nobody else takes a person's access away, nor gives them a grant while it is being taken. Who holds a
-    mapping as well holds it first."""
+    """Until the transaction ends nobody else takes a person's access away, signs them in, or gives them a grant. Who holds a mapping as
+    well holds it first, and who writes a record writes it afterwards: writers of the chain take turns, so several people are held before
+    the first record, in the order of their ids."""
     dialect.lock_name(connection, f"person:{person.lower()}")
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import orjson
 from sqlalchemy import bindparam, select
 
+from isthmus.access.standing import standing_of
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
-from isthmus.identity import evidence
 from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.documents import bearer_challenge
 from isthmus.identity.principal import Principal
@@ -38,12 +38,17 @@ class Access:
         return self.verified(authorization, self._verifier.caller)
 
     def require_standing(self, caller: Principal) -> None:
-        """Raises ArmError 401 `SignInNeeded` when a token outlived the sign-in that it came from; who came by a link has none."""
-        if not caller.sign_in:
+        """Raises ArmError 401 `SignInNeeded` when a token outlived the sign-in that it came from (who came by a link has none), and
+        403 `AccessRevoked` for people whose access was taken away, whatever sign-in they come by."""
+        if caller.kind != "user":
             return
         with self._store.read() as connection:
-            if evidence.lives(connection, caller.sign_in, caller.object_id, int(self._clock() * 1000)):
-                return
+            standing = standing_of(connection, caller.object_id, caller.sign_in, int(self._clock() * 1000))
+        if standing.lives and standing.is_revoked:
+            what = f"The access of '{caller.name}' was taken away. Another owner of the tenant ('/') lets people in again."
+            raise ArmError("AccessRevoked", what, status=403)
+        if standing.lives:
+            return
         message = f"The sign-in of '{caller.name}' behind this token has ended. Sign in again: isthmus login."
         challenge = {"WWW-Authenticate": bearer_challenge(self._public_url, self._tenant, message)}
         raise ArmError("SignInNeeded", message, status=401, headers=challenge)

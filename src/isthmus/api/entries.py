@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from isthmus.access.revocations import is_revoked
+from isthmus.access.revocations import hold_person, is_revoked
 from isthmus.api.consents import Consents
 from isthmus.api.exchange import Exchange
 from isthmus.arm.change import Change
@@ -101,6 +101,8 @@ class ProviderEntry:
             with self.engine.store.begin() as connection:
                 if not spender(connection, self.engine.clock)(vouched.once, vouched.until):
                     raise ArmError("SignInMismatch", "This sign-in was finished before. Begin again.", status=401)
+                # Whoever takes their access away waits for this sign-in and ends it, or this one sees that it was taken.
+                hold_person(connection, person.object_id)
                 if is_revoked(connection, person.object_id):
                     raise ArmError(
                         "AccessRevoked",
