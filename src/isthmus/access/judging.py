@@ -202,8 +202,12 @@ def acknowledge(request: Request, who: Decider, now: int, words: str = "") -> Re
     409 `NothingToAcknowledge`."""
     if who.id.lower() == request.person:
         raise ArmError("CannotDecideOwn", "You broke this glass; another owner has to look at it.", status=403, target=request.path)
-    if not who.may:
-        raise ArmError("NotAnOwner", "Only owners of the connector acknowledge that its glass was broken.", status=403, target=request.path)
+    if who.is_person and who.refusal is not None:
+        raise who.refusal
+    if not (who.may and who.is_person):
+        raise ArmError(
+            "NotAnOwner", "Only people who own the connector acknowledge that its glass was broken.", status=403, target=request.path
+        )
     if not request.is_break_glass or request.state != APPROVED or request.acknowledged_at is not None:
         raise conflict("There is no broken glass here that waits to be acknowledged.", code="NothingToAcknowledge", target=request.path)
     return replace(_decided(request, who, ACKNOWLEDGE, now, words), acknowledged_at=now)

@@ -154,8 +154,10 @@ class Requests:
         return self._change(id, actor, "withdraw", lambda held, now: judging.withdraw(held, _named(actor), now), seen=seen)
 
     def acknowledge(self, id: str, actor: Actor, owns: Owns, words: str = "") -> Request:
-        """Say, as an owner, that a broken glass was looked at. ArmError 404 `RequestNotFound`, else see `judging.acknowledge`."""
-        who = _named(actor, may=owns(self.find(id).connector))
+        """Say, as an owner, that a broken glass was looked at. ArmError 404 `RequestNotFound`, 401 `SignInNeeded`, else see
+        `judging.acknowledge`."""
+        refusal = None if self._signed_in(actor) else _unknown_human()
+        who = _named(actor, may=owns(self.find(id).connector), refusal=refusal)
         more = {"words": words} if words else {}
         return self._change(id, actor, "acknowledge", lambda held, now: judging.acknowledge(held, who, now, words), more)
 
@@ -209,7 +211,7 @@ class Requests:
         ordinary = [found[key] for key, is_break_glass in asked if not is_break_glass and key in found]
         mine = self._groups(actor, frozenset[str]().union(*(one.approver_groups for one in ordinary)))
         owners = {found[key].connector for key, is_break_glass in asked if is_break_glass and key in found}
-        owned = {connector for connector in owners if owns(connector)}
+        owned = {connector for connector in owners if owns(connector)} if owners and self._signed_in(actor) else set[str]()
         seen = Seen(
             person=actor.id,
             own=look.whose != OTHERS,
@@ -232,19 +234,15 @@ class Requests:
         """Who wants to decide, with what has to be asked about them; directories outside of any transaction."""
         with self.engine.store.read() as connection:
             gone = is_revoked(connection, actor.id)
-        if request.is_break_glass:
-            return _named(actor, may=owns(request.connector), refusal=refused(REVOKED, mapping) if gone else None)
         person = self._signed_in(actor)
-        refusal = None
-        if gone:
-            refusal = refused(REVOKED, mapping)
-        elif person is None:
-            refusal = ArmError("SignInNeeded", "Sign in with your directory first: 'isthmus login'.", status=401)
-        elif mapping.requires_mfa and "mfa" not in person.methods:
-            what = f"{mapping.label} needs a second factor, of those who decide about it too. Sign in with one."
-            refusal = ArmError("SecondFactorNeeded", what, status=403, target=request.path)
+        refusal = refused(REVOKED, mapping) if gone else _unknown_human() if person is None else None
+        if request.is_break_glass:
+            return _named(actor, may=owns(request.connector), refusal=refusal)
         if refusal is not None or person is None:
             return _named(actor, refusal=refusal)
+        if mapping.requires_mfa and "mfa" not in person.methods:
+            what = f"{mapping.label} needs a second factor, of those who decide about it too. Sign in with one."
+            return _named(actor, refusal=ArmError("SecondFactorNeeded", what, status=403, target=request.path))
         try:
             told = self.broker.groups.ask(person, mapping.approver_groups)
         except GroupsUnknown as error:
@@ -330,6 +328,12 @@ def _held(connection: Connection, id: str) -> Request:
 
 def _named(actor: Actor, *, may: bool = False, refusal: ArmError | None = None) -> Decider:
     return Decider(id=actor.id, name=actor.name, is_person=actor.kind == "User", may=may, refusal=refusal)
+
+
+def _unknown_human() -> ArmError:
+    """Who came by a link is the administrator, as is everybody who does; they may be somebody who asked or approved already."""
+    told = "Sign in with your directory first: 'isthmus login'. Who comes by a link decides nothing, for nobody knows which human that is."
+    return ArmError("SignInNeeded", told, status=401)
 
 
 def _unknown(id: str) -> ArmError:
