@@ -142,8 +142,11 @@ def desk(store: Store, clock: Clock) -> Desk:
         issuer=NOTHING,
         new_id=lambda: f"G-{next(numbers)}",
     )
-    requests = Requests(engine=engine, broker=broker, count_glass=lambda: broken.append(1))
-    made = Desk(engine=engine, lookup=lookup, clock=clock, groups=groups, requests=requests, broken=broken)
+    owners = set[str]()
+    requests = Requests(
+        engine=engine, broker=broker, count_glass=lambda: broken.append(1), still_owns=lambda _connection, person, _scope: person in owners
+    )
+    made = Desk(engine=engine, lookup=lookup, clock=clock, groups=groups, requests=requests, broken=broken, owners=owners)
     made.put("Operator", on_request())
     made.put("Root", on_request(approvals=2))
     made.put("Reader", {"groups": ["g-ops"], "statements": ALLOWED})

@@ -81,7 +81,9 @@ def test_shells_outlive_a_lease_so_they_are_opened_in_one_region_or_nowhere() ->
     assert "Shells" not in statements(lease_policy(UNTIL))
     nowhere = statements(lease_policy(UNTIL, shells_in=""))["Shells"]
     assert (nowhere["Effect"], nowhere["Resource"], "Condition" in nowhere) == ("Deny", "*", False)
-    assert {"ssm:StartSession", "ssm:ResumeSession", "ecs:ExecuteCommand", "ec2-instance-connect:SendSSHPublicKey"} == set(nowhere["Action"])
+    assert {"ssm:StartSession", "ssm:ResumeSession", "ecs:ExecuteCommand", "ec2-instance-connect:SendSSHPublicKey"} == set(
+        nowhere["Action"]
+    )
     found = statements(lease_policy(UNTIL, shells_in="eu-west-1"))["Shells"]
     assert found["Condition"] == {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}
     widest = tuple(f"10.0.{number}.0/24" for number in range(40))

@@ -298,6 +298,37 @@ def test_the_glass_is_for_members_and_owners(here: Desk) -> None:
     refused(lambda: here.approve(asked, owner), "CannotDecideOwn", 403)
 
 
+def test_an_approval_ends_with_what_its_approver_had(here: Desk) -> None:
+    alice, one, two, three = here.sign_in("alice", "g-ops"), *(here.sign_in(name, "g-lead") for name in ("one", "two", "three"))
+    asked = here.ask(alice, "Root")
+    assert here.approve(asked, one).approvers == {one.id}
+    with here.engine.store.begin() as connection:
+        leaving.offboard(connection, here.engine, one.id, ADMIN, "compromised")
+    assert here.requests.find(asked.id).approvers == frozenset()
+    made = here.approve(asked, two)
+    assert (made.state, made.approvers, made.grant) == ("Pending", {two.id}, "")
+    with here.engine.store.begin() as connection:
+        revocations.readmit(connection, here.engine, one.id, ADMIN)
+    assert here.requests.find(asked.id).approvers == {two.id}, "being let in again brings no approval back"
+    assert [told.get("void") for told in here.audit("approve")] == [None, [one.id]]
+    here.clock.advance(1)
+    made = here.approve(asked, here.sign_in("one", "g-lead"))
+    assert (made.state, made.approvers) == ("Approved", {one.id, two.id}), "who was let in again may approve anew"
+    refused(lambda: here.approve(asked, three), "RequestDecided", 409)
+
+
+def test_who_owns_the_connector_no_more_breaks_no_glass(here: Desk) -> None:
+    asked = here.ask(here.sign_in("alice", "g-ops"), glass=True)
+    one, two, three = (here.owner(name) for name in ("o-1", "o-2", "o-3"))
+    here.approve(asked, one)
+    here.owners.discard(one.id)
+    made = here.approve(asked, two)
+    assert (made.state, made.approvers) == ("Pending", {two.id})
+    assert here.approve(asked, three).state == "Approved"
+    here.owners.discard(three.id)
+    assert here.requests.find(asked.id).approvers == {two.id, three.id}, "what was decided stays as it was"
+
+
 def test_who_came_by_a_link_is_no_second_human(here: Desk) -> None:
     """Everybody with a link is the same administrator, and may be one of those who approved already, or who asked."""
     alice, carol, link = here.sign_in("alice", "g-ops"), here.owner("carol"), here.by_link()

@@ -66,22 +66,28 @@ class Asked:
         return made.id
 
 
+def owner(cli: Cli) -> str:
+    """The object id of a new owner of the tenant."""
+    id = str(uuid.uuid4())
+    assert cli("role", "assign", "--principal", id, "--role", "Owner", "--scope", "/").code == 0
+    return id
+
+
 def sign_in(cli: Cli, store: Store, engine: Engine) -> None:
     """The command line becomes that of an owner of the tenant who signed in with the directory, in no group."""
     note = read_note(cli.data)
     assert note is not None
-    owner = Person(object_id=str(uuid.uuid4()), name="Olga", issuer="https://idp.test", subject=str(uuid.uuid4()))
-    assert cli("role", "assign", "--principal", owner.object_id, "--role", "Owner", "--scope", "/").code == 0
+    olga = Person(object_id=owner(cli), name="Olga", issuer="https://idp.test", subject=str(uuid.uuid4()))
     with store.begin() as connection:
-        people.remember(connection, owner, engine.clock)
+        people.remember(connection, olga, engine.clock)
         made = evidence.new_sign_in(
-            connection, owner, {"amr": ["mfa"], "groups": []}, clock=engine.clock, identifier=engine.new_guid, seconds=3600
+            connection, olga, {"amr": ["mfa"], "groups": []}, clock=engine.clock, identifier=engine.new_guid, seconds=3600
         )
     tenant = settle(store, engine.new_guid).tenant
     ring = KeyRing(Path(note.keys), "api", clock=engine.clock)
     issuer, nobody = api_issuer(note.url, tenant, ring, engine.clock), cast(IssuerKeys, None)
     tokens = TokenEndpoint(store, issuer, tenant=tenant, public_url=note.url, clock=engine.clock, foreign=nobody)
-    answer = tokens.for_person(owner.object_id, owner.name, sign_in=made.id)
+    answer = tokens.for_person(olga.object_id, olga.name, sign_in=made.id)
     kept = KeptTokens(token=answer["access_token"], until=time.time() + 3600)
     Kept({"XDG_CACHE_HOME": str(cli.home)}, note.url).write(kept)
 
@@ -112,7 +118,7 @@ def test_owners_list_approve_and_acknowledge(cli: Cli, asked: Asked) -> None:
     assert (first.code, "1 more must approve" in first.err) == (0, True), first.err
     again = cli("access", "approve", id)
     assert (again.code, "AlreadyApproved" in again.err) == (1, True)
-    second = asked.add(approvers=("somebody",))
+    second = asked.add(approvers=(owner(cli),))
     last = cli("access", "approve", f"/providers/Isthmus.Access/requests/{second}")
     assert (last.code, "begins now" in last.err) == (0, True), last.err
     assert cli("access", "acknowledge", second, "--reason", "read the trail").code == 0
@@ -138,7 +144,7 @@ def test_requests_are_denied_and_what_is_not_ones_own_is_refused(cli: Cli, asked
 
 
 def test_a_grant_is_ended_by_a_command(cli: Cli, asked: Asked) -> None:
-    id = asked.add(approvers=("somebody",))
+    id = asked.add(approvers=(owner(cli),))
     assert cli("access", "approve", id).code == 0
     grant = next(one for one in cli.json("access", "requests") if one["name"] == id)["properties"]["grant"]
     ended = cli("access", "end", grant, "--reason", "solved")

@@ -13,15 +13,15 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, select
 
-from isthmus.access import grants, judging, request_rows
+from isthmus.access import grants, judging, request_rows, rights
 from isthmus.access.broker import BROKER, REVOKED, Broker, refused
 from isthmus.access.groups import GroupsUnknown
 from isthmus.access.holding import hold_mapping
-from isthmus.access.judging import APPROVED, DECIDED_WITHIN, REQUESTS, Decider, Request
+from isthmus.access.judging import APPROVED, DECIDED_WITHIN, PENDING, REQUESTS, Decided, Decider, Request
 from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.mappings import RoleMapping, mapping_of
 from isthmus.access.request_rows import Seen
-from isthmus.access.revocations import hold_person, is_revoked
+from isthmus.access.revocations import hold_person, is_revoked, was_revoked
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, conflict
@@ -65,11 +65,13 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Requests:
-    """Everything that is done with requests. `count_glass` is called for every glass that was broken."""
+    """Everything that is done with requests. `count_glass` is called for every glass that was broken; `still_owns` tells whether somebody
+    (object id) is an owner at a scope."""
 
     engine: Engine
     broker: Broker
     count_glass: Callable[[], None]
+    still_owns: Callable[[Connection, str, str], bool] = rights.owns
 
     def timetable(self) -> Timetable:
         """Each minute: what nobody decided in time."""
@@ -127,6 +129,9 @@ class Requests:
             hold_person(connection, request.person)
             held = _held(connection, id)
             judging.check_seen(held, seen)
+            held = self._counted(connection, held)
+            if is_revoked(connection, actor.id):
+                raise refused(REVOKED, mapping)
             made = judging.approve(held, mapping, decider, now, grant=self.broker.new_id(), words=words)
             if is_revoked(connection, request.person):
                 what = "Everything was taken away from who made this request, so that nothing can be given to them."
@@ -134,7 +139,8 @@ class Requests:
             if made.state == APPROVED:
                 grants.add(connection, _grant_of(made, mapping, now))
             request_rows.save(connection, made)
-            counted = {"approvals": len(made.approvers), "needed": judging.needed(made, mapping)}
+            void = sorted({one.by for one in made.decisions if one.is_void} - made.approvers)
+            counted = {"approvals": len(made.approvers), "needed": judging.needed(made, mapping), **({"void": void} if void else {})}
             self._record(connection, made, actor, "approve", {**counted, **({"grant": made.grant} if made.grant else {})})
         if made.is_break_glass and made.grant:
             self.count_glass()
@@ -174,12 +180,12 @@ class Requests:
             late = len(found)
 
     def find(self, id: str) -> Request:
-        """A request. ArmError 404 `RequestNotFound`."""
+        """A request, with those approvals that count now. ArmError 404 `RequestNotFound`."""
         with self.engine.store.read() as connection:
             found = request_rows.find(connection, id)
-        if found is None:
-            raise _unknown(id)
-        return found
+            if found is None:
+                raise _unknown(id)
+            return self._counted(connection, found)
 
     def refusal(self, request: Request, actor: Actor, owns: Owns) -> ArmError | None:
         """Why the actor cannot decide about a request that waits; None when they can. Their directory is asked, as when they decide."""
@@ -229,6 +235,17 @@ class Requests:
         connectors = {one.id.key: one for one in above}
         pairs = ((one, connectors.get(one.id.parent.key if one.id.parent else "")) for one in found)
         return {one.id.key: mapping_of(one, connector) for one, connector in pairs if connector is not None}
+
+    def _counted(self, connection: Connection, request: Request) -> Request:
+        """A request that waits, with those of its approvals that count: of whom nothing was taken since, and of a broken glass of who still
+        owns the connector."""
+
+        def lost(one: Decided) -> bool:
+            if is_revoked(connection, one.by) or was_revoked(connection, one.by, one.at):
+                return True
+            return request.is_break_glass and not self.still_owns(connection, one.by, request.connector)
+
+        return judging.void(request, lost) if request.state == PENDING else request
 
     def _decider(self, request: Request, mapping: RoleMapping, actor: Actor, owns: Owns) -> Decider:
         """Who wants to decide, with what has to be asked about them; directories outside of any transaction."""

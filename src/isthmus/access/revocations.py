@@ -77,6 +77,12 @@ def is_revoked(connection: Connection, person: str) -> bool:
     return bool(connection.execute(_IS_REVOKED, {"revoked_person": person.lower()}).scalar())
 
 
+def was_revoked(connection: Connection, person: str, since: int) -> bool:
+    """Whether a person was taken everything at an instant (ms) or later, be it that they were let in again."""
+    later = (access_revocations.c.person == person.lower(), access_revocations.c.grant == "", access_revocations.c.at >= since)
+    return connection.execute(select(access_revocations.c.id).where(*later).limit(1)).first() is not None
+
+
 def hold_person(connection: Connection, person: str) -> None:
     """Until the transaction ends nobody else takes a person's access away, signs them in, or gives them a grant. Who holds a mapping as
     well holds it first, and who writes a record writes it afterwards: writers of the chain take turns, so several people are held before

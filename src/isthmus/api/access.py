@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import orjson
-from sqlalchemy import bindparam, select
-
+from isthmus.access.rights import assignments_of
 from isthmus.access.standing import standing_of
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
@@ -15,10 +13,7 @@ from isthmus.identity.documents import bearer_challenge
 from isthmus.identity.principal import Principal
 from isthmus.identity.roles import RoleAssignment, allows
 from isthmus.store import Store
-from isthmus.store.tables import resources
 
-ROLE_ASSIGNMENTS = "microsoft.authorization/roleassignments"
-_ASSIGNED = select(resources.c.document).where(resources.c.source == bindparam("principal"), resources.c.type == ROLE_ASSIGNMENTS)
 _KINDS = {"user": "User", "application": "Application", "machine": "ManagedIdentity", "system": "Application"}
 
 
@@ -75,9 +70,7 @@ class Access:
     def assignments(self, principal: str) -> list[RoleAssignment]:
         """Every assignment of a principal."""
         with self._store.read() as connection:
-            documents = connection.execute(_ASSIGNED, {"principal": f"principal:{principal.lower()}"}).scalars().all()
-        found = (orjson.loads(document)["properties"] for document in documents)
-        return [RoleAssignment(principal_id=one["principalId"], role=one["roleDefinitionId"], scope=one["scope"]) for one in found]
+            return assignments_of(connection, principal)
 
     def permits(self, caller: Principal, action: str, scope: str) -> bool:
         """Whether the caller may do this there."""
