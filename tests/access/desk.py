@@ -81,10 +81,16 @@ class Desk:
         return Actor(id=person.object_id, kind="User", name=name, sign_in=made.id)
 
     def owner(self, name: str) -> Actor:
-        """Somebody who owns the connector and came by no directory."""
-        id = str(uuid.uuid5(uuid.NAMESPACE_URL, name))
-        self.owners.add(id)
-        return Actor(id=id, kind="User", name=name)
+        """Somebody who owns the connector, and is in no group."""
+        made = self.sign_in(name)
+        self.owners.add(made.id)
+        return made
+
+    def by_link(self) -> Actor:
+        """Whoever uses a sign-in link: the administrator, who owns everything."""
+        made = Actor(id=str(uuid.uuid5(uuid.NAMESPACE_URL, "administrator")), kind="User", name="administrator")
+        self.owners.add(made.id)
+        return made
 
     def owns(self, actor: Actor) -> Any:
         """Whether an actor owns a scope."""
@@ -136,8 +142,11 @@ def desk(store: Store, clock: Clock) -> Desk:
         issuer=NOTHING,
         new_id=lambda: f"G-{next(numbers)}",
     )
-    requests = Requests(engine=engine, broker=broker, count_glass=lambda: broken.append(1))
-    made = Desk(engine=engine, lookup=lookup, clock=clock, groups=groups, requests=requests, broken=broken)
+    owners = set[str]()
+    requests = Requests(
+        engine=engine, broker=broker, count_glass=lambda: broken.append(1), still_owns=lambda _connection, person, _scope: person in owners
+    )
+    made = Desk(engine=engine, lookup=lookup, clock=clock, groups=groups, requests=requests, broken=broken, owners=owners)
     made.put("Operator", on_request())
     made.put("Root", on_request(approvals=2))
     made.put("Reader", {"groups": ["g-ops"], "statements": ALLOWED})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_membership_of_approvers_is_asked_live(here: Desk) -> None:
     refused(lambda: here.approve(asked, Actor(id=lead.id, kind="User", name="lead")), "SignInNeeded", 401)
     here.groups.members["robot"] = {"g-lead"}
     refused(lambda: here.approve(asked, Actor(id="robot", kind="Application")), "NotAnApprover", 403)
-    owner = here.owner("owner")
+    owner = here.by_link()
     refused(lambda: here.approve(asked, owner), "SignInNeeded", 401)
     assert here.requests.find(asked.id) == asked, "nothing was changed by any of it"
     assert here.approve(asked, lead).state == "Approved"
@@ -295,6 +296,51 @@ def test_the_glass_is_for_members_and_owners(here: Desk) -> None:
     here.owners.add(owner.id)
     asked = here.ask(owner, glass=True)
     refused(lambda: here.approve(asked, owner), "CannotDecideOwn", 403)
+
+
+def test_an_approval_ends_with_what_its_approver_had(here: Desk) -> None:
+    alice, one, two, three = here.sign_in("alice", "g-ops"), *(here.sign_in(name, "g-lead") for name in ("one", "two", "three"))
+    asked = here.ask(alice, "Root")
+    assert here.approve(asked, one).approvers == {one.id}
+    with here.engine.store.begin() as connection:
+        leaving.offboard(connection, here.engine, one.id, ADMIN, "compromised")
+    assert here.requests.find(asked.id).approvers == frozenset()
+    made = here.approve(asked, two)
+    assert (made.state, made.approvers, made.grant) == ("Pending", {two.id}, "")
+    with here.engine.store.begin() as connection:
+        revocations.readmit(connection, here.engine, one.id, ADMIN)
+    assert here.requests.find(asked.id).approvers == {two.id}, "being let in again brings no approval back"
+    assert [told.get("void") for told in here.audit("approve")] == [None, [one.id]]
+    here.clock.advance(1)
+    made = here.approve(asked, here.sign_in("one", "g-lead"))
+    assert (made.state, made.approvers) == ("Approved", {one.id, two.id}), "who was let in again may approve anew"
+    refused(lambda: here.approve(asked, three), "RequestDecided", 409)
+
+
+def test_who_owns_the_connector_no_more_breaks_no_glass(here: Desk) -> None:
+    asked = here.ask(here.sign_in("alice", "g-ops"), glass=True)
+    one, two, three = (here.owner(name) for name in ("o-1", "o-2", "o-3"))
+    here.approve(asked, one)
+    here.owners.discard(one.id)
+    made = here.approve(asked, two)
+    assert (made.state, made.approvers) == ("Pending", {two.id})
+    assert here.approve(asked, three).state == "Approved"
+    here.owners.discard(three.id)
+    assert here.requests.find(asked.id).approvers == {two.id, three.id}, "what was decided stays as it was"
+
+
+def test_who_came_by_a_link_is_no_second_human(here: Desk) -> None:
+    """Everybody with a link is the same administrator, and may be one of those who approved already, or who asked."""
+    alice, carol, link = here.sign_in("alice", "g-ops"), here.owner("carol"), here.by_link()
+    asked = here.ask(alice, glass=True)
+    here.approve(asked, carol)
+    for act in (lambda: here.approve(asked, link), lambda: here.requests.deny(asked.id, link, here.owns(link), "no")):
+        refused(act, "SignInNeeded", 401)
+    assert here.requests.visible(link, here.owns(link), Look(limit=100))[0] == ()
+    made = here.approve(asked, here.owner("o-2"))
+    refused(lambda: here.requests.acknowledge(made.id, link, here.owns(link)), "SignInNeeded", 401)
+    refused(lambda: here.requests.acknowledge(made.id, replace(carol, kind="Application"), here.owns(carol)), "NotAnOwner", 403)
+    assert here.requests.acknowledge(made.id, carol, here.owns(carol)).acknowledged_at
 
 
 def test_a_broken_glass_is_noticed_until_another_owner_has_looked(here: Desk) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from isthmus.access.leaving import DIRECTORY, depart
 from isthmus.identity.jws import parse
 from tests.api.conftest import Api
+from tests.api.people import Visitor
 
 VERSION = "2026-11-01"
 PERSON = "6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38"
@@ -157,6 +159,41 @@ def test_offboarding_blocks_until_an_owner_lets_in_again(api: Api) -> None:
     assert (answer.status_code, code(answer)) == (403, "AuthorizationFailed"), "nobody lets themselves in again"
     assert api.call("POST", f"{path}/readmit", version=VERSION).json() == {"lifted": 1}
     assert api.call("POST", f"{path}/readmit", version=VERSION).json() == {"lifted": 0}
+
+
+def test_who_is_out_is_refused_whatever_sign_in_they_bring(api: Api) -> None:
+    """A sign-in that nobody ended gives nothing to somebody whose access was taken away."""
+    boss = Visitor(api, "boss").owns("/")
+    assert api.call("GET", "/providers/Isthmus.Access/grants", version=VERSION, token=boss.token).status_code == 200
+    assert api.call("POST", f"/providers/Isthmus.Access/people/{boss.id}/offboard", version=VERSION).status_code == 200
+    late = Visitor(api, "boss")
+    for method, path in (("GET", "/providers/Isthmus.Access/grants"), ("POST", f"/providers/Isthmus.Access/people/{PERSON}/offboard")):
+        answer = api.call(method, path, version=VERSION, token=late.token)
+        assert (answer.status_code, code(answer)) == (403, "AccessRevoked"), path
+    assert api.call("POST", f"/providers/Isthmus.Access/people/{boss.id}/readmit", version=VERSION).json() == {"lifted": 1}
+    assert api.call("GET", "/providers/Isthmus.Access/grants", version=VERSION, token=late.token).status_code == 200
+
+
+def test_owners_are_offboarded_by_owners(api: Api) -> None:
+    """A Contributor of the tenant bars neither its Owners nor those of a part of it that they do not own."""
+    group, contributor = api.group(), api.client("Contributor")
+    boss, head, nobody = Visitor(api, "boss").owns("/"), Visitor(api, "head").owns(group), Visitor(api, "nobody")
+    path = "/providers/Isthmus.Access/people/{}/offboard"
+    for one, scope in ((boss, "'/'"), (head, f"'{group}'")):
+        answer = api.call("POST", path.format(one.id.upper()), version=VERSION, token=contributor)
+        assert (answer.status_code, code(answer)) == (403, "AuthorizationFailed")
+        assert scope.lower() in answer.json()["error"]["message"].lower()
+        assert api.call("GET", "/providers/Isthmus.Identity/me", version=VERSION, token=one.token).status_code == 200, "nothing was changed"
+    assert api.call("POST", path.format(nobody.id), version=VERSION, token=contributor).status_code == 200
+    mixed = Visitor(api, "mixed").owns(group)
+    body = {"properties": {"roleDefinitionId": "Contributor", "principalId": mixed.id}}
+    assert api.call("PUT", f"/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}", body).status_code == 201
+    assert api.call("POST", path.format(boss.id), version=VERSION, token=mixed.token).status_code == 403
+    assert api.call("POST", path.format(head.id), version=VERSION, token=mixed.token).status_code == 200, "an owner of the same part"
+    assert api.call("POST", path.format(mixed.id), version=VERSION, token=boss.token).status_code == 200
+    with api.app.engine.store.begin() as connection:
+        assert depart(connection, api.app.engine, boss.id, DIRECTORY, "left"), "a directory ends anybody's access"
+    assert api.call("GET", "/providers/Isthmus.Identity/me", version=VERSION, token=boss.token).status_code == 401
 
 
 def test_readers_see_grants_sessions_and_revocations_and_others_do_not(api: Api) -> None:

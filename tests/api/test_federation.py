@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from isthmus.arm.change import Change
+from isthmus.arm.ids import parse_resource
+from tests.access.estate import ADMIN
 from tests.api.conftest import Api
 from tests.support.metadata import ENTITY, certificate, metadata
 
@@ -144,6 +147,49 @@ def test_only_owners_say_who_vouches(api: Api) -> None:
     use(api, host, federation="saml", samlMetadata=saml(api))
     answer = act(api, host, "addCertificate", {"metadata": saml(api)}, token=api.client("Contributor"))
     assert error(answer)[:2] == (403, "AuthorizationFailed")
+
+
+def test_only_owners_end_the_solution_and_not_while_it_gives_roles(api: Api) -> None:
+    """Else a Contributor would undo the federation: away with the solution, and here it is again, with the broker."""
+    host, contributor, owner = api.connector(), api.client("Contributor"), api.client("Owner")
+    use(api, host, federation="saml", samlMetadata=saml(api))
+    mapped = put(api, host, PLAIN).json()["id"]
+    assert error(api.call("DELETE", solution(host), token=contributor))[:2] == (403, "AuthorizationFailed")
+    answer = api.call("DELETE", solution(host), token=owner)
+    assert error(answer)[:2] == (409, "RolesStillMapped")
+    assert "'Reader'" in answer.json()["error"]["message"]
+    assert api.call("GET", solution(host)).json()["properties"]["solutionSettings"]["federation"] == "saml"
+    assert api.call("DELETE", mapped, version=VERSION, token=owner).status_code in (200, 204)
+    assert error(api.call("DELETE", solution(host), token=contributor))[:2] == (403, "AuthorizationFailed")
+    assert api.call("DELETE", solution(host), token=owner).status_code == 200
+    assert api.call("GET", solution(host)).status_code == 404
+    assert api.call("DELETE", solution(host), token=contributor).status_code in (204, 403)
+
+
+def test_a_solution_that_comes_to_mappings_is_an_owners(api: Api) -> None:
+    """As of a version that let Contributors take the solution away under them."""
+    host, contributor = api.connector(), api.client("Contributor")
+    use(api, host)
+    put(api, host, PLAIN)
+    api.app.engine.apply(Change(deletes=(parse_resource(solution(host)),)), ADMIN, "test", "/")
+    body = {"properties": {"solutionType": "Isthmus.Access"}}
+    assert error(api.call("PUT", solution(host), body, token=contributor))[:2] == (403, "AuthorizationFailed")
+    assert use(api, host).status_code == 200
+    assert api.call("PUT", solution(host), body, token=contributor).status_code == 200, "as it is"
+
+
+def test_other_solutions_and_whole_connectors_go_as_ever(api: Api) -> None:
+    contributor, group = api.client("Contributor"), api.group()
+    host, other = api.connector(group=group), api.connector("210987654321", group, "other")
+    for one in (host, other):
+        use(api, one, federation="saml", samlMetadata=saml(api))
+        put(api, one, PLAIN)
+    inventory = f"{host}/providers/Microsoft.HybridConnectivity/solutionConfigurations/inventory"
+    assert api.call("PUT", inventory, {"properties": {"solutionType": "Microsoft.AssetManagement"}}).status_code == 200
+    assert api.call("DELETE", inventory, token=contributor).status_code == 200
+    assert api.call("DELETE", host, token=contributor).status_code == 200
+    assert api.call("GET", host).status_code == 404
+    assert api.call("DELETE", group, token=contributor).status_code in (200, 202)
 
 
 def test_certificates_overlap_and_the_last_one_stays(api: Api) -> None:

@@ -225,12 +225,15 @@ def test_a_sign_in_link_works_once_and_its_token_is_private(cli: Cli, tmp_path: 
     elsewhere, env = tmp_path / "elsewhere", {"ISTHMUS_URL": url, "REQUESTS_CA_BUNDLE": str(cli.data / "keys" / "ca.pem")}
     unknown = cli("subscription", "list", env=env, data=elsewhere)
     assert (unknown.code, "You are not signed in" in unknown.err) == (1, True)
+    stranger = cli("login", "--link", env=env, data=elsewhere)
+    assert (stranger.code, "NotTheOwner" in stranger.err) == (1, True), stranger.err
     signed = cli("login", "-", env=env, data=elsewhere, input=f"{link}\n")
     assert (signed.code, "Signed in to" in signed.err) == (0, True), signed.err
     assert link.partition("#")[2] not in signed.out + signed.err
     (file,) = (cli.home / "isthmus").glob("*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert cli("subscription", "list", env=env, data=elsewhere).code == 0
+    assert cli("login", "--link").out.startswith(url), "the owner of the data folder makes another, whoever is signed in besides"
     again = cli("login", link, env=env, data=elsewhere)
     assert (again.code, "isthmus login --link" in again.err) == (1, True)
     file.chmod(0o644)

@@ -56,6 +56,19 @@ def test_the_operator_keeps_its_object_id_when_its_key_changes(store: Store, clo
     assert (second.client_id, second.object_id, second.public_key) == ("operator", first.object_id, key_of("evil").pem)
 
 
+def test_the_operator_proves_itself_by_its_key_alone(store: Store, clock: Clock, key_of: Callable[[str], TestKey]) -> None:
+    """Whatever an owner of an earlier version added to it is gone after a start."""
+    with store.begin() as connection:
+        other = clients.create_client(connection, name="a", clock=clock, client_id="app1").client_id
+        clients.register_operator(connection, key_of("good").pem, clock)
+        for id in ("operator", other):
+            add_secret(connection, id, lifetime=60, clock=clock)
+            add_federated(connection, id, issuer="https://i.test", subject="s")
+        clients.register_operator(connection, key_of("good").pem, clock)
+        left = {id: (len(list_secrets(connection, id)), len(list_federated(connection, id))) for id in ("operator", other)}
+    assert left == {"operator": (0, 0), other: (1, 1)}
+
+
 def test_secrets_are_stored_hashed_and_matched(store: Store, clock: Clock) -> None:
     with store.begin() as connection:
         clients.create_client(connection, name="a", clock=clock, client_id="app")

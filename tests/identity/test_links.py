@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from isthmus.arm.errors import ArmError
 from isthmus.identity import links
@@ -13,13 +13,15 @@ from isthmus.store import Store
 from isthmus.store.tables import sign_in_links
 from tests.support.clock import Clock
 
+OWNER = "6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38"
+
 
 def test_a_link_works_once(store: Store, clock: Clock) -> None:
     with store.begin() as connection:
-        code = links.make(connection, clock)
+        code = links.make(connection, clock, by=OWNER)
     assert len(code) == 64
     with store.begin() as connection:
-        links.consume(connection, code, clock)
+        assert links.consume(connection, code, clock) == OWNER, "who made it is known"
     with store.begin() as connection, pytest.raises(ArmError, match="InvalidSignInLink"):
         links.consume(connection, code, clock)
 
@@ -27,7 +29,7 @@ def test_a_link_works_once(store: Store, clock: Clock) -> None:
 @pytest.mark.parametrize("code", ["", "0" * 64, "x", "\ud800", "a\0b"])
 def test_other_codes_are_refused(store: Store, clock: Clock, code: str) -> None:
     with store.begin() as connection:
-        links.make(connection, clock)
+        links.make(connection, clock, by=OWNER)
         with pytest.raises(ArmError) as caught:
             links.consume(connection, code, clock)
     assert caught.value.status == 401
@@ -35,24 +37,24 @@ def test_other_codes_are_refused(store: Store, clock: Clock, code: str) -> None:
 
 def test_a_link_ends_after_ten_minutes(store: Store, clock: Clock) -> None:
     with store.begin() as connection:
-        code = links.make(connection, clock)
+        code = links.make(connection, clock, by=OWNER)
         clock.advance(600)
         with pytest.raises(ArmError, match="expired"):
             links.consume(connection, code, clock)
-        links.make(connection, clock)
+        links.make(connection, clock, by=OWNER)
         assert len(connection.execute(select(sign_in_links)).all()) == 1, "old links are forgotten"
 
 
 def test_the_code_is_not_stored(store: Store, clock: Clock) -> None:
     with store.begin() as connection:
-        code = links.make(connection, clock)
+        code = links.make(connection, clock, by=OWNER)
         row = connection.execute(select(sign_in_links)).one()
     assert code not in str(row)
 
 
 def test_of_concurrent_uses_one_succeeds(store: Store, clock: Clock) -> None:
     with store.begin() as connection:
-        code = links.make(connection, clock)
+        code = links.make(connection, clock, by=OWNER)
     outcomes: list[str] = []
     together = threading.Barrier(6)
 
@@ -71,3 +73,13 @@ def test_of_concurrent_uses_one_succeeds(store: Store, clock: Clock) -> None:
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["InvalidSignInLink"] * 5 + ["in"]
+
+
+def test_a_link_of_which_nobody_knows_who_made_it_is_refused(store: Store, clock: Clock) -> None:
+    """One of a version that let every owner make them."""
+    with store.begin() as connection:
+        code = links.make(connection, clock, by=OWNER)
+        connection.execute(update(sign_in_links).values(made_by=""))
+        for refuse in (links.require_unused, links.consume):
+            with pytest.raises(ArmError, match="InvalidSignInLink"):
+                refuse(connection, code, clock)

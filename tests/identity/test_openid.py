@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from isthmus.identity.evidence import evidence_of
 from isthmus.identity.foreign import Said
 from isthmus.identity.issuer import Issuer
 from isthmus.identity.jws import parse
@@ -331,3 +332,27 @@ def test_names_are_looked_up_where_the_token_has_none(vouching: Vouching, openid
     for answer in others:
         vouching.profile = answer
         assert vouching.whole(openid).person.name == "ann", "the subject, which is true"
+
+
+@pytest.mark.parametrize(
+    ("token", "profile", "mail", "vouched"),
+    [
+        ({}, {"email": "alice@corp.test", "email_verified": False}, "alice@corp.test", ""),
+        ({}, {"email": "alice@corp.test", "email_verified": "false"}, "alice@corp.test", ""),
+        ({}, {"email": "alice@corp.test", "email_verified": True}, "alice@corp.test", "alice@corp.test"),
+        ({}, {"email": "alice@corp.test"}, "alice@corp.test", "alice@corp.test"),
+        ({"email_verified": True}, {"email": "alice@corp.test", "email_verified": False}, "alice@corp.test", ""),
+        ({"email_verified": False}, {"email": "alice@corp.test", "email_verified": True}, "alice@corp.test", "alice@corp.test"),
+        ({"email": " ", "email_verified": False}, {"email": "alice@corp.test", "email_verified": True}, "", ""),
+        ({"name": "Mallory", "email": "alice@corp.test", "email_verified": False}, {"email_verified": True}, "alice@corp.test", ""),
+    ],
+)
+def test_who_names_an_address_says_whether_it_was_verified(
+    vouching: Vouching, openid: OpenId, token: dict[str, Any], profile: dict[str, Any], mail: str, vouched: str
+) -> None:
+    """Of the address of the profile the profile does, of the token's the token: else anybody would have an address by typing it in."""
+    vouching.claims = token
+    vouching.profile = Said(status=200, body=json.dumps({"sub": "ann", "name": "Ann", **profile}).encode())
+    found = vouching.whole(openid)
+    kept = evidence_of(found.person, found.claims, id="s", now=0, seconds=60)
+    assert (found.person.mail, kept.mail) == (mail, vouched)

@@ -12,7 +12,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from isthmus.app import build
 from isthmus.client import Client
+from isthmus.identity import clients, links
 from isthmus.identity.people import Person
+from isthmus.keys import OPERATOR
 from isthmus.settings import Settings
 from tests.api.conftest import PORT, Api
 from tests.contract.server import Server, denying_aws, first_keys, serving
@@ -39,6 +41,13 @@ class Site:
     def root(self) -> str:
         """The id of its subscription."""
         return f"/subscriptions/{self.server.subscription}"
+
+    def link(self) -> str:
+        """A new sign-in link, as the owner of the data folder makes it."""
+        engine = self.server.app.engine
+        with engine.store.begin() as connection:
+            owner = clients.get_client(connection, OPERATOR)
+            return f"{self.url}/sign-in#{links.make(connection, engine.clock, by=owner.object_id)}"
 
     def sign_in(self, object_id: str, name: str = "Somebody") -> str:
         """A session of somebody."""

@@ -1,4 +1,4 @@
-"""Applications, people and sign-in links: secrets are shown once."""
+"""Applications and people: secrets are shown once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import insert
 
+from isthmus.arm.errors import ArmError
 from isthmus.identity.roles import READER
 from isthmus.store.tables import people
 from tests.contract.server import give
@@ -90,18 +91,17 @@ def test_people_are_listed_and_signed_out_everywhere(site: Site, window: Window,
         assert site.server.app.sign_in.sessions.find(session) is None
 
 
-def test_a_sign_in_link_is_shown_once_and_works(site: Site, window: Window) -> None:
+def test_the_portal_makes_no_sign_in_links(site: Site, window: Window) -> None:
+    """Whoever is signed in to it is not the owner of the data folder as such, who alone makes them."""
     with window() as look:
+        page = look.open("/portal/roles")
+        assert page.get_by_role("link", name="Sign-in link").count() == 0
         page = look.open("/portal/roles/link")
-        page.get_by_role("button", name="Make a sign-in link").focus()
-        page.keyboard.press("Enter")
-        url = page.locator("pre").inner_text().strip()
-        assert "/sign-in#" in url
-        look.check("sign-in-link")
-        page.get_by_role("link", name="I have it").click()
-        expect(page.get_by_role("button", name="Make a sign-in link")).to_be_visible()
-        assert url.partition("#")[2] not in page.content()
-    assert site.server.app.sign_in.link.use(url.partition("#")[2]).object_id == site.server.app.installation.admin
+        expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+        look.problems.clear()
+    with pytest.raises(ArmError) as caught:
+        site.client.post("/providers/Isthmus.Identity/signInLinks")
+    assert (caught.value.status, "isthmus login --link" in caught.value.message) == (403, True)
 
 
 def test_readers_of_the_tenant_see_identities_and_change_none(site: Site, window: Window, person: str) -> None:
@@ -113,8 +113,6 @@ def test_readers_of_the_tenant_see_identities_and_change_none(site: Site, window
         assert page.get_by_role("button", name="Create").count() == 0
         page = look.open("/portal/roles/people")
         assert page.get_by_role("button", name="Sign out everywhere").count() == 0
-        page = look.open("/portal/roles/link")
-        expect(page.get_by_role("heading", name="Owners of the tenant make sign-in links")).to_be_visible()
     with window(secret=site.sign_in(str(uuid.uuid4())), javascript=False) as look:
         page = look.open("/portal/roles/applications")
         expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()

@@ -5,16 +5,11 @@ from __future__ import annotations
 from tests.portal.conftest import Site, Window
 
 
-def link_of(site: Site) -> str:
-    """A new sign-in link."""
-    return str(site.client.post("/providers/Isthmus.Identity/signInLinks").body["url"])
-
-
 def test_a_link_is_followed_with_one_press(site: Site, window: Window) -> None:
     with window(secret="") as look:
         asked: list[str] = []
         look.page.on("request", lambda request: asked.append(request.url))
-        code = link_of(site).partition("#")[2]
+        code = site.link().partition("#")[2]
         look.page.goto(f"{site.url}/sign-in#{code}")
         look.page.wait_for_url("**/portal/sign-in")
         look.check("sign-in")
@@ -38,7 +33,7 @@ def test_without_scripts_the_code_is_pasted_and_one_returns_to_the_page(site: Si
         page.get_by_label("Sign-in link or its code").fill("0" * 64)
         page.get_by_role("button", name="Sign in").click()
         assert "was used before, has expired" in page.get_by_role("alert").inner_text()
-        page.get_by_label("Sign-in link or its code").fill(link_of(site))
+        page.get_by_label("Sign-in link or its code").fill(site.link())
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/portal/kit")
 

@@ -6,6 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from sqlalchemy import text
+
+from isthmus.store import Store
+
 T = TypeVar("T")
 
 LOADED = 3.0
@@ -20,3 +24,10 @@ def until(check: Callable[[], T], seconds: float = 60.0, pause: float = 0.1, wha
         assert time.monotonic() < deadline, f"not within {LOADED * seconds:g} s: {what or check!r}; last answer {answer!r}"
         time.sleep(pause)
     return answer
+
+
+def waits_for_a_name(store: Store) -> bool:
+    """Whether some transaction of a PostgreSQL database waits for a name that another one holds (`dialect.lock_name`)."""
+    asked = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    with store.read() as connection:
+        return bool(connection.execute(text(asked)).scalar())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,7 +27,7 @@ GLASS_APPROVALS: Final = 2
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decided:
     """One thing that somebody did with a request: who (object id, name), what (`approve`, …), when (ms), in which words, and the grant
-    that came of it."""
+    that came of it. An approval `is_void` when its approver has lost what it stood on."""
 
     by: str
     name: str
@@ -34,6 +35,7 @@ class Decided:
     at: int
     words: str = ""
     grant: str = ""
+    is_void: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,8 +68,8 @@ class Request:
 
     @property
     def approvers(self) -> frozenset[str]:
-        """Who approved, each once."""
-        return frozenset(one.by for one in self.decisions if one.what == APPROVE)
+        """Whose approvals count, each once."""
+        return frozenset(one.by for one in self.decisions if one.what == APPROVE and not one.is_void)
 
     @property
     def grant(self) -> str:
@@ -169,6 +171,12 @@ def approve(request: Request, mapping: RoleMapping, decider: Decider, now: int, 
     return replace(_decided(request, decider, APPROVE, now, words, grant), state=APPROVED)
 
 
+def void(request: Request, lost: Callable[[Decided], bool]) -> Request:
+    """The request, without the approvals whose approver has `lost` what they stood on."""
+    kept = (replace(one, is_void=True) if one.what == APPROVE and not one.is_void and lost(one) else one for one in request.decisions)
+    return replace(request, decisions=tuple(kept))
+
+
 def check_seen(request: Request, mark: str) -> None:
     """Raises ArmError 412 `RequestChanged`, which says what happened, when something was done since its mark was `mark` (empty: any)."""
     if not mark or mark in ("*", request.mark):
@@ -202,8 +210,12 @@ def acknowledge(request: Request, who: Decider, now: int, words: str = "") -> Re
     409 `NothingToAcknowledge`."""
     if who.id.lower() == request.person:
         raise ArmError("CannotDecideOwn", "You broke this glass; another owner has to look at it.", status=403, target=request.path)
-    if not who.may:
-        raise ArmError("NotAnOwner", "Only owners of the connector acknowledge that its glass was broken.", status=403, target=request.path)
+    if who.is_person and who.refusal is not None:
+        raise who.refusal
+    if not (who.may and who.is_person):
+        raise ArmError(
+            "NotAnOwner", "Only people who own the connector acknowledge that its glass was broken.", status=403, target=request.path
+        )
     if not request.is_break_glass or request.state != APPROVED or request.acknowledged_at is not None:
         raise conflict("There is no broken glass here that waits to be acknowledged.", code="NothingToAcknowledge", target=request.path)
     return replace(_decided(request, who, ACKNOWLEDGE, now, words), acknowledged_at=now)

@@ -20,6 +20,8 @@ def offboard(connection: Connection, engine: Engine, person: str, actor: Actor, 
     Repeating it for somebody who is out already orders the accounts once more.
     """
     person = person.lower()
+    # A sign-in that is under way is waited for: what was not written yet cannot be ended.
+    hold_person(connection, person)
     sessions.end_all(connection, person)
     evidence.end_all(connection, person, engine.now())
     refresh.end_all(connection, person)
@@ -28,6 +30,7 @@ def offboard(connection: Connection, engine: Engine, person: str, actor: Actor, 
 
 def depart(connection: Connection, engine: Engine, person: str, actor: Actor, reason: str) -> str | None:
     """As `offboard`, for a directory that may tell the same twice: nothing when the person is out already."""
+    hold_person(connection, person)
     return None if is_revoked(connection, person) else offboard(connection, engine, person, actor, reason)
 
 

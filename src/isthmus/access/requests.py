@@ -13,16 +13,16 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, select
 
-from isthmus.access import grants, judging, request_rows
+from isthmus.access import grants, judging, request_rows, rights
 from isthmus.access.broker import BROKER, REVOKED, Broker, refused
 from isthmus.access.groups import GroupsUnknown
 from isthmus.access.holding import hold_mapping
-from isthmus.access.judging import APPROVED, DECIDED_WITHIN, REQUESTS, Decider, Request
+from isthmus.access.judging import APPROVED, DECIDED_WITHIN, PENDING, REQUESTS, Decided, Decider, Request
 from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.mappings import RoleMapping, mapping_of
 from isthmus.access.notices import Notices
 from isthmus.access.request_rows import Seen
-from isthmus.access.revocations import hold_person, is_revoked
+from isthmus.access.revocations import hold_person, is_revoked, was_revoked
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, conflict
@@ -66,12 +66,14 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Requests:
-    """Everything that is done with requests. `count_glass` is called for every glass that was broken; `notices` tell people elsewhere."""
+    """Everything that is done with requests. `count_glass` is called for every glass that was broken; `notices` tell people elsewhere;
+    `still_owns` tells whether somebody (object id) is an owner at a scope."""
 
     engine: Engine
     broker: Broker
     count_glass: Callable[[], None]
     notices: Notices | None = None
+    still_owns: Callable[[Connection, str, str], bool] = rights.owns
 
     def timetable(self) -> Timetable:
         """Each minute: what nobody decided in time."""
@@ -129,6 +131,9 @@ class Requests:
             hold_person(connection, request.person)
             held = _held(connection, id)
             judging.check_seen(held, seen)
+            held = self._counted(connection, held)
+            if is_revoked(connection, actor.id):
+                raise refused(REVOKED, mapping)
             made = judging.approve(held, mapping, decider, now, grant=self.broker.new_id(), words=words)
             if is_revoked(connection, request.person):
                 what = "Everything was taken away from who made this request, so that nothing can be given to them."
@@ -136,7 +141,8 @@ class Requests:
             if made.state == APPROVED:
                 grants.add(connection, _grant_of(made, mapping, now))
             request_rows.save(connection, made)
-            counted = {"approvals": len(made.approvers), "needed": judging.needed(made, mapping)}
+            void = sorted({one.by for one in made.decisions if one.is_void} - made.approvers)
+            counted = {"approvals": len(made.approvers), "needed": judging.needed(made, mapping), **({"void": void} if void else {})}
             self._record(connection, made, actor, "approve", {**counted, **({"grant": made.grant} if made.grant else {})})
         if made.is_break_glass and made.grant:
             self.count_glass()
@@ -156,8 +162,10 @@ class Requests:
         return self._change(id, actor, "withdraw", lambda held, now: judging.withdraw(held, _named(actor), now), seen=seen)
 
     def acknowledge(self, id: str, actor: Actor, owns: Owns, words: str = "") -> Request:
-        """Say, as an owner, that a broken glass was looked at. ArmError 404 `RequestNotFound`, else see `judging.acknowledge`."""
-        who = _named(actor, may=owns(self.find(id).connector))
+        """Say, as an owner, that a broken glass was looked at. ArmError 404 `RequestNotFound`, 401 `SignInNeeded`, else see
+        `judging.acknowledge`."""
+        refusal = None if self._signed_in(actor) else _unknown_human()
+        who = _named(actor, may=owns(self.find(id).connector), refusal=refusal)
         more = {"words": words} if words else {}
         return self._change(id, actor, "acknowledge", lambda held, now: judging.acknowledge(held, who, now, words), more)
 
@@ -175,12 +183,12 @@ class Requests:
             late = len(found)
 
     def find(self, id: str) -> Request:
-        """A request. ArmError 404 `RequestNotFound`."""
+        """A request, with those approvals that count now. ArmError 404 `RequestNotFound`."""
         with self.engine.store.read() as connection:
             found = request_rows.find(connection, id)
-        if found is None:
-            raise _unknown(id)
-        return found
+            if found is None:
+                raise _unknown(id)
+            return self._counted(connection, found)
 
     def refusal(self, request: Request, actor: Actor, owns: Owns) -> ArmError | None:
         """Why the actor cannot decide about a request that waits; None when they can. Their directory is asked, as when they decide."""
@@ -212,7 +220,7 @@ class Requests:
         ordinary = [found[key] for key, is_break_glass in asked if not is_break_glass and key in found]
         mine = self._groups(actor, frozenset[str]().union(*(one.approver_groups for one in ordinary)))
         owners = {found[key].connector for key, is_break_glass in asked if is_break_glass and key in found}
-        owned = {connector for connector in owners if owns(connector)}
+        owned = {connector for connector in owners if owns(connector)} if owners and self._signed_in(actor) else set[str]()
         seen = Seen(
             person=actor.id,
             own=look.whose != OTHERS,
@@ -231,23 +239,30 @@ class Requests:
         pairs = ((one, connectors.get(one.id.parent.key if one.id.parent else "")) for one in found)
         return {one.id.key: mapping_of(one, connector) for one, connector in pairs if connector is not None}
 
+    def _counted(self, connection: Connection, request: Request) -> Request:
+        """A request that waits, with those of its approvals that count: of whom nothing was taken since, and of a broken glass of who still
+        owns the connector."""
+
+        def lost(one: Decided) -> bool:
+            if is_revoked(connection, one.by) or was_revoked(connection, one.by, one.at):
+                return True
+            return request.is_break_glass and not self.still_owns(connection, one.by, request.connector)
+
+        return judging.void(request, lost) if request.state == PENDING else request
+
     def _decider(self, request: Request, mapping: RoleMapping, actor: Actor, owns: Owns) -> Decider:
         """Who wants to decide, with what has to be asked about them; directories outside of any transaction."""
         with self.engine.store.read() as connection:
             gone = is_revoked(connection, actor.id)
-        if request.is_break_glass:
-            return _named(actor, may=owns(request.connector), refusal=refused(REVOKED, mapping) if gone else None)
         person = self._signed_in(actor)
-        refusal = None
-        if gone:
-            refusal = refused(REVOKED, mapping)
-        elif person is None:
-            refusal = ArmError("SignInNeeded", "Sign in with your directory first: 'isthmus login'.", status=401)
-        elif mapping.requires_mfa and "mfa" not in person.methods:
-            what = f"{mapping.label} needs a second factor, of those who decide about it too. Sign in with one."
-            refusal = ArmError("SecondFactorNeeded", what, status=403, target=request.path)
+        refusal = refused(REVOKED, mapping) if gone else _unknown_human() if person is None else None
+        if request.is_break_glass:
+            return _named(actor, may=owns(request.connector), refusal=refusal)
         if refusal is not None or person is None:
             return _named(actor, refusal=refusal)
+        if mapping.requires_mfa and "mfa" not in person.methods:
+            what = f"{mapping.label} needs a second factor, of those who decide about it too. Sign in with one."
+            return _named(actor, refusal=ArmError("SecondFactorNeeded", what, status=403, target=request.path))
         try:
             told = self.broker.groups.ask(person, mapping.approver_groups)
         except GroupsUnknown as error:
@@ -334,6 +349,12 @@ def _held(connection: Connection, id: str) -> Request:
 
 def _named(actor: Actor, *, may: bool = False, refusal: ArmError | None = None) -> Decider:
     return Decider(id=actor.id, name=actor.name, is_person=actor.kind == "User", may=may, refusal=refusal)
+
+
+def _unknown_human() -> ArmError:
+    """Who came by a link is the administrator, as is everybody who does; they may be somebody who asked or approved already."""
+    told = "Sign in with your directory first: 'isthmus login'. Who comes by a link decides nothing, for nobody knows which human that is."
+    return ArmError("SignInNeeded", told, status=401)
 
 
 def _unknown(id: str) -> ArmError:

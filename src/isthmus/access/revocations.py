@@ -36,14 +36,14 @@ _LISTED = 60_000
 
 PENDING, DENIED, UNREACHABLE = "Pending", "Denied", "Unreachable"
 
-# Written once: it is asked three times for every session that is given.
-_IS_REVOKED = select(
-    exists().where(
-        access_revocations.c.person == bindparam("revoked_person"),
-        access_revocations.c.grant == "",
-        access_revocations.c.readmitted_at.is_(None),
-    )
+IS_REVOKED: Final = exists().where(
+    access_revocations.c.person == bindparam("revoked_person"),
+    access_revocations.c.grant == "",
+    access_revocations.c.readmitted_at.is_(None),
 )
+"""Whether the person `revoked_person` (object id) was taken everything and not let in again."""
+# Written once: it is asked three times for every session that is given.
+_IS_REVOKED = select(IS_REVOKED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,9 +79,16 @@ def is_revoked(connection: Connection, person: str) -> bool:
     return bool(connection.execute(_IS_REVOKED, {"revoked_person": person.lower()}).scalar())
 
 
+def was_revoked(connection: Connection, person: str, since: int) -> bool:
+    """Whether a person was taken everything at an instant (ms) or later, be it that they were let in again."""
+    later = (access_revocations.c.person == person.lower(), access_revocations.c.grant == "", access_revocations.c.at >= since)
+    return connection.execute(select(access_revocations.c.id).where(*later).limit(1)).first() is not None
+
+
 def hold_person(connection: Connection, person: str) -> None:
-    """Until the transaction ends nobody else takes a person's access away, nor gives them a grant while it is being taken. Who holds a
-    mapping as well holds it first."""
+    """Until the transaction ends nobody else takes a person's access away, signs them in, or gives them a grant. Who holds a mapping as
+    well holds it first, and who writes a record writes it afterwards: writers of the chain take turns, so several people are held before
+    the first record, in the order of their ids."""
     dialect.lock_name(connection, f"person:{person.lower()}")
 
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import orjson
-from sqlalchemy import bindparam, select
-
+from isthmus.access.rights import assignments_of
+from isthmus.access.standing import standing_of
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
-from isthmus.identity import evidence
 from isthmus.identity.bearer import BearerVerifier
 from isthmus.identity.documents import bearer_challenge
 from isthmus.identity.principal import Principal
 from isthmus.identity.roles import RoleAssignment, allows
 from isthmus.store import Store
-from isthmus.store.tables import resources
 
-ROLE_ASSIGNMENTS = "microsoft.authorization/roleassignments"
-_ASSIGNED = select(resources.c.document).where(resources.c.source == bindparam("principal"), resources.c.type == ROLE_ASSIGNMENTS)
 _KINDS = {"user": "User", "application": "Application", "machine": "ManagedIdentity", "system": "Application"}
 
 
@@ -38,12 +33,17 @@ class Access:
         return self.verified(authorization, self._verifier.caller)
 
     def require_standing(self, caller: Principal) -> None:
-        """Raises ArmError 401 `SignInNeeded` when a token outlived the sign-in that it came from; who came by a link has none."""
-        if not caller.sign_in:
+        """Raises ArmError 401 `SignInNeeded` when a token outlived the sign-in that it came from (who came by a link has none), and
+        403 `AccessRevoked` for people whose access was taken away, whatever sign-in they come by."""
+        if caller.kind != "user":
             return
         with self._store.read() as connection:
-            if evidence.lives(connection, caller.sign_in, caller.object_id, int(self._clock() * 1000)):
-                return
+            standing = standing_of(connection, caller.object_id, caller.sign_in, int(self._clock() * 1000))
+        if standing.lives and standing.is_revoked:
+            what = f"The access of '{caller.name}' was taken away. Another owner of the tenant ('/') lets people in again."
+            raise ArmError("AccessRevoked", what, status=403)
+        if standing.lives:
+            return
         message = f"The sign-in of '{caller.name}' behind this token has ended. Sign in again: isthmus login."
         challenge = {"WWW-Authenticate": bearer_challenge(self._public_url, self._tenant, message)}
         raise ArmError("SignInNeeded", message, status=401, headers=challenge)
@@ -70,9 +70,7 @@ class Access:
     def assignments(self, principal: str) -> list[RoleAssignment]:
         """Every assignment of a principal."""
         with self._store.read() as connection:
-            documents = connection.execute(_ASSIGNED, {"principal": f"principal:{principal.lower()}"}).scalars().all()
-        found = (orjson.loads(document)["properties"] for document in documents)
-        return [RoleAssignment(principal_id=one["principalId"], role=one["roleDefinitionId"], scope=one["scope"]) for one in found]
+            return assignments_of(connection, principal)
 
     def permits(self, caller: Principal, action: str, scope: str) -> bool:
         """Whether the caller may do this there."""

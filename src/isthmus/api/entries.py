@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from isthmus.access.revocations import is_revoked
+from isthmus.access.revocations import hold_person, is_revoked
 from isthmus.api.consents import Consents
 from isthmus.api.exchange import Exchange
 from isthmus.arm.change import Change
@@ -39,7 +39,7 @@ class Finished:
 
 @dataclass(frozen=True, kw_only=True)
 class LinkEntry:
-    """Sign-in by single-use link. `admin` is the object id of the person behind all of them."""
+    """Sign-in by single-use link. `admin` is the object id of the administrator, who stands for whoever uses one."""
 
     engine: Engine
     refusals: Refusals
@@ -47,7 +47,7 @@ class LinkEntry:
     admin: str
 
     def use(self, code: str, *, correlation: str = "") -> Person:
-        """Whom a code lets in; it is used up. ArmError 401 `InvalidSignInLink` for a used, unknown or late one."""
+        """Whom a code lets in; it is used up. ArmError 401 `InvalidSignInLink` for a used, unknown or late one, 403 `AccessRevoked`."""
         return self._consume(code, correlation, lambda _connection, person: person)
 
     def open(self, code: str, *, correlation: str = "") -> str:
@@ -61,8 +61,11 @@ class LinkEntry:
                 # Guesses are turned away before anything waits for the database.
                 links.require_unused(connection, code, self.engine.clock)
             with self.engine.store.begin() as connection:
-                links.consume(connection, code, self.engine.clock)
-                self.engine.apply_within(connection, Change(), actor, ACTION, "/sign-in")
+                hold_person(connection, self.admin)
+                maker = links.consume(connection, code, self.engine.clock)
+                if is_revoked(connection, self.admin):
+                    raise ArmError("AccessRevoked", "The access of the administrator of sign-in links was taken away.", status=403)
+                self.engine.apply_within(connection, Change(detail={"madeBy": maker}), actor, ACTION, "/sign-in")
                 return then(connection, Person(object_id=self.admin, name="administrator"))
         except ArmError as error:
             _count(self.refusals, error, "/sign-in", correlation)
@@ -101,6 +104,8 @@ class ProviderEntry:
             with self.engine.store.begin() as connection:
                 if not spender(connection, self.engine.clock)(vouched.once, vouched.until):
                     raise ArmError("SignInMismatch", "This sign-in was finished before. Begin again.", status=401)
+                # Whoever takes their access away waits for this sign-in and ends it, or this one sees that it was taken.
+                hold_person(connection, person.object_id)
                 if is_revoked(connection, person.object_id):
                     raise ArmError(
                         "AccessRevoked",

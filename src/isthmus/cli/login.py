@@ -15,7 +15,7 @@ from isthmus.cli.browser import open_page
 from isthmus.cli.formats import Column, pick
 from isthmus.cli.output import clean, print_item
 from isthmus.cli.session import ME, Session
-from isthmus.client import PersonSignIn, find_server, kept_until, link_parts, sign_in, sign_out
+from isthmus.client import Client, PersonSignIn, find_server, kept_until, link_parts, operator_token, sign_in, sign_out
 
 COLUMNS: dict[str, Column] = {
     "NAME": "name",
@@ -43,7 +43,8 @@ def login(
     if sum((bool(link), device_code, make_link)) > 1:
         raise ArmError("InvalidUsage", "A link, --device-code and --link exclude each other. Choose one.")
     if make_link:
-        made = session.client.post("/providers/Isthmus.Identity/signInLinks").body
+        with Client(session.place.url, operator_token(session.place, time.time), verify=session.place.ca) as owner:
+            made = owner.post("/providers/Isthmus.Identity/signInLinks").body
         session.say(f"Valid for {made['validSeconds'] // 60} minutes, for one sign-in. Whoever has it becomes administrator:")
         typer.echo(clean(made["url"]))
         return

@@ -4,7 +4,7 @@ from isthmus.arm.errors import ArmError
 from isthmus.client.calls import Answer, Client
 from isthmus.client.people import PersonSignIn
 from isthmus.client.place import Note, Place, find_server, read_note, remove_note
-from isthmus.client.tokens import TokenExchange, choose_token, kept_until, link_parts, sign_in, sign_out
+from isthmus.client.tokens import TokenExchange, choose_token, kept_until, link_parts, operator_token, sign_in, sign_out
 
 __all__ = [
     "Answer",
@@ -18,6 +18,7 @@ __all__ = [
     "find_server",
     "kept_until",
     "link_parts",
+    "operator_token",
     "read_note",
     "remove_note",
     "sign_in",

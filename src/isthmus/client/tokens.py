@@ -118,7 +118,7 @@ def choose_token(
     if kept_until(place, environ, clock):
         return KeptSignIn(place=place, kept=Kept(environ, place.url), clock=clock, transport=transport)
     if place.keys is not None and place.keys.is_dir():
-        return TokenExchange(place=place, proof=_operator_proof(place, place.keys, clock), clock=clock, transport=transport)
+        return operator_token(place, clock, transport=transport)
     raise ArmError(
         "NotSignedIn",
         f"You are not signed in to {place.url}. Run 'isthmus login', or 'isthmus login --device-code' where there is no browser, "
@@ -126,6 +126,16 @@ def choose_token(
         status=401,
         target=place.url,
     )
+
+
+def operator_token(place: Place, clock: Callable[[], float], *, transport: httpx.BaseTransport | None = None) -> Callable[[], str]:
+    """The token source of the owner of the data folder, whoever is signed in besides. ArmError `NotTheOwner` where that folder is not."""
+    if place.keys is None or not place.keys.is_dir():
+        told = (
+            f"This is for the owner of the data folder of {place.url}. Run it on that computer, with --data where the folder is elsewhere."
+        )
+        raise ArmError("NotTheOwner", told, status=403, target=place.url)
+    return TokenExchange(place=place, proof=_operator_proof(place, place.keys, clock), clock=clock, transport=transport)
 
 
 def sign_in(

@@ -65,12 +65,15 @@ def create_client(
 
 
 def register_operator(connection: Connection, public_key: str, clock: Callable[[], float]) -> Client:
-    """The client `operator` with this key (PEM): made at first start. Another key replaces it, the object id stays."""
+    """The client `operator` with this key (PEM): made at first start. Another key replaces it, the object id stays. The key is all by which
+    it proves itself: secrets and trust that owners once added go."""
     present = find_client(connection, OPERATOR)
     if present is None:
         return create_client(connection, name="Operator of this installation", clock=clock, client_id=OPERATOR, public_key=public_key)
     if present.public_key != public_key:
         set_public_key(connection, OPERATOR, public_key)
+    for table in (client_secrets, federated_credentials):
+        connection.execute(delete(table).where(table.c.client_id == OPERATOR))
     return get_client(connection, OPERATOR)
 
 

@@ -96,15 +96,14 @@ def record(connection: Connection, found: SignedIn) -> None:
     connection.execute(sign_ins.insert().values(**row, groups=groups, **{name: json.dumps(value) for name, value in texts.items()}))
 
 
-# Written once: it is asked for every request of a person.
-_LIVES = select(
-    exists().where(
-        sign_ins.c.id == bindparam("sign_in_id"),
-        sign_ins.c.object_id == bindparam("sign_in_person"),
-        sign_ins.c.ended_at.is_(None),
-        sign_ins.c.ends_at > bindparam("sign_in_now"),
-    )
+LIVES = exists().where(
+    sign_ins.c.id == bindparam("sign_in_id"),
+    sign_ins.c.object_id == bindparam("sign_in_person"),
+    sign_ins.c.ended_at.is_(None),
+    sign_ins.c.ends_at > bindparam("sign_in_now"),
 )
+"""Whether the sign-in `sign_in_id` of the person `sign_in_person` (object id) was not ended and is not over at `sign_in_now` (ms)."""
+_LIVES = select(LIVES)
 
 
 def find(connection: Connection, id: str) -> SignedIn | None:

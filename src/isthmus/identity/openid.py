@@ -31,6 +31,7 @@ CALLBACK = "/sign-in/callback"
 _AT_ONCE = 16
 _MAX_PARAMETER = 8192
 _MAX_PROFILE = 65_536
+_ADDRESS = ("email", "email_verified")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,10 +179,11 @@ class OpenId:
             raise _refused(f"its ID token was refused: {error}") from error
         except ArmError as error:
             raise _refused(error.message.rstrip(".")) from error
-        return claims if has_name(claims) else {**self._profile(configuration, access, str(claims["sub"])), **claims}
+        return claims if has_name(claims) else _completed(claims, self._profile(configuration, access, str(claims["sub"])))
 
     def _profile(self, configuration: Mapping[str, Any], access: str, subject: str) -> Mapping[str, Any]:
-        """Names from the UserInfo endpoint (OpenID Connect Core 5.3), which is for display only: without them the subject is shown."""
+        """Names from the UserInfo endpoint (OpenID Connect Core 5.3), and whether it vouches for the address among them. Without them the
+        subject is shown."""
         endpoint = configuration.get("userinfo_endpoint")
         if not isinstance(endpoint, str) or not is_endpoint(endpoint) or not access.isascii() or not access.isprintable():
             return {}
@@ -192,13 +194,20 @@ class OpenId:
             return {}
         if not isinstance(found, dict) or found.get("sub") != subject:
             return {}
-        return {name: found.get(name) for name in ("name", "preferred_username", "email")}
+        return {name: found[name] for name in ("name", "preferred_username", *_ADDRESS) if name in found}
 
     def _configuration(self) -> Mapping[str, Any]:
         try:
             return self._keys.configuration(self.provider.issuer)
         except KeysUnavailable as error:
             raise unavailable(str(error)) from error
+
+
+def _completed(claims: Mapping[str, Any], profile: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Claims of an ID token, with what the profile says where they say nothing. An address and whether it was verified stay together: what
+    one of both says of its own address is nothing about the other's."""
+    kept = {name: value for name, value in claims.items() if name not in _ADDRESS or "email" in claims}
+    return {**{name: value for name, value in profile.items() if name not in _ADDRESS or "email" not in claims}, **kept}
 
 
 def _code_of(query: Mapping[str, str]) -> str:

@@ -27,11 +27,13 @@ class Principal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principals:
-    """Everybody known, by object id; `owns` are the scopes at which the visitor is Owner, `me` the visitor."""
+    """Everybody known, by object id; `owns` are the scopes at which the visitor is Owner, `me` the visitor. `has_signed_in` tells
+    who came by a directory from who came by a sign-in link."""
 
     known: Mapping[str, Principal]
     me: Principal
     owns: tuple[str, ...]
+    has_signed_in: bool = False
 
     @property
     def can_manage(self) -> bool:
@@ -70,7 +72,7 @@ def read_me(visit: Visit) -> Principals:
     mine = next(iter(visit.client.list(ME)))["properties"]
     me = Principal(id=mine["objectId"], name=mine["name"], kind="User" if mine["kind"] == "User" else "ServicePrincipal")
     owns = tuple(one["scope"] for one in mine["assignments"] if one["role"] == "Owner")
-    return Principals(known={me.id.lower(): me}, me=me, owns=owns)
+    return Principals(known={me.id.lower(): me}, me=me, owns=owns, has_signed_in=mine["signIn"] is not None)
 
 
 def read_principals(visit: Visit) -> Principals:

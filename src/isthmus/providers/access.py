@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, model_validator
+from sqlalchemy import Connection
 
 from isthmus.access import leaving, revocations
 from isthmus.access.broker import SHELL, Broker, refused
@@ -16,6 +17,7 @@ from isthmus.access.federation import direct_connectors
 from isthmus.access.groups import AskedOnce
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
 from isthmus.access.requests import Requests
+from isthmus.access.rights import OWNING, owned
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
@@ -126,6 +128,7 @@ class AccessTypes:
         asked = read(Leaving, ask.body or {})
         person = _object_id(ask.id.name)
         with self.engine.store.begin() as connection:
+            _require_as_much(connection, ask, person)
             id = leaving.offboard(connection, self.engine, person, ask.actor, asked.reason)
             made = revocations.find(connection, id)
             direct = direct_connectors(connection)
@@ -141,6 +144,21 @@ class AccessTypes:
         with self.engine.store.begin() as connection:
             lifted = revocations.readmit(connection, self.engine, person, ask.actor)
         return Answer(body={"lifted": lifted})
+
+
+def _require_as_much(connection: Connection, ask: Ask, person: str) -> None:
+    """ArmError 403 `AuthorizationFailed` for a caller who is no owner where the person is one: who may not take the role from somebody
+    may not bar them from using it either."""
+    above = [scope for scope in sorted(owned(connection, person)) if not ask.permits(OWNING, scope)]
+    if above:
+        whose = ", ".join(f"'{scope}'" for scope in above[:3])
+        raise ArmError(
+            "AuthorizationFailed",
+            f"This person is an Owner at {whose}, and only Owners there take their access away. Ask one of them, or have the directory "
+            "disable the person.",
+            status=403,
+            target=f"/providers/{PEOPLE}/{person}",
+        )
 
 
 def _object_id(given: str) -> str:

@@ -194,7 +194,7 @@ def show_request(request: Request, mapping: RoleMapping | None, now: int) -> Map
             "grant": request.grant or None,
             "acknowledgedAt": instant(request.acknowledged_at) if request.acknowledged_at else None,
             "decisions": [
-                {"by": one.by, "name": one.name, "action": one.what, "at": instant(one.at), "reason": one.words}
+                {"by": one.by, "name": one.name, "action": one.what, "at": instant(one.at), "reason": one.words, "void": one.is_void}
                 for one in request.decisions
             ],
         },

@@ -5,7 +5,7 @@ A certificate lets whoever holds its key be anybody in every role, so only owner
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
@@ -14,6 +14,7 @@ from pydantic import Field
 from isthmus.access.federation import AUDIENCE, CLIENT, FEDERATION, ISSUER, METADATA, directory_of
 from isthmus.access.instructions import instructions
 from isthmus.access.mappings import BROKER, ROLE_MAPPINGS, access_target, mapping_of
+from isthmus.access.rights import OWNING
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, conflict
@@ -108,12 +109,34 @@ class Federation:
         return Answer(change=made, body={"federation": made.puts[0].properties["federation"]})
 
 
-def require_owner(old: Mapping[str, str], new: Mapping[str, str], ask: Ask, connector: Resource) -> None:
-    """Who may not give people roles may not say who vouches for people either. ArmError 403."""
+def require_owner(solution: Resource | None, new: Mapping[str, str], ask: Ask, connector: Resource, *, is_first: bool) -> None:
+    """Who may not give people roles may not say who vouches for people either. ArmError 403. A solution that comes to role mappings which
+    are there already says so whatever it says; `is_first` where there are none."""
+    old = solution.properties["solutionSettings"] if solution else {}
     changed = [name for name in (FEDERATION, ISSUER, CLIENT, AUDIENCE, METADATA) if new.get(name, "") != old.get(name, _DEFAULTS[name])]
-    if changed and not ask.permits("Microsoft.Authorization/roleAssignments/write", str(connector.id)):
+    if solution is None and not is_first:
+        changed = changed or [FEDERATION]
+    if changed and not ask.permits(OWNING, str(connector.id)):
         text = f"Only an owner of the connector says who vouches for people in its account ({', '.join(changed)})."
         raise ArmError("AuthorizationFailed", text, status=403, target=f"properties.solutionSettings.{changed[0]}")
+
+
+def check_removal(solution: Resource, mappings: Sequence[Resource], ask: Ask) -> None:
+    """Whether a configuration may be deleted. An access solution says who vouches for people, so its end is for who may say that: it would
+    begin anew with the broker. ArmError 403; 409 `RolesStillMapped` while people are given roles by it."""
+    connector = solution.id.parent
+    if solution.properties["solutionType"] != TYPE or connector is None:
+        return
+    if not ask.permits(OWNING, str(connector)):
+        text = f"Only an owner of the connector ends {TYPE}, which says who vouches for people in its account."
+        raise ArmError("AuthorizationFailed", text, status=403, target=str(solution.id))
+    if mappings:
+        names = ", ".join(f"'{one.id.name}'" for one in mappings[:5]) + (", …" if len(mappings) > 5 else "")
+        text = (
+            f"{TYPE} still gives people roles: {names}. Delete these role mappings first (isthmus mapping delete), so that what is held by "
+            "them ends; or delete the connector with everything."
+        )
+        raise conflict(text, code="RolesStillMapped", target=str(solution.id))
 
 
 _DEFAULTS = {FEDERATION: BROKER, ISSUER: "", CLIENT: "", AUDIENCE: "", METADATA: ""}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from isthmus.access.mappings import ROLE_MAPPINGS
 from isthmus.arm.change import Change, OperationOrder
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, invalid
@@ -26,7 +27,7 @@ from isthmus.providers.connectors import (
     test_permissions,
 )
 from isthmus.providers.explanation import explain
-from isthmus.providers.federation import Federation, require_owner
+from isthmus.providers.federation import Federation, check_removal, require_owner
 from isthmus.providers.locations import CONNECTOR_LOCATIONS
 from isthmus.providers.removal import REMOVAL, unless_leaving
 from isthmus.solutions.access import TYPE as ACCESS
@@ -125,7 +126,7 @@ class HybridConnectivity:
             locations=CONNECTOR_LOCATIONS,
             put=unless_leaving(self._put_solution),
             patch=unless_leaving(self._patch_solution),
-            delete=lambda old, ask: Change(deletes=(ask.id,)),
+            delete=self._delete_solution,
             show=show_solution,
             created=200,
             actions=(Action(name="syncNow", act=self._sync_now), Action(name="lint", act=lint_trust), *self._federation()),
@@ -150,6 +151,14 @@ class HybridConnectivity:
         kind = self._type(asked.solutionType or old.properties["solutionType"])
         return self._write_solution(old, ask, kind, {**old.properties["solutionSettings"], **(asked.solutionSettings or {})})
 
+    def _delete_solution(self, old: Resource | None, ask: Ask) -> Change:
+        if old is not None and old.id.parent is not None:
+            check_removal(old, self._mappings(old.id.parent), ask)
+        return Change(deletes=(ask.id,))
+
+    def _mappings(self, connector: ResourceId) -> list[Resource]:
+        return list(self.lookup.all(types=[ROLE_MAPPINGS], parent=connector.key))
+
     def _write_solution(self, old: Resource | None, ask: Ask, kind: SolutionType, settings: Mapping[str, Any]) -> Change:
         """Create or change: settings completed and checked, one configuration of a type per connector, and a sync."""
         connector = ask.parent
@@ -172,7 +181,7 @@ class HybridConnectivity:
         complete = kind.complete(settings)
         if kind.id == ACCESS:
             check_mappings(self.lookup, connector, complete)
-            require_owner(old.properties["solutionSettings"] if old else {}, complete, ask, connector)
+            require_owner(old, complete, ask, connector, is_first=not self._mappings(connector.id))
             check_change(old.properties["solutionSettings"] if old else {}, complete, ask.now)
         account = connector.properties["awsCloudProfile"]["accountId"]
         fresh = {

@@ -61,7 +61,8 @@ def rows(engine: Engine, public_url: str) -> tuple[ResourceType, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Directory:
-    """Clients and sign-in links. Whoever may give roles may make identities, nobody else: an identity may hold any role."""
+    """Clients and sign-in links. Whoever may give roles may make identities, nobody else: an identity may hold any role. Links are made by
+    the owner of the data folder alone: nobody could tell who uses one, so it must not be an owner of whom roles and approvals are known."""
 
     engine: Engine
     public_url: str
@@ -117,6 +118,7 @@ class Directory:
         return _show_client(made)
 
     def _add_secret(self, connection: Connection, ask: Ask) -> Mapping[str, Any]:
+        _keep_operator(ask)
         asked = read(NewSecret, ask.body or {})
         made = secrets.add_secret(connection, ask.id.name, clock=self.engine.clock, lifetime=asked.days * 86_400)
         return {"id": made.id, "secret": made.text, "expiresAt": instant(made.expires_at), "note": "Shown once; only a hash is kept."}
@@ -125,6 +127,7 @@ class Directory:
         secrets.remove_secret(connection, ask.id.name, read(Named, ask.body).id)
 
     def _add_federated(self, connection: Connection, ask: Ask) -> Mapping[str, Any]:
+        _keep_operator(ask)
         asked = read(NewFederation, ask.body)
         made = federation.add_federated(
             connection,
@@ -155,8 +158,15 @@ class Directory:
             self.engine.apply_within(connection, change, ask.actor, f"{ASSIGNMENTS}/delete", str(ask.id))
         clients.delete_client(connection, ask.id.name)
 
-    def _link(self, connection: Connection, _ask: Ask) -> Mapping[str, Any]:
-        code = links.make(connection, self.engine.clock)
+    def _link(self, connection: Connection, ask: Ask) -> Mapping[str, Any]:
+        if ask.actor.id != clients.get_client(connection, OPERATOR).object_id:
+            raise ArmError(
+                "AuthorizationFailed",
+                "Sign-in links are made by the owner of the data folder alone: whoever uses one becomes administrator, and nobody could "
+                "tell which person that is. On the computer of the control plane, run: isthmus login --link.",
+                status=403,
+            )
+        code = links.make(connection, self.engine.clock, by=ask.actor.id)
         return {"url": f"{self.public_url}/sign-in#{code}", "validSeconds": links.LIFETIME}
 
     def _list(self, _ask: Ask) -> Iterable[Mapping[str, Any]]:
@@ -176,6 +186,16 @@ class Directory:
                 for one in federation.list_federated(connection, ask.id.name)
             ]
         return body
+
+
+def _keep_operator(ask: Ask) -> None:
+    """ArmError 409 `OperatorHasItsKey`: what another owner adds to the operator would let them be the owner of the data folder."""
+    if ask.id.name == OPERATOR:
+        raise conflict(
+            "The operator proves itself by the key in the data folder and by nothing else. Make another client: isthmus client create.",
+            target=OPERATOR,
+            code="OperatorHasItsKey",
+        )
 
 
 def _show_client(client: clients.Client) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from isthmus.access.directory import memberships
+from isthmus.access.entra.holders import concerned
+from isthmus.access.revocations import hold_person
 from isthmus.store.tables import directory_users
 
 Departed = Callable[[Connection, str, frozenset[str]], None]
@@ -32,15 +34,23 @@ class Watch:
         self._users = frozenset(users)
         self._before = self._standings()
 
-    def settle(self, departed: Departed) -> None:
-        """Compare with what is now."""
+    def settle(self, departed: Departed, now: int) -> None:
+        """Compare with what is so at this moment (ms)."""
         after = self._standings()
-        for user, was in sorted(self._before.items()):
-            now = after.get(user)
-            if now is None or now.object_id != was.object_id or (was.is_active and not now.is_active):
-                departed(self._connection, was.object_id, was.groups)
-            elif lost := was.groups - now.groups:
-                departed(self._connection, was.object_id, lost)
+        gone: dict[str, frozenset[str]] = {}
+        left: dict[str, frozenset[str]] = {}
+        for user, was in self._before.items():
+            is_now = after.get(user)
+            if is_now is None or is_now.object_id != was.object_id or (was.is_active and not is_now.is_active):
+                gone[was.object_id] = was.groups
+            elif lost := was.groups - is_now.groups:
+                left[was.object_id] = lost
+        # All before the first, whose record makes every other writer wait: also who holds one of these people. Of a large group nearly
+        # nobody is here, and databases do not remember any number of locks.
+        for person in sorted({person.lower() for person in gone} | concerned(self._connection, now, {one.lower() for one in left})):
+            hold_person(self._connection, person)
+        for person, groups in sorted({**left, **gone}.items()):
+            departed(self._connection, person, groups)
 
     def _standings(self) -> Mapping[str, _Standing]:
         found: dict[str, _Standing] = {}

@@ -129,7 +129,7 @@ class DirectoryStorage(ScimStorage):
         watch = Watch(self._connection, self._touched(kind, row, columns, wanted))
         self._touch(kind, row, columns)
         detail = {"verb": "update", **crowd.change(self._connection, row.id, wanted)}
-        watch.settle(self._departed)
+        watch.settle(self._departed, self._engine.now())
         return self._noted(resource_type, row.id, columns, detail)
 
     def change_members(self, group: str, wanted: Mapping[str, bool], conditions: Conditions) -> str:
@@ -143,7 +143,7 @@ class DirectoryStorage(ScimStorage):
         watch = Watch(self._connection, self._touched(kind, row, {"object_id": row.object_id}, changes))
         detail = {"verb": "update", **crowd.change(self._connection, row.id, changes)}
         self._touch(kind, row, {})
-        watch.settle(self._departed)
+        watch.settle(self._departed, self._engine.now())
         self._note(kind, "write", row.id, {"objectId": row.object_id, **detail})
         return version_of(row.version + 1)
 
@@ -157,7 +157,7 @@ class DirectoryStorage(ScimStorage):
             delete(directory_members).where((directory_members.c.member_id == row.id) | (directory_members.c.group_id == row.id))
         )
         connection.execute(delete(kind.table).where(kind.table.c.id == row.id))
-        watch.settle(self._departed)
+        watch.settle(self._departed, self._engine.now())
         self._note(kind, "delete", row.id, {"objectId": row.object_id, "verb": "delete"})
 
     @property

@@ -1,4 +1,4 @@
-"""People who signed in with a directory, and links that let the administrator in without one."""
+"""People who signed in with a directory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from isthmus.portal.page import Page, Redirect, Visit
 from isthmus.portal.principals import PEOPLE, read_principals
 
 PATH = "/portal/roles/people"
-LINK = "/portal/roles/link"
-_LINKS = "/providers/Isthmus.Identity/signInLinks"
 _DONE = MappingProxyType({"ended": "The person is signed out everywhere. Signing in again takes the directory's word."})
 
 
@@ -37,15 +35,6 @@ class PeoplePage:
     toast: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LinkPage:
-    """A new link, on the one page that ever shows it; empty before one is made. `minutes` is how long it works."""
-
-    can_manage: bool
-    url: str
-    minutes: int
-
-
 def view(visit: Visit) -> PeoplePage:
     """Read them."""
     found = [(one["name"], one["properties"]) for one in visit.client.list(PEOPLE, query={"$top": "1000"})]
@@ -66,18 +55,4 @@ def act(visit: Visit, form: Form) -> Redirect:
     return Redirect(to=f"{PATH}?done=ended")
 
 
-def link_view(visit: Visit) -> LinkPage:
-    """What a link is, and the button."""
-    return LinkPage(can_manage=read_principals(visit).can_manage, url="", minutes=0)
-
-
-def link(visit: Visit, _form: Form) -> LinkPage:
-    """Make one. It is in the answer and nowhere else."""
-    made = visit.client.post(_LINKS).body
-    return LinkPage(can_manage=True, url=made["url"], minutes=made["validSeconds"] // 60)
-
-
-PAGES = (
-    Page(path=PATH, template="people.html", view=view, act=act, nav="roles"),
-    Page(path=LINK, template="sign_in_link.html", view=link_view, act=link, nav="roles"),
-)
+PAGES = (Page(path=PATH, template="people.html", view=view, act=act, nav="roles"),)

@@ -57,6 +57,7 @@ sign_in_links = Table(
     Column("hash", String(64), primary_key=True),
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
+    Column("made_by", String(64), nullable=False, server_default="", comment="object id of who made it"),
 )
 
 used_assertions = Table(

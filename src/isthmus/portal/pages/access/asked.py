@@ -12,7 +12,13 @@ from isthmus.portal.principals import Principal
 
 PENDING = "Pending"
 STATES = (PENDING, "Approved", "Denied", "Withdrawn", "Expired")
-_SAID = {"approve": "approved", "deny": "denied", "withdraw": "withdrew", "acknowledge": "looked at it"}
+_SAID = {
+    "approve": "approved",
+    "deny": "denied",
+    "withdraw": "withdrew",
+    "acknowledge": "looked at it",
+    "void": "approved, which counts no more",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +68,7 @@ class Asked:
 
     @property
     def approved_by(self) -> tuple[Decided, ...]:
-        """Who approved, the first first."""
+        """Whose approvals count, the first first."""
         return tuple(one for one in self.decisions if one.what == "approve")
 
     @property
@@ -97,5 +103,6 @@ def asked_of(body: Mapping[str, Any], book: Book, me: str) -> Asked:
 
 
 def _decided(told: Mapping[str, Any]) -> Decided:
-    said = _SAID.get(told["action"], told["action"])
-    return Decided(by=told["by"], who=told["name"] or told["by"], what=told["action"], said=said, at=told["at"], reason=told["reason"])
+    what = "void" if told["void"] else told["action"]
+    said = _SAID.get(what, what)
+    return Decided(by=told["by"], who=told["name"] or told["by"], what=what, said=said, at=told["at"], reason=told["reason"])

@@ -104,7 +104,7 @@ def _page(visit: Visit, answer: Answer, comment: str, problems: Problems) -> Req
         own=own,
         can_decide=told["canDecide"],
         has_approved=any(each.by.lower() == principals.me.id.lower() for each in one.approved_by),
-        can_acknowledge=one.needs_a_look and not one.is_mine and principals.may_give(one.role.connector.id),
+        can_acknowledge=one.needs_a_look and not one.is_mine and principals.has_signed_in and principals.may_give(one.role.connector.id),
         can_end=own is not None and (one.is_mine or "/" in principals.owns),
         refusal=(told["cannotBecause"] or "") if one.is_pending and not told["canDecide"] else "",
         extend_to=local(f"{PATH}/ask", role=one.label, reason=one.reason) if one.is_mine and own is not None and one.label else "",
