@@ -24,10 +24,15 @@ _WHOSE = ("person", "sign_in", "grant", "session", "foreign")
 
 
 class Joins:
-    """Checks that whose each event is follows from the sessions, and whose each session is from the event that made it."""
+    """Checks that whose each event is follows from the sessions, and whose each session is from the event that made it.
+
+    Our own record of the sessions that we gave is under no checkpoint: what the event of an exchange tells, which is, has to be the same.
+    `believed` calls follow from our record alone, since nobody met the exchange.
+    """
 
     def __init__(self, connection: Connection, issuer: str) -> None:
         self._issuer = issuer
+        self.believed = 0
         self._given = {
             row.id: Joined(person=row.person, sign_in=row.sign_in, grant=row.grant, session=row.id)
             for row in connection.execute(select(access_sessions))
@@ -40,6 +45,7 @@ class Joins:
             if row.is_root:
                 console = Console(principal=row.principal, began_at=row.began_at, source_identity=row.source_identity)
                 self._roots.setdefault(console, []).append(_whose(row))
+        self._told = frozenset(sessions)
         self._sessions = sessions | self._given
 
     def __call__(self, row: Row[Any], event: Event) -> str:
@@ -49,14 +55,23 @@ class Joins:
         else:
             expected, is_known = joined(event, self._sessions, lambda console: self._roots.get(console, ()))
         stored = _whose(row)
-        is_late = stored.foreign == UNKNOWN and event.key in self._given  # joined at the next look at the trails
+        is_given_alone = event.key in self._given and event.key not in self._told
+        is_late = stored.foreign == UNKNOWN and is_given_alone  # joined at the next look at the trails
         if stored != expected and not is_late:
             return "it is said to be somebody's whose it does not follow to be"
         if not is_late and row.loose != (event.principal if not is_known and event.source_identity else None):
             return "how it may still be joined is not what follows from it"
-        made = self._made.pop(event.id, None)
+        self.believed += is_given_alone and not is_late
+        return self._made_fault(event, stored)
+
+    def _made_fault(self, event: Event, stored: Joined) -> str:
+        """What is wrong with what we know of the session that an event made."""
+        made, given = self._made.pop(event.id, None), self._given.get(event.made)
+        if given is not None and (not event.is_federation or exchanged(event, self._issuer, {}) != given):
+            return f"by our own record the session {event.made} that it made is somebody else's, or under another grant or sign-in"
         if made is None:
-            return ""
+            is_lost = event.made and event.kind != "AWSAccount" and event.made not in self._told
+            return f"the session {event.made} that it made is not known" if is_lost else ""
         described = (made.id, made.principal, made.began_at, bool(made.is_root))
         if described != (event.made, event.made_principal, event.at, makes_root(event)) or _whose(made) != stored:
             return f"the session {event.made} that it made is said to be another one, or somebody else's"
@@ -89,6 +104,7 @@ def _verify(store: Store, anchor: FolderAnchor | None, issuer: str) -> Verificat
         with store.snapshot() as connection:
             joins = Joins(connection, issuer)
             result = verify_log(connection, anchor, joins)
+            result.believed = joins.believed
             for key in joins.left(result.cut_at):
                 result.find(f"session {key}", "no event tells that it was made")
             return result
