@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 
-from isthmus.access.proof import verify_offline
+from isthmus.access.proof import Joins, verify_offline
 from isthmus.access.trail import ingest
 from isthmus.arm.errors import ArmError
 from isthmus.audit import Checkpoints, FolderAnchor, Record, append
 from isthmus.audit.events import read_event
-from isthmus.audit.verification import Verification
+from isthmus.audit.verification import Verification, verify_log
 from isthmus.keys.signer import RsaSigner, make_signer
 from isthmus.settings import Settings
 from isthmus.store import Store
 from isthmus.store.tables import access_sessions
 from isthmus.transfer import back_up
-from tests.access.cloudtrail import ACCOUNT, ISSUER, Session, called, chained, entered, id_of
+from tests.access.cloudtrail import ACCOUNT, ISSUER, OTHER, Session, called, chained, entered, id_of, twin
 from tests.support.clock import Clock
 from tests.support.databases import Databases
 
@@ -156,6 +156,7 @@ FORGERIES = {
         "update trail_events set sign_in = 's-2' where person = :alice",
         "update trail_sessions set sign_in = 's-2' where person = :alice",
     ),
+    "in another account": (f"update access_sessions set person = :bob, account = '{OTHER}'",),
     "our record alone": ("update access_sessions set person = :bob",),
     "a session that another one made is said to be given": (
         "update access_sessions set id = 'ASIAINNER', person = :bob",
@@ -199,6 +200,31 @@ def test_a_witness_of_a_denial_is_whose_its_exchange_says(store: Store, tmp_path
         ingest(connection, [read_event(one) for one in (entered(probe), called(probe, "GetAccessKeyInfo", 31, source="sts"))], ISSUER)
     found = check(store, None)
     assert (found.findings, found.believed, found.counts["events"]) == ([], 0, 2)
+
+
+def test_what_accounts_tell_of_each_other_is_derived_again(store: Store, tmp_path: Path) -> None:
+    """A role that was taken in another account, by both trails; and an event that another account's trail puts on Alice."""
+    there = Session(key="ASIATHERE", person=ALICE.person, grant="-", role="AROATHERE", began=7)
+    left = chained(ALICE, there, 7, home=OTHER)
+    told = [entered(ALICE), left, twin(left), called(there, "ListBuckets", 8, account=OTHER), called(ALICE, "PutObject", 9, account=OTHER)]
+    note_given(store, ALICE)
+    with store.begin() as connection:
+        ingest(connection, [read_event(one) for one in told], ISSUER)
+    assert check(store, None).findings == []
+    for change in (
+        "update trail_events set person = 'x' where seq = 4",
+        f"update trail_events set person = '{ALICE.person}', sign_in = 's-1', \"grant\" = 'G-1', session = 'ASIAALICE', \"foreign\" = '', "
+        "loose = null where seq = 5",
+        f"update trail_sessions set home = '{ACCOUNT}' where id = 'ASIATHERE' and account = '{ACCOUNT}'",
+        f"delete from trail_sessions where id = 'ASIATHERE' and account = '{OTHER}'",
+        f"update trail_sessions set account = '{OTHER}' where id = 'ASIAALICE'",
+    ):
+        with store.begin() as connection:
+            assert connection.execute(text(change)).rowcount == 1
+            found = verify_log(connection, None, Joins(connection, ISSUER)).findings
+            connection.rollback()
+        assert found, change
+    assert check(store, None).findings == []
 
 
 def test_what_follows_from_our_own_record_alone_is_counted(store: Store, tmp_path: Path) -> None:

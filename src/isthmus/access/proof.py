@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import DBAPIError
 
-from isthmus.access.joining import UNKNOWN, Console, Joined, exchanged, joined, makes_root
+from isthmus.access.joining import UNKNOWN, Console, Joined, Place, exchanged, joined, loose_of, makes_root, places
 from isthmus.arm.errors import ArmError
 from isthmus.audit.anchors import FolderAnchor
 from isthmus.audit.events import Event
@@ -33,19 +33,21 @@ class Joins:
     def __init__(self, connection: Connection, issuer: str) -> None:
         self._issuer = issuer
         self.believed = 0
-        self._given = {
-            row.id: Joined(person=row.person, sign_in=row.sign_in, grant=row.grant, session=row.id)
+        self._given: dict[Place, Joined] = {
+            (row.id, row.account): Joined(person=row.person, sign_in=row.sign_in, grant=row.grant, session=row.id)
             for row in connection.execute(select(access_sessions))
         }
-        self._made: dict[str, Row[Any]] = {}
+        self._homes = {place[0]: place[1] for place in self._given}
+        self._made: dict[Place, Row[Any]] = {}
         self._roots: dict[Console, list[Joined]] = {}
-        sessions = dict[str, Joined]()
+        sessions, told = dict[Place, Joined](), set[Place]()
         for row in connection.execute(select(trail_sessions)):
-            sessions[row.id], self._made[row.event] = _whose(row), row
+            self._made[row.event, row.account] = row
+            told.add((row.id, row.account))
+            sessions |= dict.fromkeys(places(row.id, row.account, row.home), _whose(row))
             if row.is_root:
-                console = Console(principal=row.principal, began_at=row.began_at, source_identity=row.source_identity)
-                self._roots.setdefault(console, []).append(_whose(row))
-        self._told = frozenset(sessions)
+                self._roots.setdefault(_console(row), []).append(_whose(row))
+        self._told = frozenset(told)
         self._sessions = sessions | self._given
 
     def __call__(self, row: Row[Any], event: Event) -> str:
@@ -55,25 +57,28 @@ class Joins:
         else:
             expected, is_known = joined(event, self._sessions, lambda console: self._roots.get(console, ()))
         stored = _whose(row)
-        is_given_alone = event.key in self._given and event.key not in self._told
+        place = (event.key, event.account)
+        is_given_alone = place in self._given and place not in self._told
         is_late = stored.foreign == UNKNOWN and is_given_alone  # joined at the next look at the trails
         if stored != expected and not is_late:
             return "it is said to be somebody's whose it does not follow to be"
-        if not is_late and row.loose != (event.principal if not is_known and event.source_identity else None):
+        if not is_late and row.loose != loose_of(event, is_known=is_known):
             return "how it may still be joined is not what follows from it"
         self.believed += is_given_alone and not is_late
         return self._made_fault(event, stored)
 
     def _made_fault(self, event: Event, stored: Joined) -> str:
         """What is wrong with what we know of the session that an event made."""
-        made, given = self._made.pop(event.id, None), self._given.get(event.made)
-        if given is not None and (not event.is_federation or exchanged(event, self._issuer, {}) != given):
-            return f"by our own record the session {event.made} that it made is somebody else's, or under another grant or sign-in"
+        place = (event.made, event.account)
+        made, given = self._made.pop((event.id, event.account), None), self._given.get(place)
+        told = exchanged(event, self._issuer, {}) if event.is_federation else None
+        is_elsewhere = told is not None and told.person and self._homes.get(event.made, event.account) != event.account
+        if is_elsewhere or (given is not None and told != given):
+            return f"by our own record the session {event.made} that it made is somebody else's, or under another grant, sign-in or account"
         if made is None:
-            is_lost = event.made and event.kind != "AWSAccount" and event.made not in self._told
-            return f"the session {event.made} that it made is not known" if is_lost else ""
-        described = (made.id, made.principal, made.began_at, bool(made.is_root))
-        if described != (event.made, event.made_principal, event.at, makes_root(event)) or _whose(made) != stored:
+            return f"the session {event.made} that it made is not known" if event.made and place not in self._told else ""
+        described = (made.id, made.home or event.home, made.principal, made.began_at, bool(made.is_root))
+        if described != (event.made, event.home, event.made_principal, event.at, makes_root(event)) or _whose(made) != stored:
             return f"the session {event.made} that it made is said to be another one, or somebody else's"
         return ""
 
@@ -112,6 +117,10 @@ def _verify(store: Store, anchor: FolderAnchor | None, issuer: str) -> Verificat
         reason = str(error.orig).partition("\n")[0]
         message = f"The database {store.name} cannot be read: {reason}. It is damaged; check the copy in the latest archive."
         raise ArmError("DatabaseDamaged", message, target=store.name) from error
+
+
+def _console(row: Any) -> Console:
+    return Console(account=row.account, principal=row.principal, began_at=row.began_at, source_identity=row.source_identity)
 
 
 def _whose(row: Any) -> Joined:

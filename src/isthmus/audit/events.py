@@ -75,8 +75,9 @@ class UnreadableEvent(Exception):
 class Event:
     """One event. `at` and `began_at` (creation of the caller's session, 0 where it is not told) in milliseconds.
 
-    `kind` is the caller's type, `key` their access key, `made` the key of the session that the event made, `made_principal` its role id and
-    name; `outcome` is the error code, empty when it succeeded. `machines` are instances that it names. Texts are cut to the log's lengths.
+    `kind` is the caller's type, `caller` their account (the event's where none is told), `key` their access key; `made` is the key of the
+    session that the event made, `made_principal` its role id and name, `home` the account in which it acts; `outcome` is the error code,
+    empty when it succeeded. `machines` are instances that it names. Texts are cut to the log's lengths.
     `content` is the document as it is kept: an event that could be read can be kept.
     """
 
@@ -87,12 +88,14 @@ class Event:
     source: str
     name: str
     kind: str
+    caller: str
     key: str
     principal: str
     source_identity: str
     began_at: int
     made: str
     made_principal: str
+    home: str
     outcome: str
     is_read_only: bool
     resources: tuple[str, ...]
@@ -122,20 +125,24 @@ def _read(document: Mapping[str, Any], content: bytes) -> Event:
     is_assume = source == STS and name in (WEB, SAML, ASSUME)
     made = text(part(answer, "credentials"), "accessKeyId", 128) if is_assume else ""
     given = parameters if source == STS and name == WEB else context
+    account = _matching(_ACCOUNT, document, "recipientAccountId", identity.get("accountId"))
+    user = part(answer, "assumedRoleUser") if made else {}
     return Event(
         id=_matching(_ID, document, "eventID"),
-        account=_matching(_ACCOUNT, document, "recipientAccountId", identity.get("accountId")),
+        account=account,
         region=_matching(_REGION, document, "awsRegion"),
         at=_instant(document.get("eventTime"), "eventTime"),
         source=source,
         name=name,
         kind=text(identity, "type", 32),
+        caller=_account_or(account, identity.get("accountId")),
         key=text(identity, "accessKeyId", 128),
         principal=text(identity, "principalId", 512),
         source_identity=text(given, "sourceIdentity", 64),
         began_at=_instant(part(context, "attributes").get("creationDate") or 0, "creationDate"),
         made=made,
-        made_principal=text(part(answer, "assumedRoleUser"), "assumedRoleId", 512) if made else "",
+        made_principal=text(user, "assumedRoleId", 512),
+        home=_account_or(account, ":".join(text(user, "arn", 2_048).split(":")[4:5])),
         outcome=text(document, "errorCode", 128),
         is_read_only=document.get("readOnly") in (True, "true"),
         resources=_resources(document),
@@ -231,6 +238,10 @@ def _matching(pattern: re.Pattern[str], document: Mapping[str, Any], name: str, 
     if not isinstance(found, str) or not pattern.fullmatch(found):
         raise UnreadableEvent(f"{name} is missing or is none")
     return found
+
+
+def _account_or(otherwise: str, found: object) -> str:
+    return found if isinstance(found, str) and _ACCOUNT.fullmatch(found) else otherwise
 
 
 def _instant(value: object, name: str) -> int:
