@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import zlib
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
+
+from isthmus.clouds.documents import read_json
 
 WEB, SAML, ASSUME = "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "AssumeRole"
 STS: Final = "sts.amazonaws.com"
@@ -51,20 +52,6 @@ _SHARED = (
 
 
 _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _finite(number: str) -> float:
-    found = float(number)
-    if math.isinf(found):
-        raise ValueError("no number is that large")
-    return found
-
-
-_DECODE = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
 
 
 class UnreadableEvent(Exception):
@@ -197,9 +184,10 @@ def parse(content: bytes | str) -> object:
     if len(content) > LARGEST * 2:
         raise UnreadableEvent("it is too large")
     try:
-        return _DECODE(content if isinstance(content, str) else content.decode())
-    except (ValueError, RecursionError) as error:
+        found: object = read_json(content)
+    except ValueError as error:
         raise UnreadableEvent("it is not JSON") from error
+    return found
 
 
 def _encoded(document: Mapping[str, Any]) -> bytes:
