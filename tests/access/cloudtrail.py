@@ -93,13 +93,13 @@ def entered(session: Session, *, provider: str = PROVIDER, subject: str = "", **
     return event("AssumeRoleWithWebIdentity", session.began, who, source="sts", requestParameters=told, responseElements=answer)
 
 
-def caller(session: Session, *, key: str | None = None) -> dict[str, Any]:
-    """How later events name who called; `key` is the one of a console."""
+def caller(session: Session, *, key: str | None = None, account: str = ACCOUNT) -> dict[str, Any]:
+    """How later events name who called; `key` is the one of a console, `account` the caller's."""
     return {
         "type": "AssumedRole",
         "principalId": session.principal,
-        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/x/{session.name}",
-        "accountId": ACCOUNT,
+        "arn": f"arn:aws:sts::{account}:assumed-role/x/{session.name}",
+        "accountId": account,
         "accessKeyId": session.key if key is None else key,
         "sessionContext": {
             "sessionIssuer": {"type": "Role", "principalId": session.role, "accountId": ACCOUNT},
@@ -110,17 +110,19 @@ def caller(session: Session, *, key: str | None = None) -> dict[str, Any]:
     }
 
 
-def called(session: Session, name: str, at: int, *, key: str | None = None, **more: Any) -> dict[str, Any]:
-    """A call of a session."""
-    return event(name, at, caller(session, key=key), **more)
+def called(
+    session: Session, name: str, at: int, *, key: str | None = None, account: str = ACCOUNT, told: str = "", **more: Any
+) -> dict[str, Any]:
+    """A call of a session of an account, as the trail of `told` has it: its own, where nothing else is said."""
+    return event(name, at, caller(session, key=key, account=account), account=told or account, **more)
 
 
-def chained(session: Session, into: Session, at: int, *, key: str | None = None) -> dict[str, Any]:
-    """A session takes another role."""
+def chained(session: Session, into: Session, at: int, *, key: str | None = None, home: str = ACCOUNT) -> dict[str, Any]:
+    """A session takes another role, of the account `home`."""
     answer = {
         "credentials": {"accessKeyId": into.key},
         "sourceIdentity": session.person,
-        "assumedRoleUser": {"assumedRoleId": into.principal, "arn": "arn:aws:sts::1:assumed-role/y/z"},
+        "assumedRoleUser": {"assumedRoleId": into.principal, "arn": f"arn:aws:sts::{home}:assumed-role/y/z"},
     }
     return event("AssumeRole", at, caller(session, key=key), source="sts", requestParameters={"roleArn": "r"}, responseElements=answer)
 
@@ -128,4 +130,5 @@ def chained(session: Session, into: Session, at: int, *, key: str | None = None)
 def twin(made: Mapping[str, Any]) -> dict[str, Any]:
     """The record that the account of the taken role gets."""
     who = {"type": "AWSAccount", "principalId": made["userIdentity"]["principalId"], "accountId": ACCOUNT}
-    return {**made, "userIdentity": who, "recipientAccountId": OTHER, "eventID": id_of(("twin", made["eventID"]))}
+    shared = {"sharedEventID": id_of(("shared", made["eventID"]))}
+    return {**made, "userIdentity": who, "recipientAccountId": OTHER, "eventID": id_of(("twin", made["eventID"])), **shared}

@@ -11,7 +11,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from isthmus.access.federation import ACCESS, CONFIGURATIONS
+from isthmus.access.federation import ACCESS, CONFIGURATIONS, solution_key
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.clouds.aws import names
@@ -45,7 +45,9 @@ class Direct:
             Change(
                 puts=(
                     Resource(
-                        id=self.id, properties={"solutionType": ACCESS, "solutionSettings": complete, "status": "", "statusDetails": ""}
+                        id=self.id,
+                        properties={"solutionType": ACCESS, "solutionSettings": complete, "status": "", "statusDetails": ""},
+                        unique=solution_key(GUID, ACCESS),
                     ),
                     *(Resource(id=mapping_id(name), properties=properties) for name, properties in wanted.items()),
                 )

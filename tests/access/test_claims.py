@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from isthmus.access.claims import LONGEST_TAG, groups_tag
-from isthmus.access.federation import ACCESS, CONFIGURATIONS
+from isthmus.access.federation import ACCESS, CONFIGURATIONS, solution_key
 from isthmus.access.leaving import offboard
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
@@ -47,7 +47,11 @@ def desk(store: Store, entra: FakeIssuer) -> Desk:
         Resource(id=subscription_id(GROUP.subscription)),
         Resource(id=GROUP, location="eastus", properties={"provisioningState": "Succeeded"}),
         Resource(id=CONNECTOR, location="eastus", properties=profile),
-        Resource(id=CONNECTOR.extension(CONFIGURATIONS, "access"), properties={"solutionType": ACCESS, "solutionSettings": settings}),
+        Resource(
+            id=CONNECTOR.extension(CONFIGURATIONS, "access"),
+            properties={"solutionType": ACCESS, "solutionSettings": settings},
+            unique=solution_key(GUID, ACCESS),
+        ),
         Resource(id=mapping_id("Reader"), properties={"groups": [DEV]}),
         Resource(id=mapping_id("Operator"), properties={"groups": [OPS, DEV]}),
         Resource(id=mapping_id("Root"), properties={"groups": ["g-root"]}),
@@ -121,6 +125,40 @@ def test_forged_and_missing_tokens_are_refused(desk: Desk, entra: FakeIssuer) ->
     entra.new_key("evil", publish=False)
     assert refused(desk, token=desk.issuer.token(kid="evil", iss=V2, aud=EXTENSION)) == (401, "InvalidAuthenticationToken")
     assert refused(desk, guid=str(uuid.uuid4())) == (404, "ClaimsNotOffered")
+
+
+def asked(desk: Desk, **how: Any) -> list[str]:
+    """What the database is asked about resources in one call."""
+    found: list[str] = []
+
+    def note(*call: Any) -> None:
+        found.extend([call[2]] if "resources" in call[2] else [])
+
+    database = desk.endpoint.provider.engine.store.engine
+    event.listen(database, "before_cursor_execute", note)
+    try:
+        refused(desk, **how)
+    finally:
+        event.remove(database, "before_cursor_execute", note)
+    return found
+
+
+def test_strangers_cost_nothing_and_a_wrong_address_one_look_into_an_index(desk: Desk) -> None:
+    """However many connectors there are, and whatever their directories' metadata weighs."""
+    assert asked(desk, token="") == []
+    assert asked(desk, token="", guid=str(uuid.uuid4())) == []
+    [one] = asked(desk, guid=str(uuid.uuid4()))
+    assert "WHERE resources.unique_key =" in one
+    assert refused(desk, token="", guid=str(uuid.uuid4())) == (401, "AuthenticationFailed")
+
+
+def test_an_address_is_read_in_either_case_and_of_mode_claims_alone(desk: Desk) -> None:
+    assert desk.ask(guid=GUID.upper())
+    engine = desk.endpoint.provider.engine
+    id = CONNECTOR.extension(CONFIGURATIONS, "access")
+    broker = {"solutionType": ACCESS, "solutionSettings": SOLUTION.complete({})}
+    engine.apply(Change(puts=(Resource(id=id, properties=broker, unique=solution_key(GUID, ACCESS)),)), ADMIN, "setup", "/")
+    assert refused(desk) == (404, "ClaimsNotOffered")
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

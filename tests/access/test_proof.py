@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
-from isthmus.access.proof import verify_offline
+from isthmus.access.proof import Joins, verify_offline
 from isthmus.access.trail import ingest
 from isthmus.arm.errors import ArmError
 from isthmus.audit import Checkpoints, FolderAnchor, Record, append
 from isthmus.audit.events import read_event
-from isthmus.audit.verification import Verification
+from isthmus.audit.verification import Verification, verify_log
 from isthmus.keys.signer import RsaSigner, make_signer
 from isthmus.settings import Settings
 from isthmus.store import Store
+from isthmus.store.tables import access_sessions
 from isthmus.transfer import back_up
-from tests.access.cloudtrail import ISSUER, Session, called, chained, entered, id_of
+from tests.access.cloudtrail import ACCOUNT, ISSUER, OTHER, Session, called, chained, entered, id_of, twin
 from tests.support.clock import Clock
 from tests.support.databases import Databases
 
@@ -129,6 +130,109 @@ def test_a_change_is_found_and_named(databases: Databases, tmp_path: Path, chang
     store.close()
     assert found.findings
     assert found.findings[0].where.startswith(where) or any(one.where == where for one in found.findings), found.findings
+
+
+def note_given(store: Store, session: Session, **changes: str) -> None:
+    """Our own record of a session, as the broker and the watch over denials keep it."""
+    row = {"id": session.key, "grant": session.grant, "mapping": "m", "person": session.person, "sign_in": session.sign_in}
+    more = {"account": ACCOUNT, "role_arn": "r", "use": "credentials", "issued_at": 1, "lease_until": 2}
+    with store.begin() as connection:
+        connection.execute(insert(access_sessions).values(**row | more | changes))
+
+
+FORGERIES = {
+    "everything of hers is his": (
+        "update access_sessions set person = :bob, \"grant\" = 'G-BOB'",
+        "update trail_events set person = :bob, \"grant\" = 'G-BOB' where person = :alice",
+        "update trail_sessions set person = :bob, \"grant\" = 'G-BOB' where person = :alice",
+    ),
+    "by another grant of hers": (
+        "update access_sessions set \"grant\" = 'G-2'",
+        "update trail_events set \"grant\" = 'G-2' where person = :alice",
+        "update trail_sessions set \"grant\" = 'G-2' where person = :alice",
+    ),
+    "by another sign-in": (
+        "update access_sessions set sign_in = 's-2'",
+        "update trail_events set sign_in = 's-2' where person = :alice",
+        "update trail_sessions set sign_in = 's-2' where person = :alice",
+    ),
+    "in another account": (f"update access_sessions set person = :bob, account = '{OTHER}'",),
+    "our record alone": ("update access_sessions set person = :bob",),
+    "a session that another one made is said to be given": (
+        "update access_sessions set id = 'ASIAINNER', person = :bob",
+        "update trail_events set person = :bob, session = 'ASIAINNER' where access_key = 'ASIAINNER'",
+    ),
+    "her calls wait for ever": (
+        'update trail_events set person = null, sign_in = null, "grant" = null, session = null, "foreign" = \'UnknownSession\' '
+        "where access_key = 'ASIAALICE' and made is null",
+    ),
+    "a session that is told to be known by our record alone": (
+        'update trail_events set person = null, sign_in = null, "grant" = null, session = null, "foreign" = \'UnknownSession\' '
+        "where access_key = 'ASIAALICE' and made is null",
+        "delete from trail_sessions where id = 'ASIAALICE'",
+    ),
+}
+
+
+@pytest.mark.parametrize("changes", FORGERIES.values(), ids=FORGERIES)
+def test_what_we_say_to_have_given_is_compared_with_the_exchange(databases: Databases, tmp_path: Path, changes: tuple[str, ...]) -> None:
+    """Our record of sessions is under no checkpoint: whoever changes it with all that follows from it is told by the covered event."""
+    store = Store(databases.fresh_sqlite(tmp_path / "a.db"))
+    note_given(store, ALICE)
+    fill(store, tmp_path / "anchor")
+    clean = check(store, tmp_path / "anchor")
+    with store.begin() as connection:
+        people = {"alice": ALICE.person, "bob": id_of("bob")}
+        for change in changes:
+            assert connection.execute(text(change), {name: id for name, id in people.items() if f":{name}" in change}).rowcount > 0
+    found = check(store, tmp_path / "anchor").findings
+    store.close()
+    assert (clean.findings, clean.believed) == ([], 0)
+    assert found
+    assert found[0].where.startswith("event ")
+
+
+def test_a_witness_of_a_denial_is_whose_its_exchange_says(store: Store, tmp_path: Path) -> None:
+    """Where an account trusts a directory itself, sessions that watch a denial are the only ones of ours there."""
+    probe = Session(key="ASIAWITNESS", person=id_of("leaver"), grant="G-witness", sign_in=f"probe:{id_of('revocation')}", began=30)
+    note_given(store, probe, use="probe")
+    with store.begin() as connection:
+        ingest(connection, [read_event(one) for one in (entered(probe), called(probe, "GetAccessKeyInfo", 31, source="sts"))], ISSUER)
+    found = check(store, None)
+    assert (found.findings, found.believed, found.counts["events"]) == ([], 0, 2)
+
+
+def test_what_accounts_tell_of_each_other_is_derived_again(store: Store, tmp_path: Path) -> None:
+    """A role that was taken in another account, by both trails; and an event that another account's trail puts on Alice."""
+    there = Session(key="ASIATHERE", person=ALICE.person, grant="-", role="AROATHERE", began=7)
+    left = chained(ALICE, there, 7, home=OTHER)
+    told = [entered(ALICE), left, twin(left), called(there, "ListBuckets", 8, account=OTHER), called(ALICE, "PutObject", 9, account=OTHER)]
+    note_given(store, ALICE)
+    with store.begin() as connection:
+        ingest(connection, [read_event(one) for one in told], ISSUER)
+    assert check(store, None).findings == []
+    for change in (
+        "update trail_events set person = 'x' where seq = 4",
+        f"update trail_events set person = '{ALICE.person}', sign_in = 's-1', \"grant\" = 'G-1', session = 'ASIAALICE', \"foreign\" = '', "
+        "loose = null where seq = 5",
+        f"update trail_sessions set home = '{ACCOUNT}' where id = 'ASIATHERE' and account = '{ACCOUNT}'",
+        f"delete from trail_sessions where id = 'ASIATHERE' and account = '{OTHER}'",
+        f"update trail_sessions set account = '{OTHER}' where id = 'ASIAALICE'",
+    ):
+        with store.begin() as connection:
+            assert connection.execute(text(change)).rowcount == 1
+            found = verify_log(connection, None, Joins(connection, ISSUER)).findings
+            connection.rollback()
+        assert found, change
+    assert check(store, None).findings == []
+
+
+def test_what_follows_from_our_own_record_alone_is_counted(store: Store, tmp_path: Path) -> None:
+    note_given(store, ALICE)
+    with store.begin() as connection:
+        ingest(connection, [read_event(called(ALICE, "DescribeInstances", second)) for second in range(3)], ISSUER)
+    found = check(store, None)
+    assert (found.findings, found.believed) == ([], 3)
 
 
 def test_whoever_makes_the_chain_anew_is_told_by_the_second_store(store: Store, databases: Databases, tmp_path: Path) -> None:

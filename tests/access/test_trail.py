@@ -17,7 +17,7 @@ from isthmus.access.trail import Taken, ingest
 from isthmus.audit.events import read_event
 from isthmus.store import Store
 from isthmus.store.tables import access_sessions, trail_events, trail_machines
-from tests.access.cloudtrail import ACCOUNT, ISSUER, OTHER, Session, called, caller, chained, entered, event, id_of, twin
+from tests.access.cloudtrail import ACCOUNT, ISSUER, OTHER, PROVIDER, Session, called, caller, chained, entered, event, id_of, twin
 from tests.support.databases import Databases
 from tests.support.examples import examples
 
@@ -61,7 +61,8 @@ def story() -> list[tuple[dict[str, Any], Whose]]:
     bare = {"type": "AssumedRole", "principalId": "AROAX:i-0aaaaaaaaaaaaaaaa", "accessKeyId": "ASIAMACHINE", "sessionContext": {}}
     stranger = Session(key="ASIASTRANGER", person="someone", grant="-", role="AROAELSE", began=9)
     into = chained(FIRST, INNER, 60)
-    abroad = chained(FIRST, Session(key="ASIAABROAD", person=ALICE, grant="-", role="AROAABROAD", began=80), 80)
+    there = Session(key="ASIAABROAD", person=ALICE, grant="-", role="AROAABROAD", began=80)
+    abroad = chained(FIRST, there, 80, home=OTHER)
     nobody = (None, None, None, None)
     return [
         (entered(FIRST), owned(FIRST)),
@@ -77,6 +78,9 @@ def story() -> list[tuple[dict[str, Any], Whose]]:
         (called(DEEP, "ListUsers", 71, source="iam"), owned(FIRST)),
         (abroad, owned(FIRST)),
         (twin(abroad), owned(FIRST)),
+        (called(there, "ListBuckets", 81, source="s3", account=OTHER), owned(FIRST)),
+        (called(FIRST, "GetObject", 82, source="s3", told=OTHER), (*nobody, "OtherAccount")),
+        (called(FIRST, "ListBuckets", 83, source="s3", account=OTHER), (*nobody, "UnknownSession")),
         (entered(foreign, provider=f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.example"), (*nobody, "OtherProvider")),
         (called(foreign, "RunInstances", 50), (*nobody, "OtherProvider")),
         (entered(own, subject="svc:Isthmus.Access:guid"), (*nobody, "OurOwn")),
@@ -93,7 +97,7 @@ def test_everything_that_a_person_did_is_theirs_and_nothing_else(store: Store) -
     told = story()
     taken = take(store, [document for document, _ in told])
     assert whose(store) == {document["eventID"]: expected for document, expected in told}
-    assert taken == Taken(new=len(told), joined=13, changed=0)
+    assert taken == Taken(new=len(told), joined=14, changed=0)
     assert all(not expected[4] or expected[4] in REASONS for _, expected in told)
 
 
@@ -179,6 +183,77 @@ def test_an_exchange_that_is_not_wholly_ours_is_nobody_s(store: Store, change: d
     made = entered(FIRST, **change)
     take(store, [made, called(FIRST, "DescribeInstances", 12)])
     assert {one[4] for one in whose(store).values()} == {reason}
+
+
+def forged(document: dict[str, Any], account: str = OTHER) -> dict[str, Any]:
+    """What the owner of another account writes into a file of its trail."""
+    return {**document, "recipientAccountId": account, "eventID": f"0{document['eventID'][1:]}"}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_nobody_takes_the_place_of_another_account_s_event(store: Store, is_first: bool) -> None:
+    real = called(BOBS, "DeleteTrail", 7, source="cloudtrail")
+    other = {**called(FIRST, "DescribeRegions", 7, account=OTHER), "eventID": real["eventID"]}
+    for document in (other, real) if is_first else (real, other):
+        assert take(store, [document]).new == 1
+    assert take(store, [real, other]).new == 0
+    with store.read() as connection:
+        rows = connection.execute(select(trail_events.c.account, trail_events.c.name).order_by(trail_events.c.account)).all()
+    assert [tuple(row) for row in rows] == [(ACCOUNT, "DeleteTrail"), (OTHER, "DescribeRegions")]
+
+
+CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
+    "as its own caller's": (called(FIRST, "DeleteBucket", 50, source="s3", account=OTHER), "UnknownSession"),
+    "as a caller's of the person's account": (called(FIRST, "DeleteBucket", 50, source="s3", told=OTHER), "OtherAccount"),
+    "as nobody's account": (called(FIRST, "DeleteBucket", 50, source="s3", account="", told=OTHER), "UnknownSession"),
+    "as a console's": (called(FIRST, "DeleteBucket", 50, key="ASIAX", source="s3", account=OTHER), "UnknownSession"),
+    "as a console's of the person's account": (called(FIRST, "DeleteBucket", 50, key="ASIAX", source="s3", told=OTHER), "OtherAccount"),
+    "as the taking of a role by it": ({**twin(entered(FIRST)), "eventName": "AssumeRole"}, "OtherAccount"),
+    "as the taking of a role by one that was taken there": (twin(chained(FIRST, INNER, 60)), "OtherAccount"),
+}
+
+
+@pytest.mark.parametrize(("claim", "reason"), CLAIMS.values(), ids=CLAIMS)
+@pytest.mark.parametrize("is_given", [True, False], ids=["given", "told"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["before", "after"])
+def test_a_trail_puts_nothing_on_sessions_of_another_account(
+    store: Store, claim: dict[str, Any], reason: str, is_given: bool, is_first: bool
+) -> None:
+    if is_given:
+        note_given(store, FIRST)
+    real = [entered(FIRST), called(FIRST, "DescribeInstances", 11), chained(FIRST, INNER, 60), called(INNER, "ListRoles", 61)]
+    after = [claim, called(FIRST, "PutObject", 51, source="s3", account=OTHER), called(INNER, "PutObject", 62, source="s3", account=OTHER)]
+    for documents in (after, real) if is_first else (real, after):
+        take(store, documents)
+    found = whose(store)
+    assert found[claim["eventID"]] == (None, None, None, None, reason)
+    assert {found[one["eventID"]][0] for one in after} == {None}
+    assert {found[one["eventID"]] for one in real} == {owned(FIRST)}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_trail_takes_no_session_of_another_account_away(store: Store, is_first: bool) -> None:
+    """By an event that says to have made the session, with an id that would count before the real one's."""
+    theirs = Session(key="ASIAMALLORY", person=id_of("mallory"), grant="G-9", name="mallory", began=8)
+    entry = {**entered(theirs, provider=PROVIDER.replace(ACCOUNT, OTHER)), "recipientAccountId": OTHER}
+    away = [
+        entry,
+        forged(chained(theirs, FIRST, 10) | {"userIdentity": caller(theirs, account=OTHER)}),
+        forged(entered(Session(key=FIRST.key, person=id_of("mallory"), grant="G-9", began=9), provider=PROVIDER.replace(ACCOUNT, OTHER))),
+    ]
+    real = [entered(FIRST), called(FIRST, "DescribeInstances", 11)]
+    for documents in (away, real) if is_first else (real, away):
+        take(store, documents)
+    assert {whose(store)[one["eventID"]] for one in real} == {owned(FIRST)}
+
+
+def test_a_session_abroad_is_somebody_s_when_both_trails_tell_of_it(store: Store) -> None:
+    there = Session(key="ASIAABROAD", person=ALICE, grant="-", role="AROAABROAD", began=80)
+    left, call = chained(FIRST, there, 80, home=OTHER), called(there, "ListBuckets", 81, source="s3", account=OTHER)
+    take(store, [entered(FIRST), left, call])
+    assert whose(store)[call["eventID"]] == (None, None, None, None, "UnknownSession")
+    assert take(store, [twin(left)]) == Taken(new=1, joined=1, changed=1)
+    assert whose(store)[call["eventID"]] == owned(FIRST)
 
 
 def test_a_refused_exchange_is_the_person_s_without_a_session(store: Store) -> None:

@@ -13,7 +13,7 @@ from isthmus.access.trail import ingest
 from isthmus.audit import checkpoints
 from isthmus.audit.events import read_event
 from isthmus.store.tables import audit_checkpoints, people, trail_events
-from tests.access.cloudtrail import ISSUER, Session, called, entered, id_of
+from tests.access.cloudtrail import ACCOUNT, ISSUER, OTHER, Session, called, entered, id_of
 from tests.api.conftest import Api
 from tests.fakes.ring import OneKey
 
@@ -100,7 +100,7 @@ def test_a_range_ends_where_it_is_said_and_an_event_is_read_whole(seeded: Api) -
     assert {one["properties"]["personName"] for one in found} == {"Alice"}
     answer = seeded.call("GET", f"{PATH}/{found[0]['name']}", version="2026-11-01")
     told = answer.json()["properties"]
-    assert (told["operation"], told["document"]["eventID"]) == ("DescribeVpcs", found[0]["name"])
+    assert (told["operation"], f"{ACCOUNT}.{told['document']['eventID']}") == ("DescribeVpcs", found[0]["name"])
     missing = seeded.call("GET", f"{PATH}/{ALICE.key}", version="2026-11-01")
     assert missing.status_code == 404
     bad = seeded.call("GET", f"{PATH}?until=tomorrow", version="2026-11-01").json()["error"]
@@ -110,7 +110,7 @@ def test_a_range_ends_where_it_is_said_and_an_event_is_read_whole(seeded: Api) -
 def test_an_event_that_was_damaged_is_not_shown_as_if_it_were_whole(seeded: Api) -> None:
     [newest, *_] = pages(seeded, "grant=G-1")[0]
     with seeded.app.engine.store.begin() as connection:
-        connection.execute(update(trail_events).where(trail_events.c.id == newest["name"]).values(document=b"\x01no"))
+        connection.execute(update(trail_events).where(trail_events.c.seq == newest["properties"]["number"]).values(document=b"\x01no"))
     answer = seeded.call("GET", f"{PATH}/{newest['name']}", version="2026-11-01")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "EventDamaged")
 
@@ -146,7 +146,18 @@ def test_session_tokens_in_events_are_not_shown(seeded: Api) -> None:
     document["responseElements"]["credentials"]["sessionToken"] = "FwoGZXIvYXdzEB"
     with seeded.app.engine.store.begin() as connection:
         ingest(connection, [read_event(document)], ISSUER)
-    answer = seeded.call("GET", f"{PATH}/{document['eventID']}", version="2026-11-01")
+    answer = seeded.call("GET", f"{PATH}/{ACCOUNT}.{document['eventID']}", version="2026-11-01")
     shown = answer.json()["properties"]["document"]["responseElements"]["credentials"]
     assert (shown["sessionToken"], shown["accessKeyId"]) == ("(not shown)", "ASIAMADE")
     assert "FwoGZXIvYXdzEB" not in answer.text
+
+
+def test_events_of_two_accounts_by_one_id_are_two(seeded: Api) -> None:
+    real = called(ALICE, "DeleteTrail", 40, source="cloudtrail")
+    other = {**called(ALICE, "DescribeVpcs", 40, account=OTHER), "eventID": real["eventID"]}
+    with seeded.app.engine.store.begin() as connection:
+        ingest(connection, [read_event(other), read_event(real)], ISSUER)
+    for account, operation in ((ACCOUNT, "DeleteTrail"), (OTHER, "DescribeVpcs")):
+        told = seeded.call("GET", f"{PATH}/{account}.{real['eventID']}", version="2026-11-01").json()["properties"]
+        assert (told["account"], told["operation"]) == (account, operation)
+    assert seeded.call("GET", f"{PATH}/{real['eventID']}", version="2026-11-01").status_code == 404

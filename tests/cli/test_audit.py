@@ -12,10 +12,13 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from isthmus.access.trail import ingest
+from isthmus.audit.events import read_event
 from isthmus.cli import app
 from isthmus.cli.session import Session
 from isthmus.store import Store
-from tests.access.test_proof import fill
+from tests.access.cloudtrail import ISSUER, called
+from tests.access.test_proof import ALICE, fill, note_given
 from tests.support.databases import Databases
 
 CALL = {
@@ -98,7 +101,7 @@ def test_the_proof_needs_no_server_and_fails_by_its_exit_code(databases: Databas
     good = run("audit", "verify", "--database", url, "--anchor", str(tmp_path / "anchor"), "--output", "json")
     assert good.exit_code == 0, good.output
     told = json.loads(good.stdout)
-    assert (told["valid"], told["events"], told["covered"]) == (True, 21, {"audit": 12, "trail": 21})
+    assert (told["valid"], told["events"], told["covered"], told["believed"]) == (True, 21, {"audit": 12, "trail": 21}, 0)
     with store.begin() as connection:
         connection.execute(text("update trail_events set person = 'other' where seq = 2"))
     store.close()
@@ -106,6 +109,19 @@ def test_the_proof_needs_no_server_and_fails_by_its_exit_code(databases: Databas
     assert bad.exit_code == 1
     assert "event 2 (" in bad.stderr
     assert "No second store" in bad.stderr
+
+
+def test_what_our_own_record_alone_says_is_told_apart(databases: Databases, tmp_path: Path) -> None:
+    url = databases.fresh_sqlite(tmp_path / "a.db")
+    store = Store(url)
+    note_given(store, ALICE)
+    with store.begin() as connection:
+        ingest(connection, [read_event(called(ALICE, "DescribeInstances", 1))], ISSUER)
+    store.close()
+    found = run("audit", "verify", "--database", url, "--output", "json")
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["believed"] == 1
+    assert "by Isthmus' own record alone" in found.stderr
 
 
 def test_contradictions_and_passwords_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from sqlalchemy.exc import IntegrityError
 
 from isthmus.store import Store
 from isthmus.store.database import MIGRATIONS, schemas
-from isthmus.store.tables import metadata, trail_events, trail_use
+from isthmus.store.tables import metadata, trail_events, trail_sessions, trail_use
 from tests.support.postgres import Postgres
+
+_numbers = itertools.count()
 
 
 def test_a_migrated_database_has_exactly_the_tables(store: Store) -> None:
@@ -45,7 +48,7 @@ def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         url = f"sqlite:///{tmp_path / 'earlier.db'}"
     else:
         server: Postgres = request.getfixturevalue("postgres")
-        url = server.create("earlier")
+        url = server.create(f"earlier_{next(_numbers)}")
     store = Store(url)
     with store.begin() as connection:
         config = Config()
@@ -101,3 +104,37 @@ def test_what_the_timeline_held_is_kept_and_counted_as_used(earlier: Store) -> N
     ]
     with earlier.begin() as connection, pytest.raises(IntegrityError):
         connection.execute(insert(trail_events), [event(6, "DescribeVpcs", None, 20) | {"id": "e5"}])
+    with earlier.begin() as connection:
+        connection.execute(insert(trail_events), [event(6, "DescribeVpcs", None, 20) | {"id": "e5", "account": "2"}])
+
+
+def test_sessions_that_trails_told_of_keep_their_account(earlier: Store) -> None:
+    """One of a token, one made with it in the same account, one in another account whose trail tells of it, one that nobody made."""
+    events, sessions = (Table(name, MetaData(), autoload_with=earlier.engine) for name in ("trail_events", "trail_sessions"))
+    made = {"made": "ASIAABROAD", "principal": "AROA:a"}
+    told = [
+        event(1, "AssumeRoleWithWebIdentity", "G-1", 10) | {"made": "ASIAROOT"},
+        event(2, "AssumeRole", "G-1", 20) | {"made": "ASIAINNER"},
+        event(3, "AssumeRole", "G-1", 30) | made,
+        event(4, "AssumeRole", "G-1", 30) | made | {"account": "2", "kind": "AWSAccount"},
+    ]
+    row = {"principal": "p", "began_at": 10, "source_identity": "i", "is_root": False, "grant": "G-1", "foreign": ""}
+    with earlier.begin() as connection:
+        connection.execute(insert(events), [{"made": None, **one} for one in told])
+        rows = [
+            row | {"id": id, "event": name}
+            for id, name in (("ASIAROOT", "e1"), ("ASIAINNER", "e2"), ("ASIAABROAD", "e3"), ("ASIALOST", "e0"))
+        ]
+        connection.execute(insert(sessions), rows)
+    earlier.migrate()
+    table = trail_sessions.c
+    with earlier.read() as connection:
+        kept = connection.execute(select(table.id, table.account, table.event, table.home, table.grant).order_by(table.id, table.account))
+        found = [tuple(one) for one in kept]
+    assert found == [
+        ("ASIAABROAD", "1", "e3", "2", "G-1"),
+        ("ASIAABROAD", "2", "e4", None, "G-1"),
+        ("ASIAINNER", "1", "e2", None, "G-1"),
+        ("ASIALOST", "", "e0", None, "G-1"),
+        ("ASIAROOT", "1", "e1", None, "G-1"),
+    ]

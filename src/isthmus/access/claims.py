@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from isthmus.access.federation import direct_connectors
+from isthmus.access.federation import claims_connector
 from isthmus.access.groups import GroupSource, GroupsUnknown
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping, mapping_of
 from isthmus.access.revocations import is_revoked
@@ -61,14 +61,10 @@ class ClaimsProvider:
     def place(self, guid: str) -> Place:
         """The connector of an address. ArmError 404 `ClaimsNotOffered`."""
         with self.engine.store.read() as connection:
-            found = direct_connectors(connection)
-        for key, directory in found.items():
-            if directory.mode != CLAIMS:
-                continue
-            connector = self.lookup.find(key)
-            if connector is not None and connector.properties["connectorPrimaryIdentifier"].lower() == guid.lower():
-                return Place(connector=key, directory=directory)
-        raise ArmError("ClaimsNotOffered", "No connector takes claims at this address.", status=404)
+            found = claims_connector(connection, guid)
+        if found is None:
+            raise ArmError("ClaimsNotOffered", "No connector takes claims at this address.", status=404)
+        return Place(connector=found[0], directory=found[1])
 
     def verify(self, place: Place, token: str) -> Mapping[str, Any]:
         """The claims of the directory's token for this call.

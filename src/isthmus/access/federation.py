@@ -30,6 +30,8 @@ LONGEST_LEASE: Final = 300
 # Written once: every session that is given asks it.
 _CONFIGURED = select(resources).where(resources.c.type == CONFIGURATIONS.lower(), resources.c.parent == bindparam("federation_parent"))
 
+_UNIQUE = select(resources).where(resources.c.unique_key == bindparam("solution"))
+
 
 def directory_of(settings: Mapping[str, str]) -> Directory | None:
     """The directory that complete settings name; None for the broker.
@@ -121,6 +123,21 @@ def directory_at(connection: Connection, connector: str) -> Directory | None:
     """The directory that a connector's account trusts; None for the broker, and without the solution."""
     rows = connection.execute(_CONFIGURED, {"federation_parent": connector.lower()})
     return next((directory for row in rows if (directory := _stored(from_row(row).properties))), None)
+
+
+def solution_key(guid: str, solution: str) -> str:
+    """What of a solution is unique in the tenant: a connector, by its identifier, has one of each type."""
+    return f"solution:{guid.lower()}:{solution}"
+
+
+def claims_connector(connection: Connection, guid: str) -> tuple[str, Directory] | None:
+    """The connector (key) of an identifier with its directory, where that is asked for claims: one look into an index."""
+    row = connection.execute(_UNIQUE, {"solution": solution_key(guid, ACCESS)}).first()
+    found = None if row is None else from_row(row)
+    if found is None or found.id.parent is None or (found.properties.get("solutionSettings") or {}).get(FEDERATION) != CLAIMS:
+        return None
+    directory = _stored(found.properties)
+    return None if directory is None else (found.id.parent.key, directory)
 
 
 def entity_of(metadata: str) -> str:

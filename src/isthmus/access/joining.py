@@ -3,11 +3,15 @@
 A token that we signed names person, grant and sign-in in the event of its exchange, and that event names the key of the session. Later
 events carry that key, or the key of a session that was made with it. Consoles use keys of their own: there the caller, the instant at which
 the session began and the source identity decide, all three together, among sessions that tokens made.
+
+What a trail tells is believed of its own account alone, whose owner may write whatever they like into its files: a key joins events of the
+account in which its session acts. A role that was taken in another account joins where both trails tell of it: that of the caller who took
+it, and that of the role whom it was given to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -32,6 +36,7 @@ REASONS: Final[Mapping[str, str]] = {
     USER: "An IAM user.",
     OTHER: "Another kind of caller.",
 }
+Place = tuple[str, ...]
 _KINDS = {"AWSService": SERVICE, "AWSAccount": OTHER_ACCOUNT, "Root": ROOT, "IAMUser": USER}
 
 
@@ -49,6 +54,16 @@ class Joined:
 
 class Trace(Protocol):
     """What of an event decides whose it is, apart from exchanges of tokens; see `Event`."""
+
+    @property
+    def account(self) -> str:
+        """The account whose trail tells of it."""
+        ...
+
+    @property
+    def caller(self) -> str:
+        """Account of the caller."""
+        ...
 
     @property
     def kind(self) -> str:
@@ -85,6 +100,7 @@ class Trace(Protocol):
 class Console:
     """What a console session shares with the session that opened it."""
 
+    account: str
     principal: str
     began_at: int
     source_identity: str
@@ -92,9 +108,9 @@ class Console:
 
 def console_of(trace: Trace) -> Console | None:
     """By what an event may be joined when its key explains nothing; None when it may not."""
-    if trace.kind != "AssumedRole" or not trace.source_identity or not trace.began_at:
+    if trace.kind != "AssumedRole" or not trace.source_identity or not trace.began_at or trace.caller != trace.account:
         return None
-    return Console(principal=trace.principal, began_at=trace.began_at, source_identity=trace.source_identity)
+    return Console(account=trace.account, principal=trace.principal, began_at=trace.began_at, source_identity=trace.source_identity)
 
 
 def key_of(trace: Trace) -> str:
@@ -102,12 +118,33 @@ def key_of(trace: Trace) -> str:
     return trace.made if trace.kind == "AWSAccount" else trace.key
 
 
-def exchanged(event: Event, issuer: str, given: Mapping[str, Joined]) -> Joined:
-    """Whose an exchange of a token is. `issuer` is our issuer's URL, `given` the sessions that we know to have given, by key."""
+def place_of(trace: Trace) -> Place:
+    """Where the session that an event is joined by is looked up; see `places`."""
+    if trace.kind == "AWSAccount":
+        return trace.made, trace.caller, trace.account
+    return trace.key if trace.caller == trace.account else "", trace.account
+
+
+def places(key: str, account: str, home: str | None) -> Iterator[Place]:
+    """Where a session is found of which an account's trail tells and that acts in `home` (None: not known): by that account's events, and
+    where it acts elsewhere by the event of that account that tells of its beginning."""
+    yield key, account
+    if home not in (None, account):
+        yield key, account, str(home)
+
+
+def loose_of(trace: Trace, *, is_known: bool) -> str | None:
+    """By which principal an event may still be joined to a console or to a session that is not known yet. Callers of other accounts are
+    told by the trails of these."""
+    return trace.principal if not is_known and trace.source_identity and trace.caller == trace.account else None
+
+
+def exchanged(event: Event, issuer: str, given: Mapping[Place, Joined]) -> Joined:
+    """Whose an exchange of a token is. `issuer` is our issuer's URL, `given` the sessions that we know to have given (key, account)."""
     if event.name == SAML:
         return Joined(foreign=OTHER_FEDERATION)
-    if event.made in given:
-        return given[event.made]
+    if (event.made, event.account) in given:
+        return given[event.made, event.account]
     who = part(event.document, "userIdentity")
     provider = text(who, "identityProvider", 2_048)
     if provider.partition(":oidc-provider/")[2] != issuer.removeprefix("https://") or event.account not in provider.split(":"):
@@ -122,10 +159,9 @@ def exchanged(event: Event, issuer: str, given: Mapping[str, Joined]) -> Joined:
     return Joined(person=event.source_identity, sign_in=sign_in, grant=grant, session=event.made or None)
 
 
-def joined(trace: Trace, sessions: Mapping[str, Joined], roots: Callable[[Console], Collection[Joined]]) -> tuple[Joined, bool]:
-    """Whose any other event is, and whether its key says so. `sessions` by key; `roots` are sessions that tokens made."""
-    key = key_of(trace)
-    found = sessions.get(key) if key else None
+def joined(trace: Trace, sessions: Mapping[Place, Joined], roots: Callable[[Console], Collection[Joined]]) -> tuple[Joined, bool]:
+    """Whose any other event is, and whether its key says so. `sessions` by their `places`; `roots` are sessions that tokens made."""
+    found = sessions.get(place_of(trace)) if key_of(trace) else None
     if found is not None:
         return found, True
     console = console_of(trace)
@@ -135,6 +171,8 @@ def joined(trace: Trace, sessions: Mapping[str, Joined], roots: Callable[[Consol
             return Joined(foreign=AMBIGUOUS), False
         if candidates:
             return candidates[0], False
+    if trace.caller != trace.account:
+        return Joined(foreign=OTHER_ACCOUNT), False
     if trace.kind == "AssumedRole":
         return Joined(foreign=UNKNOWN if trace.source_identity else NO_SOURCE_IDENTITY), False
     return Joined(foreign=_KINDS.get(trace.kind, OTHER)), False

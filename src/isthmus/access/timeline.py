@@ -90,8 +90,10 @@ def page(connection: Connection, asked: Asked, *, limit: int) -> tuple[tuple[Ent
 
 
 def event(connection: Connection, id: str) -> tuple[Entry, Mapping[str, Any]] | None:
-    """One call or shell by the id of its event, with the event as the account's trail told it. UnreadableEvent where it was damaged."""
-    row = connection.execute(select(trail_events).where(trail_events.c.id == id)).first()
+    """One call or shell by the id of its entry, with the event as the account's trail told it. UnreadableEvent where it was damaged."""
+    account, _, told = id.partition(".")
+    mine = (trail_events.c.id == told, trail_events.c.account == account)
+    row = connection.execute(select(trail_events).where(*mine)).first()
     return None if row is None else (_call(row), unpack(row.document)[1].document)
 
 
@@ -132,10 +134,9 @@ def _chosen(connection: Connection, asked: Asked) -> Iterable[ColumnElement[bool
     elif asked.grant:
         yield table.grant == asked.grant
     elif asked.session:
-        is_below = select(trail_sessions.c.id).where(trail_sessions.c.id == asked.session, trail_sessions.c.session != asked.session)
         is_ours = select(access_sessions.c.id).where(access_sessions.c.id == asked.session)
         root = select(trail_sessions.c.id).where(trail_sessions.c.id == asked.session, trail_sessions.c.session == asked.session)
-        known = connection.execute(is_below.limit(1)).first() is None and connection.execute(is_ours.union(root)).first() is not None
+        known = connection.execute(is_ours.union(root)).first() is not None
         yield (table.session if known else table.access_key) == asked.session
 
 
@@ -198,7 +199,8 @@ def _call(row: Any) -> Entry:
     }
     place = f"{row.at}:{_RANKS[CALL]}:{row.seq}"
     whose = {"person": row.person or "", "sign_in": row.sign_in or "", "grant": row.grant or "", "session": row.session or ""}
-    return Entry(kind=kind, at=row.at, id=row.id, **whose, place=place, detail=detail)
+    # The trail of another account may tell of an event by the same id.
+    return Entry(kind=kind, at=row.at, id=f"{row.account}.{row.id}", **whose, place=place, detail=detail)
 
 
 def _entry(kind: str, at: int, id: str, person: str, sign_in: str, grant: str, session: str, detail: Mapping[str, Any]) -> Entry:

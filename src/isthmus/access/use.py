@@ -96,7 +96,8 @@ def _is_seen(connection: Connection, person: str, mapping: str, since: int) -> b
     might be theirs and is under no grant."""
     table, events = access_sessions.c, trail_events.c
     wide = (table.person == person, table.mapping == mapping, table.use != PROBE, table.issued_at >= since, table.is_narrowed.is_(False))
-    untold = select(table.id).where(*wide, ~exists().where(trail_sessions.c.id == table.id)).limit(1)
+    told = exists().where(trail_sessions.c.id == table.id, trail_sessions.c.account == table.account)
+    untold = select(table.id).where(*wide, ~told).limit(1)
     if connection.execute(untold).first() is not None:
         return False
     ends = select(table.account, func.max(table.lease_until).label("end")).where(*wide).group_by(table.account)

@@ -61,8 +61,9 @@ class Claims:
     def answer(self, incoming: Incoming) -> Reply:
         """Claims for one token. ArmError 400, 401, 403, 404 or 503: the directory then issues none."""
         try:
+            token = _bearer(incoming)
             place = self.provider.place(incoming.path.rpartition("/")[2])
-            self.provider.verify(place, _bearer(incoming))
+            self.provider.verify(place, token)
         except ArmError as error:
             if error.status < 500:
                 stranger = Actor(id="anonymous", kind="Application", correlation=incoming.correlation)

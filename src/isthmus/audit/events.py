@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import zlib
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
+
+from isthmus.clouds.documents import read_json
 
 WEB, SAML, ASSUME = "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "AssumeRole"
 STS: Final = "sts.amazonaws.com"
@@ -53,20 +54,6 @@ _SHARED = (
 _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _finite(number: str) -> float:
-    found = float(number)
-    if math.isinf(found):
-        raise ValueError("no number is that large")
-    return found
-
-
-_DECODE = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
-
-
 class UnreadableEvent(Exception):
     """This is no event of a trail; the text says what is missing. It repeats nothing of the event."""
 
@@ -75,8 +62,9 @@ class UnreadableEvent(Exception):
 class Event:
     """One event. `at` and `began_at` (creation of the caller's session, 0 where it is not told) in milliseconds.
 
-    `kind` is the caller's type, `key` their access key, `made` the key of the session that the event made, `made_principal` its role id and
-    name; `outcome` is the error code, empty when it succeeded. `machines` are instances that it names. Texts are cut to the log's lengths.
+    `kind` is the caller's type, `caller` their account (the event's where none is told), `key` their access key; `made` is the key of the
+    session that the event made, `made_principal` its role id and name, `home` the account in which it acts; `outcome` is the error code,
+    empty when it succeeded. `machines` are instances that it names. Texts are cut to the log's lengths.
     `content` is the document as it is kept: an event that could be read can be kept.
     """
 
@@ -87,12 +75,14 @@ class Event:
     source: str
     name: str
     kind: str
+    caller: str
     key: str
     principal: str
     source_identity: str
     began_at: int
     made: str
     made_principal: str
+    home: str
     outcome: str
     is_read_only: bool
     resources: tuple[str, ...]
@@ -122,20 +112,24 @@ def _read(document: Mapping[str, Any], content: bytes) -> Event:
     is_assume = source == STS and name in (WEB, SAML, ASSUME)
     made = text(part(answer, "credentials"), "accessKeyId", 128) if is_assume else ""
     given = parameters if source == STS and name == WEB else context
+    account = _matching(_ACCOUNT, document, "recipientAccountId", identity.get("accountId"))
+    user = part(answer, "assumedRoleUser") if made else {}
     return Event(
         id=_matching(_ID, document, "eventID"),
-        account=_matching(_ACCOUNT, document, "recipientAccountId", identity.get("accountId")),
+        account=account,
         region=_matching(_REGION, document, "awsRegion"),
         at=_instant(document.get("eventTime"), "eventTime"),
         source=source,
         name=name,
         kind=text(identity, "type", 32),
+        caller=_account_or(account, identity.get("accountId")),
         key=text(identity, "accessKeyId", 128),
         principal=text(identity, "principalId", 512),
         source_identity=text(given, "sourceIdentity", 64),
         began_at=_instant(part(context, "attributes").get("creationDate") or 0, "creationDate"),
         made=made,
-        made_principal=text(part(answer, "assumedRoleUser"), "assumedRoleId", 512) if made else "",
+        made_principal=text(user, "assumedRoleId", 512),
+        home=_account_or(account, ":".join(text(user, "arn", 2_048).split(":")[4:5])),
         outcome=text(document, "errorCode", 128),
         is_read_only=document.get("readOnly") in (True, "true"),
         resources=_resources(document),
@@ -190,9 +184,10 @@ def parse(content: bytes | str) -> object:
     if len(content) > LARGEST * 2:
         raise UnreadableEvent("it is too large")
     try:
-        return _DECODE(content if isinstance(content, str) else content.decode())
-    except (ValueError, RecursionError) as error:
+        found: object = read_json(content)
+    except ValueError as error:
         raise UnreadableEvent("it is not JSON") from error
+    return found
 
 
 def _encoded(document: Mapping[str, Any]) -> bytes:
@@ -231,6 +226,10 @@ def _matching(pattern: re.Pattern[str], document: Mapping[str, Any], name: str, 
     if not isinstance(found, str) or not pattern.fullmatch(found):
         raise UnreadableEvent(f"{name} is missing or is none")
     return found
+
+
+def _account_or(otherwise: str, found: object) -> str:
+    return found if isinstance(found, str) and _ACCOUNT.fullmatch(found) else otherwise
 
 
 def _instant(value: object, name: str) -> int:

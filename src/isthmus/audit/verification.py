@@ -47,6 +47,7 @@ class Verification:
     """What was looked at and what was found (the first `MOST` findings). `covered` are leaves under the last good checkpoint, by tree.
 
     `cut` is the last event that retention deleted, and `cut_at` when it was covered (ms): of what is before, checkpoints alone are left.
+    `believed` events are whose they are by a record that no checkpoint covers.
     """
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("records", "events", "checkpoints", "anchored"), 0))
@@ -54,6 +55,7 @@ class Verification:
     findings: list[Finding] = field(default_factory=list)
     cut: int = 0
     cut_at: int = 0
+    believed: int = 0
 
     def find(self, where: str, what: str) -> None:
         """Note a finding."""

@@ -154,13 +154,17 @@ def verify(
         check = import_module("isthmus.access.proof").verify_offline
         found = check(database, archive.expanduser().absolute() if archive else None, place, settings.issuer_url)
     told = [{"where": one.where, "what": one.what} for one in found.findings]
-    print_item({"valid": not told, **found.counts, "covered": found.covered, "beginsAfter": found.cut, "findings": told}, session.output)
+    counts = {**found.counts, "believed": found.believed}
+    print_item({"valid": not told, **counts, "covered": found.covered, "beginsAfter": found.cut, "findings": told}, session.output)
     if not place:
         session.say("No second store was looked at: who can change the database could have made all of it anew. Name it with --anchor.")
     if found.cut:
         session.say(
             f"The trail begins after event {found.cut}: those before it were deleted by retention, and only their checkpoints are left."
         )
+    if found.believed:
+        why = "no event tells of their session's exchange, and that record is under no checkpoint"
+        session.say(f"Events that are somebody's by Isthmus' own record alone ({why}): {found.believed}.")
     for one in found.findings:
         session.say(f"{one.where}: {one.what}")
     if told:

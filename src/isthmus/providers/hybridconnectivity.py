@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from isthmus.access.federation import solution_key
 from isthmus.access.mappings import ROLE_MAPPINGS
 from isthmus.arm.change import Change, OperationOrder
 from isthmus.arm.envelope import Resource
@@ -200,7 +201,7 @@ class HybridConnectivity:
                 "solutionSettings": complete,
                 "provisioningState": "Succeeded",
             },
-            unique=f"solution:{connector.properties['connectorPrimaryIdentifier']}:{kind.id}",
+            unique=solution_key(connector.properties["connectorPrimaryIdentifier"], kind.id),
         )
         return Change(puts=(made,), jobs=(sync_order(made, kind.sync_job, ask.new_guid()),))
 

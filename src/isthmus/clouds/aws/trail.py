@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import base64
-import json
-import math
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -16,6 +14,7 @@ from isthmus.clouds.aws.regions import enabled_regions
 from isthmus.clouds.aws.session import HOMES, Sessions
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError
 from isthmus.clouds.contract import ScanTarget, StoredFile, StoredObject
+from isthmus.clouds.documents import read_json
 
 LARGEST_FILE: Final = 256 << 20
 """Bytes that a log file may have when it is decompressed; CloudTrail ends files at about 50 MB."""
@@ -128,21 +127,10 @@ def inflate(content: bytes) -> bytes:
 def records_of(text: bytes) -> list[Any]:
     """The records of a log file by its content. Raises NoTrailFile."""
     try:
-        document = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
+        document = read_json(text)
+    except ValueError as error:
         raise NoTrailFile("It holds no JSON.") from error
     records = document.get("Records") if isinstance(document, dict) else None
     if not isinstance(records, list):
         raise NoTrailFile("It holds no list 'Records'.")
     return records
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _finite(number: str) -> float:
-    found = float(number)
-    if math.isinf(found):
-        raise ValueError("no number is that large")
-    return found

@@ -43,7 +43,7 @@ trail_events = Table(
     Column("digest", String(64), nullable=False, comment="SHA-256 of the event as canonical JSON"),
     Column("document", LargeBinary, nullable=False, comment="the event, compressed"),
     # Ids are random: told apart by time first, new ones stand beside each other in the index, whatever its size.
-    Index("trail_events_by_id", "at", "id", unique=True),
+    Index("trail_events_by_id", "at", "id", "account", unique=True),
     Index("trail_events_by_time", "at", "seq"),
     _partial("trail_events_by_person", "person", "at", "seq"),
     _partial("trail_events_by_grant", "grant", "at", "seq"),
@@ -83,7 +83,9 @@ trail_sessions = Table(
     "trail_sessions",
     metadata,
     Column("id", exact(128), primary_key=True, comment="access key of the session"),
+    Column("account", String(12), primary_key=True, comment="whose trail tells of it"),
     Column("event", exact(64), nullable=False, comment="id of the event that made it"),
+    Column("home", String(12), comment="account in which it acts; null when it is not known to act elsewhere"),
     Column("principal", exact(512), nullable=False, comment="role id and session name"),
     Column("began_at", BigInteger, nullable=False),
     Column("source_identity", exact(64), nullable=False),
