@@ -16,7 +16,7 @@ from hypothesis import settings
 from isthmus.store import Store
 from tests.support.clock import Clock
 from tests.support.databases import Databases
-from tests.support.examples import FAST, LONG
+from tests.support.examples import FAST, LONG, WHOLE
 from tests.support.openid import OpenIdProvider, running_provider
 from tests.support.postgres import Postgres
 
@@ -29,8 +29,10 @@ _LONG = ("e2e", "portal", "contract", "access")
 # Hundreds of thousands of objects of imported modules live as long as the session: to look through them for garbage is most of its cost.
 gc.set_threshold(100_000, 20, 20)
 
-settings.register_profile(FAST)
-settings.register_profile(LONG)
+for _profile in (WHOLE, FAST, LONG):
+    # A busy machine may stand still for seconds: how long an example took says nothing. No deadline is 30 s to make examples up, too.
+    settings.register_profile(_profile, deadline=None)
+settings.load_profile(WHOLE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

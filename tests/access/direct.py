@@ -22,9 +22,9 @@ from isthmus.store import Store
 from isthmus_lab.process import LabProcess
 from tests.access.estate import ADMIN, CONNECTOR, GUID, Estate, estate, mapping_id
 from tests.lab.issuer import FakeIssuer
+from tests.support.waiting import STACK
 
 ALLOWED = [{"Effect": "Allow", "Action": ["ec2:DescribeRegions"], "Resource": ["*"]}]
-WAIT = {"Delay": 1, "MaxAttempts": 120}
 
 
 class Direct:
@@ -74,7 +74,7 @@ class Direct:
         stacks.update_stack(
             StackName="isthmus", TemplateBody=template_text(authentication_template(wanted)), Capabilities=["CAPABILITY_NAMED_IAM"]
         )
-        stacks.get_waiter("stack_update_complete").wait(StackName="isthmus", WaiterConfig=WAIT)
+        stacks.get_waiter("stack_update_complete").wait(StackName="isthmus", WaiterConfig=STACK)
 
     def sync(self) -> dict[str, Any]:
         """One sync of the solution; its properties afterwards."""

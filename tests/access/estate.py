@@ -37,6 +37,7 @@ from isthmus.store import Store
 from isthmus_lab.process import LabProcess
 from tests.fakes.jobs import RecordedJobs
 from tests.lab.issuer import FakeIssuer
+from tests.support.waiting import STACK
 
 GUID = "aa5f1c9e-4f89-41d3-9a0c-0305e82c3301"
 GROUP = group_id("00000000-0000-4000-8000-000000000000", "rg")
@@ -170,7 +171,7 @@ def deploy(lab: LabProcess, account: str, issuer: FakeIssuer, lookup: Lookup) ->
     cloudformation = boto3.client("cloudformation", **lab.client_arguments(account, "us-east-1"))
     text = template_text(authentication_template(wanted))
     cloudformation.create_stack(StackName="isthmus", TemplateBody=text, Capabilities=["CAPABILITY_NAMED_IAM"])
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="isthmus", WaiterConfig=STACK)
 
 
 def deploy_again(people: Estate, **trail: Any) -> None:
@@ -182,7 +183,7 @@ def deploy_again(people: Estate, **trail: Any) -> None:
     cloudformation = people.root("cloudformation")
     text = template_text(authentication_template(wanted))
     cloudformation.update_stack(StackName="isthmus", TemplateBody=text, Capabilities=["CAPABILITY_NAMED_IAM"])
-    cloudformation.get_waiter("stack_update_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    cloudformation.get_waiter("stack_update_complete").wait(StackName="isthmus", WaiterConfig=STACK)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from isthmus.access.broker import Issued
 from isthmus.cli.aws.cache import Credentials
 from isthmus.cli.aws.taking import Taken
 from tests.access.estate import Estate
+from tests.support.waiting import until
 
 REGION = "eu-west-1"
 
@@ -48,10 +48,7 @@ def boot(people: Estate, tag: str = "red", region: str = REGION) -> str:
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "team", "Value": tag}]}],
     )
     identity = str(made["Instances"][0]["InstanceId"])
-    deadline = time.monotonic() + 30
-    while ssm.get_connection_status(Target=identity)["Status"] != "connected":
-        assert time.monotonic() < deadline, "the machine did not come up"
-        time.sleep(0.1)  # somebody else boots it
+    until(lambda: ssm.get_connection_status(Target=identity)["Status"] == "connected", 30, what="somebody else boots the machine")
     return identity
 
 

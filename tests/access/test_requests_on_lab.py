@@ -87,7 +87,7 @@ def test_a_role_is_taken_after_two_approvals_and_ending_one_of_two_grants_leaves
 
 def test_the_session_ends_with_the_grant_to_the_second(people: Estate, desk: Desk) -> None:
     alice = people.sign_in("alice", "g-ops")
-    grant = desk.approved(alice, 4)
+    grant = desk.approved(alice, 8)
     issued = people.issue(alice, "Operator")
     with people.engine.store.read() as connection:
         found = grants.find(connection, grant)

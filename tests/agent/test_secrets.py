@@ -18,6 +18,7 @@ from isthmus_agent.keys import Key
 from isthmus_agent.paths import Paths
 from isthmus_agent.store import Store
 from tests.agent.fake_plane import CONNECT, VM_ID, TlsPlane
+from tests.support.waiting import LOADED, until
 
 
 def traces(pem: bytes) -> list[bytes]:
@@ -58,7 +59,7 @@ class Arguments(threading.Thread):
 def test_the_private_key_is_nowhere_but_in_its_file(environ: dict[str, str], tls: TlsPlane, root: Path) -> None:
     watcher = Arguments()
     watcher.start()
-    outputs, pems = [], []
+    outputs, pems, certs = [], [], root / "var/opt/azcmagent/certs"
 
     def run(*argv: str, code: int = 0) -> str:
         done = subprocess.run([sys.executable, "-m", "isthmus_agent", *argv], env=environ, capture_output=True, check=False)
@@ -66,27 +67,30 @@ def test_the_private_key_is_nowhere_but_in_its_file(environ: dict[str, str], tls
         outputs.append(done.stdout + done.stderr)
         return done.stdout.decode()
 
+    def identity_key() -> str:
+        return str(json.loads((certs.parent / "agentconfig.json").read_text())["identityKey"])
+
     machine = tls.plane.register(run("genkey").strip())
-    pems.append((root / "var/opt/azcmagent/certs/genPrivateKey.pem").read_bytes())
+    pems.append((certs / "genPrivateKey.pem").read_bytes())
     run(*CONNECT)
+    first, first_key = machine.public, identity_key()
     tls.plane.wants_renewal = True
     service = subprocess.Popen(
         [sys.executable, "-m", "isthmus_agent", "service", "run"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    first = machine.public
-    deadline = 200
-    while machine.public == first and (deadline := deadline - 1):
-        service_ended = service.poll()
-        assert service_ended is None
-        threading.Event().wait(0.05)
-    threading.Event().wait(0.2)
+
+    def has_renewed() -> bool:
+        """The agent has saved what the plane accepted, and removed the key that it used before."""
+        assert service.poll() is None
+        return identity_key() != first_key and [path.name for path in certs.iterdir()] == [identity_key()]
+
+    until(has_renewed, 20, pause=0.02, what="the renewal has ended")
     service.terminate()
-    outputs.append(service.communicate(timeout=5)[0])
+    outputs.append(service.communicate(timeout=10 * LOADED)[0])
     run("show")
     run("show", "-j")
     run("check")
-    config = json.loads((root / "var/opt/azcmagent/agentconfig.json").read_text())
-    pems.append((root / "var/opt/azcmagent/certs" / config["identityKey"]).read_bytes())
+    pems.append((certs / identity_key()).read_bytes())
     connection = Store(Paths(root=root)).connection()
     watcher.ended.set()
     watcher.join()
@@ -103,9 +107,9 @@ def test_the_private_key_is_nowhere_but_in_its_file(environ: dict[str, str], tls
         for trace in traces(pem):
             for name, hay in haystacks.items():
                 assert trace not in hay, f"private key material in {name}"
-    for path in (root / "var/opt/azcmagent/certs").iterdir():
+    for path in certs.iterdir():
         assert path.stat().st_mode & 0o077 == 0
-    assert [path.name for path in (root / "var/opt/azcmagent/certs").iterdir()] == [config["identityKey"]]
+    assert [path.name for path in certs.iterdir()] == [identity_key()]
 
 
 def test_the_traces_would_find_a_leak(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from isthmus_agent.service import IDLE, Service
 from isthmus_agent.store import Store
 from tests.agent.fake_plane import CONNECT, VM_ID, DirectCaller, FakePlane, TlsPlane
 from tests.agent.test_tokens import enrolled, keys
+from tests.support.waiting import LOADED
 
 
 class Loaded:
@@ -170,7 +171,7 @@ def test_real_process_beats_after_connect_and_stops_on_sigterm(environ: dict[str
         assert json.loads(shown)["status"] == "Connected"
         assert main(["show"], environ) == 0
         service.send_signal(signal.SIGTERM)
-        assert service.wait(5) == 0
+        assert service.wait(5 * LOADED) == 0
     finally:
         service.kill()
         service.wait()
@@ -178,7 +179,7 @@ def test_real_process_beats_after_connect_and_stops_on_sigterm(environ: dict[str
 
 def _until(condition: object, seconds: float = 10.0) -> None:
     assert callable(condition)
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + LOADED * seconds
     while True:
         try:
             if condition():

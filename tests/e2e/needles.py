@@ -65,6 +65,14 @@ def text_forms(secret: str) -> set[bytes]:
     return {raw} | {form for form in forms(raw) if len(form) >= 16}
 
 
+def content_of(file: Path) -> bytes:
+    """What a file holds; nothing when it has gone since it was found."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
 class Search:
     """Looks for patterns and for named secrets. `secrets` maps what a thing is to its forms."""
 
@@ -85,5 +93,5 @@ class Search:
         """Every file below a folder, outside `without`: which were read, and what was found in them (in their names too)."""
         closed = tuple(without)
         read = [path for path in sorted(folder.rglob("*")) if path.is_file() and not any(path.is_relative_to(one) for one in closed)]
-        found = [find for path in read for find in self.look(str(path), str(path).encode() + b"\n" + path.read_bytes())]
+        found = [find for path in read for find in self.look(str(path), str(path).encode() + b"\n" + content_of(path))]
         return read, found

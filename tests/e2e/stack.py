@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,9 +27,9 @@ import boto3
 import httpx
 
 from isthmus.client import Client, choose_token, find_server
-from isthmus_lab.environment import listen
 from isthmus_lab.estate import Summary, seed
 from isthmus_lab.process import LabProcess
+from tests.support.ports import lasting_port
 from tests.support.waiting import until
 
 ACCOUNT = "210987654321"
@@ -45,14 +43,6 @@ def clean_environ(folder: Path) -> dict[str, str]:
     """The environment of a child: nothing of the developer's own AWS, Isthmus or proxies."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT}
     return {**kept, "XDG_CACHE_HOME": str(folder / "cache"), "NO_PROXY": "*"}
-
-
-def lasting_port() -> int:
-    """A port that stays free while its server is down: below those that systems give away by themselves (RFC 6335, Linux from 32768)."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with suppress(OSError), listen(port, exact=True):
-            return port
 
 
 class Server:

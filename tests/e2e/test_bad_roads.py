@@ -101,7 +101,8 @@ def test_a_throttled_account_loses_nothing(trusted: Stack) -> None:
     finally:
         rules = trusted.lab.admin("GET", "/_lab/faults")
         trusted.heal()
-    assert sum(rule["fired"] for rule in rules) > 5
+    # Chance decides how many calls to EC2 are throttled, of more than thirty; one at least, and all three to SQS.
+    assert sum(rule["fired"] for rule in rules) > 3
     assert {one["outcome"] for one in trusted.scopes("inventory")} <= {"complete", "throttled"}
     assert result["status"] in ("Completed", "CompletedWithGaps")
     assert projections(trusted) == before
@@ -140,8 +141,13 @@ def test_every_machine_that_cannot_join_says_why(trusted: Stack) -> None:
     assert found[hanging]["nextRetry"]
     assert "/elsewhere/" in found[elsewhere]["evidence"]["resource"]
     assert {found[one]["state"] for one in rest} == {"CONNECTED"}
-    details = trusted.status("onboarding")["statusDetails"]
-    assert "3 blocked" in details
+
+    def summary() -> str:
+        """What the solution says of them, which it says after it has written each down."""
+        details = str(trusted.status("onboarding")["statusDetails"])
+        return details if "3 blocked" in details else ""
+
+    details = until(summary, what="the solution counts those three")
     assert all(code in details for code in ("SSM_EXEC_TIMEOUT", "KEY_PARSE", "AGENT_ELSEWHERE"))
     trusted.machine_fault(hanging, "slow", on=False)
     trusted.machine_fault(keyless, "break-key-output", on=False)

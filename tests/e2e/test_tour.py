@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.e2e.stack import clean_environ
 from tests.house.tree import ROOT
 from tests.portal.browser import SCREENSHOTS, launch, looking
+from tests.support.waiting import LOADED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -41,7 +42,7 @@ def demo_that_stays(folder: Path) -> Iterator[Path]:
     listening = threading.Thread(target=_listen, args=(terminal, said), daemon=True)
     listening.start()
     try:
-        until = time.monotonic() + 240
+        until = time.monotonic() + 240 * LOADED
         while b"Ctrl-C stops everything" not in b"".join(said):
             alive = child.poll() is None and time.monotonic() < until
             assert alive, f"The demo ended, or does not come:\n{b''.join(said).decode(errors='replace')}"
@@ -68,7 +69,9 @@ def shell(number: int, folder: Path, **words: str) -> str:
         command = command.replace(word.upper(), value)
     if "isthmus_lab.tour" in command:
         command = command.replace("isthmus_lab.tour", f"isthmus_lab.tour --figures {folder.with_name('demo.json')}")
-    done = subprocess.run(command, shell=True, env=clean_environ(folder.parent), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, shell=True, env=clean_environ(folder.parent), capture_output=True, text=True, timeout=60 * LOADED, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip().splitlines()[-1]
 

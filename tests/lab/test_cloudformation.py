@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from tests.support.waiting import STACK
+
 pytestmark = pytest.mark.e2e
 
 TRUST = {
@@ -58,7 +60,7 @@ def template() -> dict[str, Any]:
 
 def create(cloudformation: Any, name: str, body: dict[str, Any]) -> dict[str, Any]:
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(body), Capabilities=["CAPABILITY_NAMED_IAM"])
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=STACK)
     stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     return {row["OutputKey"]: row["OutputValue"] for row in stack.get("Outputs", [])}
 
@@ -83,11 +85,11 @@ def test_stack_with_provider_role_and_custom_resource(client: Callable[..., Any]
     changed = template()
     changed["Resources"]["Provider"]["Properties"]["ClientIdList"] = ["isthmus:aws:2"]
     cloudformation.update_stack(StackName="isthmus", TemplateBody=json.dumps(changed), Capabilities=["CAPABILITY_NAMED_IAM"])
-    cloudformation.get_waiter("stack_update_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    cloudformation.get_waiter("stack_update_complete").wait(StackName="isthmus", WaiterConfig=STACK)
     assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"] == ["isthmus:aws:2"]
 
     cloudformation.delete_stack(StackName="isthmus")
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName="isthmus", WaiterConfig=STACK)
     assert iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
     assert "Reader" not in [role["RoleName"] for role in iam.list_roles()["Roles"]]
 

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from tests.lab.saml import Key, metadata
+from tests.support.waiting import STACK
 
 pytestmark = pytest.mark.e2e
 
@@ -24,17 +25,16 @@ def body(document: str, name: str = "Directory") -> str:
 
 def test_a_provider_lives_with_its_stack(client: Callable[..., Any], account: str) -> None:
     stacks, iam = client("cloudformation"), client("iam")
-    wait = {"Delay": 1, "MaxAttempts": 30}
     stacks.create_stack(StackName="s", TemplateBody=body(metadata(OLD)))
-    stacks.get_waiter("stack_create_complete").wait(StackName="s", WaiterConfig=wait)
+    stacks.get_waiter("stack_create_complete").wait(StackName="s", WaiterConfig=STACK)
     [output] = stacks.describe_stacks(StackName="s")["Stacks"][0]["Outputs"]
     assert output["OutputValue"] == f"arn:aws:iam::{account}:saml-provider/Directory"
     assert iam.get_saml_provider(SAMLProviderArn=output["OutputValue"])["SAMLMetadataDocument"] == metadata(OLD)
     stacks.update_stack(StackName="s", TemplateBody=body(metadata(OLD, NEW)))
-    stacks.get_waiter("stack_update_complete").wait(StackName="s", WaiterConfig=wait)
+    stacks.get_waiter("stack_update_complete").wait(StackName="s", WaiterConfig=STACK)
     assert iam.get_saml_provider(SAMLProviderArn=output["OutputValue"])["SAMLMetadataDocument"] == metadata(OLD, NEW)
     stacks.delete_stack(StackName="s")
-    stacks.get_waiter("stack_delete_complete").wait(StackName="s", WaiterConfig=wait)
+    stacks.get_waiter("stack_delete_complete").wait(StackName="s", WaiterConfig=STACK)
     with pytest.raises(ClientError, match="NoSuchEntity"):
         iam.get_saml_provider(SAMLProviderArn=output["OutputValue"])
 
@@ -45,4 +45,4 @@ def test_what_iam_refuses_fails_the_stack(client: Callable[..., Any]) -> None:
     for name, text in {"short": body("<x/>"), "taken": body(metadata(OLD), "Taken")}.items():
         stacks.create_stack(StackName=name, TemplateBody=text)
         with pytest.raises(WaiterError):
-            stacks.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+            stacks.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=STACK)

@@ -1,12 +1,13 @@
 """What onboarding does in an account, through the lab alone: document by stack, least-privilege role, profile, command."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from tests.support.waiting import STACK, until
 
 pytestmark = pytest.mark.e2e
 
@@ -24,7 +25,7 @@ def template(line: str) -> str:
 
 
 def wait(cloudformation: Any, kind: str) -> None:
-    cloudformation.get_waiter(kind).wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    cloudformation.get_waiter(kind).wait(StackName="isthmus", WaiterConfig=STACK)
 
 
 def test_document_of_a_stack_is_created_updated_and_deleted(client: Callable[..., Any]) -> None:
@@ -82,14 +83,10 @@ def test_command_runs_on_a_machine_with_least_privilege(client: Callable[..., An
     onboarding = client("ssm", credentials=session)
     assert onboarding.describe_instance_information()["InstanceInformationList"] == []
     ec2.associate_iam_instance_profile(InstanceId=one, IamInstanceProfile={"Name": "machine"})
-    deadline = time.monotonic() + 20
-    while not onboarding.describe_instance_information()["InstanceInformationList"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: onboarding.describe_instance_information()["InstanceInformationList"], 20)
     command = onboarding.send_command(DocumentName=NAME, InstanceIds=[one])["Command"]["CommandId"]
-    while (found := invocation(onboarding, command, one)) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    found = until(lambda: invocation(onboarding, command, one), 20)
+    assert found is not None
     assert found["Status"] == "Success"
     assert found["StandardOutputContent"].strip() == f"hello from {one}"
     with pytest.raises(ClientError, match="AccessDenied"):

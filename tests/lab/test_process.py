@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from isthmus_lab.environment import is_scrubbed, listen, scrubbed
 from isthmus_lab.process import LabFailedError, LabProcess
+from tests.support.waiting import LOADED
 
 pytestmark = pytest.mark.e2e
 
@@ -78,14 +79,16 @@ def test_command_prints_one_line_and_ends_on_signal(tmp_path: Path) -> None:
         assert ready["pid"] == child.pid
         assert ready["url"].startswith("http://127.0.0.1:")
         child.send_signal(signal.SIGINT)
-        rest, errors = child.communicate(timeout=10)
+        rest, errors = child.communicate(timeout=10 * LOADED)
     assert (child.returncode, rest) == (0, "")
     assert "Traceback" not in errors
 
 
 def test_failed_start_says_why(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "HOME"}
-    child = subprocess.run([sys.executable, "-m", "isthmus_lab.server"], env=environment, capture_output=True, text=True, timeout=20)
+    child = subprocess.run(
+        [sys.executable, "-m", "isthmus_lab.server"], env=environment, capture_output=True, text=True, timeout=20 * LOADED
+    )
     assert child.returncode != 0
     assert "python -m isthmus_lab" in child.stderr
     lab = LabProcess(tmp_path, port=0)

@@ -16,6 +16,7 @@ from isthmus_lab.pack.pushed_keys import PushedKeys
 from isthmus_lab.process import LabProcess
 from tests.lab.issuer import FakeIssuer
 from tests.lab.people import People, allow, document
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -44,10 +45,8 @@ def machine(people: People, lab: LabProcess) -> str:
         ImageId="ami-0c2023a1b2c3d4e5f", MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "P"}, TagSpecifications=tags
     )
     identity = str(made["Instances"][0]["InstanceId"])
-    ssm, deadline = people.client("ssm"), time.monotonic() + 20
-    while ssm.get_connection_status(Target=identity)["Status"] != "connected":
-        assert time.monotonic() < deadline, "the machine did not come up"
-        time.sleep(0.1)  # somebody else boots it
+    ssm = people.client("ssm")
+    until(lambda: ssm.get_connection_status(Target=identity)["Status"] == "connected", 20, what="somebody else boots the machine")
     return identity
 
 

@@ -30,6 +30,7 @@ def records(s3: Any, bucket: str) -> dict[str, list[dict[str, Any]]]:
 @pytest.mark.e2e
 def test_a_trail_that_logs_writes_what_was_recorded_since_the_last_file(client: Callable[..., Any], account: str, lab: LabProcess) -> None:
     s3, trail, bucket = client("s3"), client("cloudtrail"), f"logs-{account}"
+    began = time.time()
     s3.create_bucket(Bucket=bucket)
     trail.create_trail(Name="all", S3BucketName=bucket, S3KeyPrefix="p", IsMultiRegionTrail=True)
     client("ec2").create_key_pair(KeyName="too early")
@@ -44,8 +45,11 @@ def test_a_trail_that_logs_writes_what_was_recorded_since_the_last_file(client: 
     files = records(s3, bucket)
     names = {(one["awsRegion"], one["eventName"]) for rows in files.values() for one in rows}
     assert {("us-east-1", "CreateKeyPair"), ("eu-west-1", "CreateKeyPair"), ("us-east-1", "ListRoles")} <= names
-    day = time.strftime("%Y/%m/%d", time.gmtime())
-    pattern = rf"p/AWSLogs/{account}/CloudTrail/(us-east-1|eu-west-1)/{day}/{account}_CloudTrail_\1_\d{{8}}T\d{{4}}Z_\w{{16}}\.json\.gz"
+    # A day may have ended meanwhile.
+    days = "|".join(time.strftime("%Y/%m/%d", time.gmtime(at)) for at in (began, time.time()))
+    pattern = (
+        rf"p/AWSLogs/{account}/CloudTrail/(us-east-1|eu-west-1)/(?:{days})/{account}_CloudTrail_\1_\d{{8}}T\d{{4}}Z_\w{{16}}\.json\.gz"
+    )
     assert all(re.fullmatch(pattern, key) for key in files), list(files)
     client("ec2").delete_key_pair(KeyName="east")
     lab.admin("POST", "/_lab/trails/deliver")

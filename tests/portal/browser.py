@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.house.tree import ROOT
 
@@ -26,6 +26,9 @@ FLAGS = (
     "--disable-sync",
 )
 SCREENSHOTS = ROOT / "build" / "screenshots"
+# On a busy machine a browser may take its time; what never comes fails all the same.
+PATIENCE = 45_000
+expect.set_options(timeout=PATIENCE)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 _AXE = ROOT / "build" / "node" / "tests" / "node_modules" / "axe-core" / "axe.min.js"
 _WATCH = """
@@ -105,7 +108,7 @@ def looking(
         viewport={"width": width, "height": height},
         color_scheme="dark" if scheme == "dark" else "light",
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     if secret:
         context.add_cookies([{"name": "__Host-isthmus", "value": secret, "url": url, "secure": True, "httpOnly": True, "sameSite": "Lax"}])
     context.add_init_script(_WATCH)

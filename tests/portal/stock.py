@@ -8,14 +8,10 @@ from typing import Any
 
 import httpx
 import orjson
-from playwright.sync_api import expect
 from sqlalchemy import insert, update
 
 from isthmus.store.tables import operations
 from tests.portal.conftest import Site
-
-# On a busy machine a browser may take its time; what never comes fails all the same.
-expect.set_options(timeout=45_000)
 
 
 class Caller:

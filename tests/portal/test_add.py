@@ -179,7 +179,7 @@ def test_without_javascript(site: Site, window: Window, account: str) -> None:
         page = look.open(START)
         look.refusals = 1
         page.get_by_role("button", name="Next: Solutions").click()
-        assert page.get_by_text("4 things need your attention").is_visible()
+        expect(page.get_by_text("4 things need your attention")).to_be_visible()
         fill_basics(page, "without-script", account)
         press(page, "Next: Solutions", "solutions")
         page.get_by_label("Add Arc onboarding").check()

@@ -6,6 +6,7 @@ import ssl
 from typing import Any
 
 import httpx
+from playwright.sync_api import expect
 
 from isthmus.client.loopback import Loopback
 from tests.api.line import CHALLENGE, DEVICE_GRANT, STATE
@@ -89,5 +90,5 @@ def test_a_code_is_denied_without_scripts(site: Site, window: Window) -> None:
         page.get_by_label("Code").fill(begun["user_code"])
         page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="Do not allow").click()
-        assert page.get_by_role("heading", name="Nothing was allowed").is_visible()
+        expect(page.get_by_role("heading", name="Nothing was allowed")).to_be_visible()
     assert post(site, "token", grant_type=DEVICE_GRANT, device_code=begun["device_code"]).json()["error"] == "access_denied"

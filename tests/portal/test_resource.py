@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from isthmus.arm.envelope import Resource
 from isthmus.identity.roles import CONTRIBUTOR, READER
@@ -111,7 +112,7 @@ def test_relations_lead_on_and_say_what_is_not_known(window: Window, site: Site,
         uses.get_by_role("link", name=HOSTILE[1]).click()
         page.get_by_role("link", name="Relations").click()
         page.get_by_role("region", name="Used by 1").get_by_role("link").click()
-        assert page.get_by_role("heading", level=1).inner_text().strip() == HOSTILE[0]
+        expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE[0])
         machine, extension = instance(site.server, "i-0000000000000000d")
         stored(site, machine, extension)
         page = look.open(f"{page_of(machine)}?tab=relations")
@@ -200,10 +201,10 @@ def test_history_tells_who_changed_what_and_outlives_the_resource(site: Site, wi
         assert "by you" in newest.inner_text()
         assert newest.get_by_role("row", name="/tags/number 30 31").is_visible()
         page.get_by_role("link", name="Next").click()
-        assert "Created by test" in page.locator(".timeline > li").last.inner_text()
+        expect(page.locator(".timeline > li").last).to_contain_text("Created by test")
         page.get_by_role("link", name="Previous").click()
         page.get_by_role("link", name="Delete").click()
-        assert page.get_by_text("the resource in AWS, which nothing is done to").is_visible()
+        expect(page.get_by_text("the resource in AWS, which nothing is done to")).to_be_visible()
         page.get_by_role("link", name="Keep it").click()
         page.get_by_role("link", name="Delete").click()
         page.get_by_role("button", name="Delete it").click()
@@ -220,9 +221,9 @@ def test_a_machine_is_deleted_after_what_that_means_was_said(site: Site, window:
     with window(javascript=False) as look:
         page = look.open(path)
         page.get_by_role("link", name="Delete").click()
-        assert page.get_by_text("The projection comes back with the next scan while the instance exists.").is_visible()
+        expect(page.get_by_text("The projection comes back with the next scan while the instance exists.")).to_be_visible()
         page.get_by_role("button", name="Delete it").click()
-        assert page.get_by_text("The machine was deleted from Isthmus.").is_visible()
+        expect(page.get_by_text("The machine was deleted from Isthmus.")).to_be_visible()
         assert look.page.request.get(look.url + page_of(extension)).status == 404
 
 

@@ -14,6 +14,8 @@ from isthmus.arm.envelope import Resource
 from isthmus.arm.types import Actor
 from isthmus.store.tables import resources, scopes
 from tests.solutions.conftest import CONNECTOR, PROJECTIONS, SOLUTION, Bench
+from tests.support.postgres import until_somebody_waits
+from tests.support.waiting import LOADED
 
 USER = Actor(id="user", kind="User")
 VOLUME = PROJECTIONS.extension("Microsoft.AwsConnector/ec2Volumes", "vol-00000000000000000")
@@ -158,8 +160,8 @@ def test_a_tag_that_is_written_while_a_scan_stores_is_kept(bench: Bench) -> None
         connection.execute(resources.update().where(resources.c.key == VOLUME.key).values(document=_tagged(connection, VOLUME.key)))
         scan = threading.Thread(target=bench.sync)
         scan.start()
-        _until_somebody_waits(bench)
-    scan.join(timeout=30)
+        until_somebody_waits(bench.engine.store)
+    scan.join(timeout=30 * LOADED)
     changed = bench.lookup.find(VOLUME)
     assert changed is not None
     assert (dict(changed.tags), changed.properties["awsProperties"]["encrypted"]) == ({"owner": "me"}, True)
@@ -178,9 +180,9 @@ def test_deletions_of_two_regions_do_not_lock_out_a_writer(bench: Bench) -> None
         assert connection.execute(select(resources.c.key).where(resources.c.key == key).with_for_update()).first()
         scan = threading.Thread(target=bench.sync)
         scan.start()
-        _until_somebody_waits(bench)
+        until_somebody_waits(bench.engine.store)
         bench.engine.apply_within(connection, Change(detail={"what": "a user's write"}), USER, "w", "x")
-    scan.join(timeout=30)
+    scan.join(timeout=30 * LOADED)
     assert bench.names() == set()
     assert bench.solution()["status"] == "Completed"
 
@@ -197,11 +199,11 @@ def test_a_machine_that_a_person_puts_meanwhile_is_not_made_bare(bench: Bench) -
 
     def put(_old: Resource | None) -> Change:
         scan.start()
-        _until_somebody_waits(bench)
+        until_somebody_waits(bench.engine.store)
         return Change(puts=(Resource(id=machine, location="eastus", tags={"owner": "me"}),))
 
     bench.engine.write(machine, put, USER, "w")
-    scan.join(timeout=30)
+    scan.join(timeout=30 * LOADED)
     found = bench.lookup.find(machine)
     assert found is not None
     assert dict(found.tags) == {"owner": "me"}
@@ -211,13 +213,3 @@ def test_a_machine_that_a_person_puts_meanwhile_is_not_made_bare(bench: Bench) -
 def _tagged(connection: Connection, key: str) -> str:
     document = connection.execute(select(resources.c.document).where(resources.c.key == key)).scalar_one()
     return str(document).replace('"tags":{}', '"tags":{"owner":"me"}')
-
-
-def _until_somebody_waits(bench: Bench) -> None:
-    query = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    for _ in range(500):
-        with bench.engine.store.read() as connection:
-            if connection.exec_driver_sql(query).first():
-                return
-        threading.Event().wait(0.02)
-    raise AssertionError("nobody waits for the writer")

@@ -18,6 +18,8 @@ from isthmus.store.tables import instances, operations, registrations
 from tests.machines.plane import TESTER
 from tests.solutions.conftest import ACCOUNT, CONNECTOR, GUID, PROJECTIONS, SOLUTION, Bench
 from tests.solutions.onboarding_estate import Estate, World
+from tests.support.postgres import until_somebody_waits
+from tests.support.waiting import LOADED
 
 USER = Actor(id="user", kind="User")
 
@@ -131,13 +133,13 @@ def test_what_a_scan_stores_at_that_moment_goes_too(bench: Bench, monkeypatch: p
 
     def slow(connection: Any, change: Any, actor: Any, action: str, target: str) -> None:
         apply(connection, change, actor, action, target)
-        if action == "inventory/project" and not removal.is_alive():
+        if action == "inventory/project" and removal.ident is None:
             removal.start()
-            _until_somebody_waits(bench)
+            until_somebody_waits(bench.engine.store)
 
     monkeypatch.setattr(bench.engine, "apply_within", slow)
     bench.sync()
-    removal.join(timeout=30)
+    removal.join(timeout=30 * LOADED)
     assert bench.lookup.find(PROJECTIONS) is None
     assert operation(bench).status == "Succeeded"
 
@@ -214,13 +216,3 @@ def _create_again(world: World, connector: Resource, solution: Resource) -> None
 def _count(world: World, table: Any) -> int:
     with world.store.read() as connection:
         return len(connection.execute(select(table)).all())
-
-
-def _until_somebody_waits(bench: Bench) -> None:
-    query = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    for _ in range(500):
-        with bench.engine.store.read() as connection:
-            if connection.exec_driver_sql(query).first():
-                return
-        threading.Event().wait(0.02)
-    raise AssertionError("nobody waits for the scan")

@@ -1,5 +1,5 @@
-"""How many examples a property is tried on: all of them in `make test`, a tenth in `make test-fast` (hypothesis profile `fast`), many times
-as many in `make fuzz` (profile `long`, the environment's `FUZZ_TIMES`)."""
+"""How many examples a property is tried on: all of them in `make test` (hypothesis profile `whole`), a tenth in `make test-fast` (`fast`),
+many times as many in `make fuzz` (`long`, the environment's `FUZZ_TIMES`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 from hypothesis import settings
 
-FAST, LONG = "fast", "long"
+WHOLE, FAST, LONG = "whole", "fast", "long"
 
 
 def examples(number: int) -> int:

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import LOADED
+
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "build/node/tests/node_modules"
 PROGRAMS = ROOT / "tests/node"
 NODE = Path(sys.executable).with_name("node")
-_SECONDS = 30.0
+_SECONDS = 30 * LOADED
 
 
 @contextmanager
@@ -37,12 +39,12 @@ def running_program(
             selector.register(child.stdout, selectors.EVENT_READ)
             assert selector.select(_SECONDS), f"{what} did not start in time"
         line = child.stdout.readline()
-        assert line, f"{what} ended with code {child.wait(10)} instead of starting; its reason stands above"
+        assert line, f"{what} ended with code {child.wait(_SECONDS)} instead of starting; its reason stands above"
         yield json.loads(line)
     finally:
         child.stdin.close()
         try:
-            child.wait(10)
+            child.wait(_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

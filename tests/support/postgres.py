@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
+
+from isthmus.store import Store
+from tests.support.ports import lasting_port
+from tests.support.waiting import until
 
 # Durability is not what tests test; a cluster lives for one session.
 _SETTINGS = {
@@ -48,7 +51,14 @@ class Postgres:
         data = self._folder / "data"
         if not data.exists():
             self._initialise(data)
-        self.port = self.port or _free_port()
+        # A port that was free a moment ago may be somebody else's; after `halt` it must be the same one.
+        for port in (self.port,) if self.port else (lasting_port(), lasting_port()):
+            self.port = port
+            if self._comes_up(data):
+                return
+        raise RuntimeError("PostgreSQL for tests did not start:\n" + (self._folder / "log").read_text()[-4000:])
+
+    def _comes_up(self, data: Path) -> bool:
         options = [f"--{name}={value}" for name, value in _SETTINGS.items()]
         options += ["--listen_addresses=127.0.0.1", f"--port={self.port}", "--unix_socket_directories="]
         with (self._folder / "log").open("ab") as log:
@@ -64,8 +74,9 @@ class Postgres:
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
             if self._server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("PostgreSQL for tests did not start:\n" + (self._folder / "log").read_text()[-4000:])
+                return False
             time.sleep(0.02)
+        return True
 
     def halt(self) -> None:
         """Stop the server and keep its data; `start` continues on the same port."""
@@ -141,8 +152,12 @@ def _end_with_parent() -> None:
     _LIBC.prctl(1, signal.SIGINT)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def until_somebody_waits(store: Store) -> None:
+    """Return when a session of the store's database waits for what another one holds."""
+    query = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+
+    def somebody_waits() -> bool:
+        with store.read() as connection:
+            return connection.exec_driver_sql(query).first() is not None
+
+    until(somebody_waits, 10, pause=0.02, what="somebody waits for the writer")

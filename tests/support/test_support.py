@@ -18,6 +18,7 @@ from isthmus.store.tables import installation
 from tests.support import openid
 from tests.support.clock import Clock
 from tests.support.databases import Databases
+from tests.support.ports import lasting_port
 from tests.support.postgres import Postgres
 
 
@@ -35,6 +36,12 @@ def test_the_clock_moves_when_it_is_told(clock: Clock) -> None:
     assert clock() == first
     clock.advance(2.5)
     assert clock() == first + 2.5
+
+
+def test_a_port_is_given_once_and_lies_where_no_system_gives_away_its_own() -> None:
+    ports = {lasting_port() for _ in range(200)}
+    assert len(ports) == 200
+    assert {1 for port in ports if 20_000 <= port < 32_000} == {1}
 
 
 @pytest.mark.postgresql

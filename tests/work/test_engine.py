@@ -17,7 +17,8 @@ from isthmus.store import Store
 from isthmus.store.dialect import database_file
 from isthmus.work import Job, Work
 from isthmus.work.engine import build_client, recover_executor
-from tests.work.conftest import Launch, eventually
+from tests.support.waiting import LOADED
+from tests.work.conftest import Launch, eventually, ordered
 
 
 def table(store: Store, name: str) -> str:
@@ -35,7 +36,7 @@ def test_recovery_requeues_only_the_dead_executors_work_and_counts_it(store: Sto
     def run(arguments: Mapping[str, Any]) -> None:
         calls.append(arguments["name"])
         if len(calls) == 1:
-            hold.wait(10)
+            hold.wait(10 * LOADED)
 
     work = launch(Job(name="test.hold", queue="main", run=run))
     with store.begin() as connection:
@@ -49,7 +50,7 @@ def test_recovery_requeues_only_the_dead_executors_work_and_counts_it(store: Sto
     eventually(lambda: calls == ["held", "held"])
     hold.set()
     eventually(lambda: work.state("held") == "SUCCESS")
-    (record,) = work.list(["SUCCESS"])
+    (record,) = ordered(work, ["SUCCESS"])
     assert (record.recoveries, record.executor) == (1, work.executor)
 
 

@@ -22,7 +22,8 @@ from isthmus.work import Job, Queue, Work, alone
 from isthmus.work.engine import executor_name
 from tests.support.clock import Clock
 from tests.support.databases import Databases
-from tests.work.conftest import Launch, eventually
+from tests.support.waiting import LOADED
+from tests.work.conftest import Launch, eventually, ordered
 from tests.work.program import build
 
 pytestmark = pytest.mark.e2e
@@ -72,7 +73,7 @@ def test_work_of_a_killed_process_is_finished_after_the_next_start(store: Store,
     start(database_url)
     eventually(lambda: work.state("killed") == "SUCCESS")
     assert lines(path) == ["begin", "begin", "end"]
-    (record,) = work.list(["SUCCESS"])
+    (record,) = ordered(work, ["SUCCESS"])
     assert record.recoveries == 1
 
 
@@ -92,7 +93,7 @@ def test_a_living_process_takes_over_from_a_killed_one(postgresql_url: str, star
     first.wait()
     eventually(lambda: lines(path) == ["begin"] * 6)
     gate.touch()
-    eventually(lambda: len(work.list(["SUCCESS"])) == 3)
+    eventually(lambda: len(ordered(work, ["SUCCESS"])) == 3)
     assert Counter(lines(path)) == {"begin": 6, "end": 3}
     assert second.poll() is None
     store.close()
@@ -138,7 +139,7 @@ def test_stopping_lets_a_running_step_end_and_leaves_the_rest(store: Store, laun
 
     def run(arguments: Mapping[str, Any]) -> None:
         began.set()
-        release.wait(10)
+        release.wait(10 * LOADED)
         ran[arguments["name"]] += 1
 
     job, queue = Job(name="test.slow", queue="single", run=run), Queue(name="single", worker_concurrency=1, polling_seconds=0.05)
@@ -146,13 +147,20 @@ def test_stopping_lets_a_running_step_end_and_leaves_the_rest(store: Store, laun
     with store.begin() as connection:
         for name in ("first", "second"):
             work.enqueue(connection, "test.slow", name, {"name": name})
-    began.wait(10)
-    threading.Timer(0.3, release.set).start()
-    work.stop(timeout_seconds=10)
+    assert began.wait(10 * LOADED)
+
+    def let_go() -> None:
+        """The step ends when nobody takes from the queue any more."""
+        eventually(lambda: "queue-worker-single" not in {thread.name for thread in threading.enumerate()})
+        release.set()
+
+    assert "queue-worker-single" in {thread.name for thread in threading.enumerate()}
+    threading.Thread(target=let_go).start()
+    work.stop(timeout_seconds=10 * LOADED)
     assert ran.total() == 1
     assert sorted(str(work.state(name)) for name in ("first", "second")) == ["ENQUEUED", "SUCCESS"]
     launch(job, queues=[queue])
-    eventually(lambda: len(work.list(["SUCCESS"])) == 2)
+    eventually(lambda: len(ordered(work, ["SUCCESS"])) == 2)
     assert ran == {"first": 1, "second": 1}
 
 
@@ -197,7 +205,7 @@ def test_a_process_that_loses_its_session_is_told(postgresql_url: str) -> None:
         connection.execute(
             text("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 1 and pid <> pg_backend_pid()")
         )
-    assert lost.wait(5)
+    assert lost.wait(5 * LOADED)
     work.stop()
     store.close()
 

@@ -45,7 +45,7 @@ class ServeProcess:
                 start_new_session=True,
             )
 
-    def note(self, timeout: float = 30.0) -> Note:
+    def note(self, timeout: float = 180.0) -> Note:
         """Where it listens; raises ServerFailedError after `timeout` seconds or when it ended."""
         deadline = time.monotonic() + timeout
         while (note := read_note(self.data)) is None:

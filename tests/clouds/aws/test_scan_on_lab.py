@@ -21,6 +21,7 @@ from isthmus.clouds.contract import Gap, Item, Listed, Reading, ScanTarget, Sele
 from isthmus_lab.estate import Summary, seed
 from isthmus_lab.process import LabProcess
 from tests.lab.issuer import FakeIssuer
+from tests.support.waiting import STACK
 
 pytestmark = pytest.mark.e2e
 
@@ -57,7 +58,7 @@ def estate(lab: LabProcess, issuer: FakeIssuer) -> Summary:
     cloudformation = boto3.client("cloudformation", **lab.client_arguments(TARGET.account, "us-east-1"))
     text = template_text(authentication_template(wanted))
     cloudformation.create_stack(StackName="isthmus", TemplateBody=text, Capabilities=["CAPABILITY_NAMED_IAM"])
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="isthmus", WaiterConfig=STACK)
     return seed(lab.url, TARGET.account, machines=6)
 
 

@@ -20,6 +20,7 @@ from isthmus.clouds.contract import Invocation, ScanTarget
 from isthmus.machines.publickey import parse_public_key
 from isthmus_lab.process import LabProcess
 from tests.lab.issuer import FakeIssuer
+from tests.support.waiting import LOADED, STACK
 
 pytestmark = pytest.mark.e2e
 
@@ -51,7 +52,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, issuer: FakeIssuer) -> Iterato
         cloudformation = boto3.client("cloudformation", **process.client_arguments(TARGET.account, "us-east-1"))
         text = template_text(authentication_template(wanted))
         cloudformation.create_stack(StackName="isthmus", TemplateBody=text, Capabilities=["CAPABILITY_NAMED_IAM"])
-        cloudformation.get_waiter("stack_create_complete").wait(StackName="isthmus", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        cloudformation.get_waiter("stack_create_complete").wait(StackName="isthmus", WaiterConfig=STACK)
         yield process
 
 
@@ -78,7 +79,7 @@ def with_shell(lab: LabProcess, issuer: FakeIssuer, work: Callable[[AwsShell, Se
 
 
 async def ended(shell: AwsShell, command: str, machines: int) -> dict[str, Invocation]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 30 * LOADED
     while True:
         found = {one.instance_id: one for one in await shell.invocations(TARGET, REGION, command)}
         if len(found) == machines and all(one.status not in ("Pending", "InProgress", "Delayed") for one in found.values()):
@@ -92,7 +93,7 @@ def test_machines_make_keys_through_the_one_document(lab: LabProcess, issuer: Fa
         assert REGION in await shell.regions(TARGET, None)
         ids = sorted(instance.id for instance in await shell.instances(TARGET, REGION))
         assert len(ids) == 2
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 30 * LOADED
         while set(await shell.nodes(TARGET, REGION)) != set(ids):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)

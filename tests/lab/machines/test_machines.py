@@ -19,7 +19,7 @@ from isthmus_lab.machines.scripts import Outcome, Script
 from isthmus_lab.machines.supervisor import Machines
 from isthmus_lab.world import Instance
 from tests.lab.machines.fake_world import UBUNTU, FakeWorld
-from tests.support.waiting import LOADED
+from tests.support.waiting import soon, until
 
 pytestmark = pytest.mark.e2e
 
@@ -61,17 +61,10 @@ def on_machines(tmp_path: Path, scenario: Callable[[Harness], Awaitable[None]], 
     asyncio.run(main())
 
 
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + LOADED * seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-
-
 def alive(pid: int) -> bool:
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -133,20 +126,23 @@ def test_the_time_limit_kills_the_whole_group_and_the_verb(tmp_path: Path) -> No
         assert outcome.timed_out
         assert outcome.exit_code == 137
         shell, sleeper = map(int, outcome.stdout.split())
-        await until(lambda: not alive(shell) and not alive(sleeper))
-        await until(lambda: len(children(lab.machines.nursery.pid)) == 1, 5)
+        await soon(lambda: not alive(shell) and not alive(sleeper))
+        await soon(lambda: len(children(lab.machines.nursery.pid)) == 1, 5)
 
     on_machines(tmp_path, scenario)
 
 
 def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if alive(int(child))]
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if alive(int(child))]
+    except OSError:
+        return []  # it has ended
 
 
 def test_boots_and_halts_with_its_instance(tmp_path: Path) -> None:
     async def scenario(lab: Harness) -> None:
         plain, managed = lab.world.add(1, role=None), lab.world.add(2)
-        await until(lambda: lab.machines.machine(managed.instance_id))
+        await soon(lambda: lab.machines.machine(managed.instance_id))
         assert lab.machines.machine(plain.instance_id) is None
         machine = lab.machines.machine(managed.instance_id)
         assert machine
@@ -155,13 +151,13 @@ def test_boots_and_halts_with_its_instance(tmp_path: Path) -> None:
         assert alive(pid)
         before = (await lab.run(managed, "azcmagent genkey")).stdout
         lab.world.change(managed, state="stopped")
-        await until(lambda: not alive(pid))
+        await soon(lambda: not alive(pid))
         assert lab.machines.machine(managed.instance_id) is None
         lab.world.change(managed, state="running")
-        await until(lambda: lab.machines.machine(managed.instance_id))
+        await soon(lambda: lab.machines.machine(managed.instance_id))
         assert (await lab.run(managed, "azcmagent genkey")).stdout == before  # the disk survived
         lab.world.change(managed, state="terminated")
-        await until(lambda: not (lab.world.state_dir / "machines" / managed.instance_id).exists())
+        await soon(lambda: not (lab.world.state_dir / "machines" / managed.instance_id).exists())
 
     on_machines(tmp_path, scenario)
 
@@ -171,13 +167,13 @@ def test_a_dead_service_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     async def scenario(lab: Harness) -> None:
         instance = lab.world.add(1)
-        await until(lambda: lab.machines.machine(instance.instance_id))
+        await soon(lambda: lab.machines.machine(instance.instance_id))
         machine = lab.machines.machine(instance.instance_id)
         assert machine
         assert machine.service
         first = machine.service.pid
         os.kill(first, signal.SIGKILL)
-        await until(lambda: machine.service and machine.service.pid != first)
+        await soon(lambda: machine.service and machine.service.pid != first)
 
     on_machines(tmp_path, scenario)
 
@@ -213,7 +209,7 @@ def test_faults(tmp_path: Path) -> None:
         assert (await lab.run(instance, f"{connect} --tenant-id {guid}2 --vmid {guid}3 --use-saved-key")).exit_code == 67
 
         running = asyncio.create_task(lab.run(instance, "sleep 1000"))
-        await until(lambda: machine.scripts)
+        await soon(lambda: machine.scripts)
         assert await lab.fault(instance, "vanish") == 200
         assert (await running).lost
         assert (await lab.run(instance, "true")).lost
@@ -265,7 +261,6 @@ async def main():
         instance=instance, command_id="c", step="s", lines=["sleep 1000 & sleep 1000"], timeout=1000, environ={{}}, working_directory=""
     )
     task = asyncio.create_task(machines.run(script))
-    await asyncio.sleep(0.5)
     print(machines.nursery.pid, flush=True)
     await asyncio.sleep(1000)
 
@@ -276,15 +271,15 @@ asyncio.run(main())
     try:
         assert lab.stdout
         zygote = int(lab.stdout.readline())
-        offspring = children(zygote)
-        everything = offspring + [grandchild for child in offspring for grandchild in children(child)]
-        assert len(everything) >= 4, "a service, a shell and two sleeps"
+
+        def everything() -> list[int]:
+            offspring = children(zygote)
+            found = offspring + [grandchild for child in offspring for grandchild in children(child)]
+            return found if len(found) >= 4 else []
+
+        watched = [zygote, *until(everything, 20, pause=0.02, what="a service, a shell and two sleeps")]
         os.kill(lab.pid if victim == "lab" else zygote, signal.SIGKILL)
-        watched = [zygote, *everything]
-        deadline = time.monotonic() + 5
-        while any(alive(pid) for pid in watched):
-            assert time.monotonic() < deadline, [pid for pid in watched if alive(pid)]
-            time.sleep(0.02)
+        until(lambda: not [pid for pid in watched if alive(pid)], 5, pause=0.02, what="all of them end")
     finally:
         lab.kill()
         lab.communicate()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from isthmus_lab.ssm.service import SsmService
 from isthmus_lab.world import Instance
 from tests.lab.machines.fake_world import FakeWorld
+from tests.support.waiting import soon
 
 CONTENT = {
     "schemaVersion": "2.2",
@@ -72,13 +72,26 @@ class Client:
         return str(answer["Command"]["CommandId"])
 
     async def ended(self, command_id: str, seconds: float = 15) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while True:
+        async def end() -> dict[str, Any] | None:
             command: dict[str, Any] = (await self.call("ListCommands", CommandId=command_id))["Commands"][0]
-            if command["Status"] not in ("Pending", "InProgress", "Cancelling"):
-                return command
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+            return None if command["Status"] in ("Pending", "InProgress", "Cancelling") else command
+
+        ended: dict[str, Any] = await soon(end, seconds, what=f"{command_id} has ended")
+        return ended
+
+    async def reach(self, command_id: str, statuses: dict[str, str]) -> None:
+        """Return when the invocations have these statuses, by instance, and a script runs on the machine of each that is in progress."""
+
+        async def there() -> bool:
+            found = {row["InstanceId"]: row["Status"] for row in await self.invocations(command_id)}
+            return found == statuses and all(self.runs(one) for one, status in found.items() if status == "InProgress")
+
+        await soon(there, 15, what=f"{statuses} of {command_id}")
+
+    def runs(self, instance_id: str) -> bool:
+        """Whether a script runs on the machine."""
+        machine = self.service.machines.machine(instance_id)
+        return machine is not None and bool(machine.scripts)
 
     async def invocations(self, command_id: str, **request: Any) -> list[dict[str, Any]]:
         answer = await self.call("ListCommandInvocations", CommandId=command_id, Details=True, **request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shlex
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.lab.machines.fake_world import REGION, instance_id
 from tests.lab.ssm.client import TEXT, Client, on_ssm, refused
+from tests.support.waiting import soon
 
 pytestmark = pytest.mark.slow
 
@@ -72,14 +74,19 @@ def test_failures_and_output_limits(tmp_path: Path) -> None:
 
 def test_nothing_is_readable_before_the_end_and_at_first_nothing_exists(tmp_path: Path) -> None:
     async def scenario(ssm: Client) -> None:
-        machine = ssm.world.add(1)
-        command_id = await ssm.shell([machine], "echo early", "sleep 0.6")
+        machine, gate, clock = ssm.world.add(1), tmp_path / "gate", ssm.world.clock
+        # Time stands still until both were asked.
+        sent = clock()
+        ssm.world.clock = lambda: sent
+        command_id = await ssm.shell([machine], "echo early", f"while [ ! -e {shlex.quote(str(gate))} ]; do sleep 0.02; done")
         query = {"CommandId": command_id, "InstanceId": machine.instance_id}
         assert await refused(ssm.call("GetCommandInvocation", **query)) == "InvocationDoesNotExist"
         assert await ssm.invocations(command_id) == []
-        await asyncio.sleep(0.35)
+        ssm.world.clock = clock
+        await ssm.reach(command_id, {machine.instance_id: "InProgress"})
         running = await ssm.call("GetCommandInvocation", **query)
         assert (running["Status"], running["StandardOutputContent"], running["ResponseCode"]) == ("InProgress", "", -1)
+        gate.touch()
         await ssm.ended(command_id)
         assert (await ssm.call("GetCommandInvocation", **query))["StandardOutputContent"] == "early\n"
         other = {"CommandId": command_id, "InstanceId": instance_id(9)}
@@ -118,8 +125,9 @@ def test_a_machine_that_vanishes_midway_stays_in_progress_until_its_time_is_up(t
     async def scenario(ssm: Client) -> None:
         machine = ssm.world.add(1)
         command_id = await ssm.shell([machine], "sleep 1000", Parameters={"executionTimeout": ["600"]})
-        await asyncio.sleep(0.4)
+        await ssm.reach(command_id, {machine.instance_id: "InProgress"})
         await ssm.service.admin("POST", f"/_lab/machines/{machine.instance_id}/vanish", b"")
+        await soon(lambda: not ssm.runs(machine.instance_id), 15)
         await asyncio.sleep(0.2)
         assert (await ssm.invocations(command_id))[0]["Status"] == "InProgress"
         ssm.world.offset += 601
@@ -134,7 +142,7 @@ def test_cancel(tmp_path: Path) -> None:
     async def scenario(ssm: Client) -> None:
         quick, slow, waiting = (ssm.world.add(number) for number in range(3))
         command_id = await ssm.shell([quick, slow], "[ $AWS_SSM_INSTANCE_ID = " + quick.instance_id + " ] || sleep 1000")
-        await asyncio.sleep(0.5)
+        await ssm.reach(command_id, {quick.instance_id: "Success", slow.instance_id: "InProgress"})
         later = await ssm.shell([slow, waiting], "sleep 1000", MaxConcurrency="1")
         await ssm.call("CancelCommand", CommandId=command_id)
         ended = await ssm.ended(command_id)

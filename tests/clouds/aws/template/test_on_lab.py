@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from botocore.config import Config
 from isthmus.clouds.aws.template import InventoryAsk, OnboardingAsk, TemplateRequest, authentication_template, template_text
 from isthmus.clouds.aws.template.document import same_content
 from isthmus_lab.process import LabProcess
+from tests.support.waiting import STACK, until
 
 pytestmark = pytest.mark.e2e
 
@@ -60,16 +60,15 @@ def profile_of(ec2: Any, instance: str) -> str:
 
 
 def until_running(ec2: Any, instances: list[str]) -> None:
-    for _ in range(100):
-        found = [i for r in ec2.describe_instances(InstanceIds=instances)["Reservations"] for i in r["Instances"]]
-        if all(instance["State"]["Name"] == "running" for instance in found):
-            return
-        time.sleep(0.1)
-    raise AssertionError("instances do not run")
+    def states() -> set[str]:
+        found = ec2.describe_instances(InstanceIds=instances)["Reservations"]
+        return {instance["State"]["Name"] for reservation in found for instance in reservation["Instances"]}
+
+    until(lambda: states() == {"running"}, 10, what="instances run")
 
 
 def wait(cloudformation: Any, waiter: str) -> None:
-    cloudformation.get_waiter(waiter).wait(StackName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    cloudformation.get_waiter(waiter).wait(StackName=NAME, WaiterConfig=STACK)
 
 
 def invoke(client: Callable[..., Any], **event: Any) -> dict[str, Any]:
@@ -133,11 +132,11 @@ def test_the_template_of_another_account_is_rolled_back(client: Callable[..., An
     cloudformation = client("cloudformation")
     foreign = text_of(OnboardingAsk(regions=REGIONS)).replace(ACCOUNT, "700000000008")
     cloudformation.create_stack(StackName="foreign", TemplateBody=foreign, Capabilities=["CAPABILITY_NAMED_IAM"])
-    for _ in range(200):
-        status = cloudformation.describe_stacks(StackName="foreign")["Stacks"][0]["StackStatus"]
-        if not status.endswith("IN_PROGRESS"):
-            break
-        time.sleep(0.1)
-    assert status == "ROLLBACK_COMPLETE"
+
+    def end() -> str:
+        status = str(cloudformation.describe_stacks(StackName="foreign")["Stacks"][0]["StackStatus"])
+        return "" if status.endswith("IN_PROGRESS") else status
+
+    assert until(end, 20, what="the stack is there, or not") == "ROLLBACK_COMPLETE"
     reasons = [event.get("ResourceStatusReason", "") for event in cloudformation.describe_stack_events(StackName="foreign")["StackEvents"]]
     assert any("belongs to account 700000000008" in reason for reason in reasons)

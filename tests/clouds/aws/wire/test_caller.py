@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from aiohttp import web
@@ -188,8 +188,17 @@ def test_a_closed_port_is_a_connect_failure() -> None:
     assert transport_reason(f"http://127.0.0.1:{port}") == "connect"
 
 
-def test_an_unknown_name_is_a_dns_failure() -> None:
+def test_an_unknown_name_is_a_dns_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def unknown(host: str, *_arguments: object, **_more: object) -> NoReturn:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    # The resolver of this machine may take longer over it than the call does.
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert transport_reason("https://no-such-host.invalid") == "dns"
+    assert set(asked) == {"no-such-host.invalid"}
 
 
 def test_redirects_are_not_followed() -> None:
