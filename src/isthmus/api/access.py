@@ -7,6 +7,7 @@ from collections.abc import Callable
 import orjson
 from sqlalchemy import bindparam, select
 
+from isthmus.access.revocations import is_revoked
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
 from isthmus.identity import evidence
@@ -38,12 +39,17 @@ class Access:
         return self.verified(authorization, self._verifier.caller)
 
     def require_standing(self, caller: Principal) -> None:
-        """Raises ArmError 401 `SignInNeeded` when a token outlived the sign-in that it came from; who came by a link has none."""
+        """Raises ArmError 401 `SignInNeeded` when a token outlived the sign-in that it came from; who came by a link has none. 403
+        `AccessRevoked` for whom another sign-in would be refused."""
         if not caller.sign_in:
             return
         with self._store.read() as connection:
             if evidence.lives(connection, caller.sign_in, caller.object_id, int(self._clock() * 1000)):
                 return
+            is_gone = is_revoked(connection, caller.object_id)
+        if is_gone:
+            message = "Your access was taken away, and signing in again would be refused. Ask whoever runs access here."
+            raise ArmError("AccessRevoked", message, status=403)
         message = f"The sign-in of '{caller.name}' behind this token has ended. Sign in again: isthmus login."
         challenge = {"WWW-Authenticate": bearer_challenge(self._public_url, self._tenant, message)}
         raise ArmError("SignInNeeded", message, status=401, headers=challenge)

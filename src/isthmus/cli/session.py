@@ -19,6 +19,7 @@ import typer
 from pydantic import ValidationError
 
 from isthmus.arm.errors import ArmError
+from isthmus.arm.wording import sentence
 from isthmus.cli.formats import Output
 from isthmus.cli.output import Progress, clean, console, print_error
 from isthmus.client import Client, Place, choose_token, find_server
@@ -247,8 +248,8 @@ def settings_in_effect() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [f"ISTHMUS_{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors(include_input=False)]
-        raise ArmError("InvalidSetting", f"{'; '.join(problems)}. Run 'isthmus settings' for what is allowed.") from error
+        problems = [f"ISTHMUS_{str(problem['loc'][0]).upper()}: {sentence(problem)}" for problem in error.errors(include_input=False)]
+        raise ArmError("InvalidSetting", f"{' '.join(problems)} Run 'isthmus settings' for what is allowed.") from error
 
 
 def remember(ctx: typer.Context, **options: Any) -> None:

@@ -16,6 +16,7 @@ from isthmus.engine import Lookup
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.connectors import (
     NAME,
+    NAME_TOLD,
     WITH_KIND,
     compare_template,
     immutable,
@@ -96,6 +97,7 @@ class HybridConnectivity:
             lists=frozenset({Scope.GROUP, Scope.SUBSCRIPTION}),
             versions=VERSIONS,
             name_pattern=NAME,
+            name_told=NAME_TOLD,
             tracked=True,
             capabilities="SupportsTags, SupportsLocation",
             locations=CONNECTOR_LOCATIONS,
@@ -121,6 +123,7 @@ class HybridConnectivity:
             extends=(CONNECTORS,),
             versions=VERSIONS,
             name_pattern=NAME,
+            name_told=NAME_TOLD,
             capabilities="SupportsExtension",
             locations=CONNECTOR_LOCATIONS,
             put=unless_leaving(self._put_solution),
