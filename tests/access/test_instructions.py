@@ -13,7 +13,7 @@ from tests.access.estate import GUID
 def application(account: str, partition: str = "aws") -> dict[str, str]:
     """The values of the step that creates the application of an account."""
     target = ScanTarget(account=account, guid=GUID, solution="s", partition=partition)
-    [step] = [one for one in instructions(SAML, None, target, [], "")["steps"] if one["title"].startswith("Create an enterprise")]
+    [step] = [one for one in instructions(SAML, None, target, [], "", "aws-1")["steps"] if one["title"].startswith("Create an enterprise")]
     return {one["name"]: one["value"] for one in step["values"]}
 
 

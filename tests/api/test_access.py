@@ -86,12 +86,17 @@ def test_bad_mappings_are_refused_by_field(api: Api, change: dict[str, Any], tar
 
 @pytest.mark.parametrize("name", ["R", "Read-Only", "1Reader", "R" * 33, "Réader"])
 def test_names_that_could_not_stand_in_a_template_are_refused(api: Api, name: str) -> None:
-    assert put(api, connector(api), READ, name).status_code == 400
+    answer = put(api, connector(api), READ, name)
+    assert (answer.status_code, code(answer)) == (400, "InvalidResourceName")
+    assert "^" not in answer.json()["error"]["message"], "people are told in words"
 
 
 def test_a_mapping_needs_the_access_solution(api: Api) -> None:
-    answer = put(api, api.connector(), READ)
+    host = api.connector()
+    answer = put(api, host, READ)
     assert (answer.status_code, code(answer)) == (409, "AccessNotConfigured")
+    remedy = f"isthmus solution create --connector {host.rpartition('/')[2]} --type access"
+    assert remedy in answer.json()["error"]["message"]
 
 
 def test_only_owners_give_people_roles(api: Api) -> None:

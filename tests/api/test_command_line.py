@@ -106,11 +106,16 @@ def test_a_token_speaks_only_while_its_sign_in_stands(with_provider: Callable[..
     assert line.api.call("GET", me, version="2026-11-01", token=token).status_code == 200
     app, person = line.api.app, parse(token).claims["oid"]
     with app.engine.store.begin() as connection:
-        leaving.offboard(connection, app.engine, person, ADMIN, "left")
+        evidence.end_all(connection, person, app.engine.now())
     answer = line.api.call("GET", me, version="2026-11-01", token=token)
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "SignInNeeded")
     assert "isthmus login" in answer.json()["error"]["message"]
     assert "WWW-Authenticate" in answer.headers
+    with app.engine.store.begin() as connection:
+        leaving.offboard(connection, app.engine, person, ADMIN, "left")
+    gone = line.api.call("GET", me, version="2026-11-01", token=token)
+    assert (gone.status_code, gone.json()["error"]["code"]) == (403, "AccessRevoked")
+    assert "isthmus login" not in gone.json()["error"]["message"], "it would be refused"
 
 
 def test_a_device_is_signed_in(line: Line) -> None:

@@ -243,12 +243,18 @@ def test_instructions_can_be_read_before_the_mode_is_chosen(api: Api, mode: str)
     host = api.connector()
     use(api, host)
     put(api, host, PLAIN)
+    put(api, host, {**PLAIN, "requiresMfa": True, "activation": {"mode": "Request", "approverGroups": [GROUP]}}, "Asked")
     answer = act(api, host, "federationSteps", {"federation": mode}, token=api.client("Reader"))
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (told["federation"], told["accountId"]) == (mode, "123456789012")
     assert told["steps"]
     assert told["roles"][0]["groups"] == [GROUP]
+    wrong = {(one["mapping"], one["property"]) for one in told["unfit"]}
+    assert wrong == {
+        "broker": set(),
+        "oidc": {("Asked", "activation"), ("Asked", "requiresMfa"), ("Asked", "clientId"), ("Reader", "clientId")},
+    }.get(mode, {("Asked", "activation"), ("Asked", "requiresMfa")}), "what 'use' would refuse is known before"
     values = {one["name"]: one["value"] for step in told["steps"] for one in step["values"]}
     role = told["roles"][0]["roleArn"]
     if mode == "saml":

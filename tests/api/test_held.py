@@ -100,9 +100,22 @@ def test_everybody_ends_their_own_grant_and_nobody_elses(api: Api) -> None:
         answer = api.call("POST", f"{ACCESS}/grants/{path}/end", {"reason": "x"}, version=OURS, token=bob.token)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "AuthorizationFailed")
     answer = api.call("POST", f"{ACCESS}/grants/G-1/end", {"reason": "done"}, version=OURS, token=alice.token)
-    assert (answer.status_code, answer.json()) == (200, {"revocations": []})
+    assert (answer.status_code, answer.json()) == (200, {"revocations": [], "reason": "done", "wasOver": False})
+    assert api.call("POST", f"{ACCESS}/grants/G-1/end", {"reason": "more"}, version=OURS, token=alice.token).json()["wasOver"]
     states = {one["name"]: one["properties"] for one in follow(api, f"{ACCESS}/grants")[0]}
     assert (states["G-1"]["state"], states["G-1"]["ending"], states["G-2"]["state"]) == ("Ended", "done", "Active")
+
+
+def test_without_a_reason_it_is_said_who_ended_a_grant(api: Api) -> None:
+    alice = Visitor(api, "alice")
+    now = api.app.engine.now()
+    rows = [grant(id, alice.id, "operator", now - 1, now + 10**6) for id in ("G-1", "G-2")]
+    with api.app.engine.store.begin() as connection:
+        connection.execute(insert(access_grants), rows)
+    assert api.call("POST", f"{ACCESS}/grants/G-1/end", version=OURS, token=alice.token).status_code == 200
+    assert api.call("POST", f"{ACCESS}/grants/G-2/end", version=OURS).status_code == 200
+    endings = {one["name"]: one["properties"]["ending"] for one in follow(api, f"{ACCESS}/grants")[0]}
+    assert endings == {"G-1": "Given back.", "G-2": "Ended by an administrator."}
 
 
 def test_a_session_is_shown_to_whose_it_is_and_to_readers(api: Api) -> None:

@@ -125,3 +125,17 @@ def test_deleting_a_role_assignment_answers_what_was_deleted(api: Api) -> None:
     gone = api.call("DELETE", path, version="2022-04-01")
     assert (gone.status_code, gone.json()["id"], gone.json()["properties"]) == (200, made["id"], made["properties"])
     assert api.call("DELETE", path, version="2022-04-01").status_code == 204
+
+
+def test_the_kind_of_a_principal_is_what_is_known_of_it(api: Api) -> None:
+    """Whom nobody calls a kind: an application that is registered here, or a person, also one who has not signed in yet."""
+    base = "/providers/Microsoft.Authorization/roleAssignments"
+    robot = api.call("POST", "/providers/Isthmus.Identity/clients", {"name": "robot"}, version="2026-11-01").json()["properties"][
+        "objectId"
+    ]
+    told = {}
+    for who, principal in (("robot", robot), ("alice", str(uuid.uuid4()))):
+        path, body = f"{base}/{uuid.uuid4()}", {"properties": {"principalId": principal, "roleDefinitionId": "Reader"}}
+        told[who] = api.call("PUT", path, body, version="2022-04-01").json()["properties"]["principalType"]
+        assert api.call("PUT", path, body, version="2022-04-01").status_code < 300, "the same again"
+    assert told == {"robot": "ServicePrincipal", "alice": "User"}

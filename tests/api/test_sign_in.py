@@ -233,7 +233,8 @@ def test_who_was_offboarded_cannot_sign_in_until_somebody_lets_them(configured: 
         leaving.offboard(connection, app.engine, person.object_id, ADMIN, "left")
     begun = entry(app).begin("/")
     error = refused(lambda: entry(app).finish(begun.cookie, openid_provider.sign_in(begun.url, "ann")), "AccessRevoked")
-    assert f"isthmus access readmit {person.object_id}" in error.message
+    assert person.object_id in error.message
+    assert "isthmus " not in error.message, "who was shut out runs no command"
     with app.engine.store.begin() as connection:
         assert evidence.latest(connection, person.object_id, app.engine.now()) is None
         revocations.readmit(connection, app.engine, person.object_id, ADMIN)

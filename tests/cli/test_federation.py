@@ -24,6 +24,7 @@ TOLD = {
     "federation": "saml",
     "steps": [{"title": "Set the NameID", "details": "Exactly one.", "values": [{"name": "NameID", "value": "user.objectid"}]}],
     "roles": [{"mapping": "Reader", "roleArn": "arn:r", "groups": ["g"], "clientId": None, "samlRole": "arn:r,arn:p"}],
+    "unfit": [{"mapping": "Reader", "property": "requiresMfa", "details": "AWS is not shown it."}],
     "offboarding": "Disable the person there.",
 }
 
@@ -69,6 +70,8 @@ def test_steps_are_read_line_by_line(session: Session, asked: list[Any], capsys:
     assert asked == [("POST", "federationSteps", {"federation": "saml"})]
     assert "1. Set the NameID\n   Exactly one.\n   NameID = user.objectid\n" in told.out
     assert "Disable the person there." in told.err
+    assert "Mapping 'Reader' does not fit" in told.err
+    assert "(requiresMfa): AWS is not shown it." in told.err
 
 
 def test_programs_get_the_whole_document(session: Session, capsys: pytest.CaptureFixture[str]) -> None:

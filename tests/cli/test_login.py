@@ -82,6 +82,18 @@ def test_a_person_signs_in_with_a_browser_and_out_again(place: Place) -> None:
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant"), "the server knows that it has ended"
 
 
+def test_the_ca_of_a_sign_in_is_remembered(place: Place) -> None:
+    named = place.env.pop("REQUESTS_CA_BUNDLE")
+    unknown = place.run("login", "--device-code")
+    assert (unknown.code, "ISTHMUS_CA_FILE" in unknown.err) == (1, True), unknown.err
+    place.env["ISTHMUS_CA_FILE"] = named
+    assert place.login().code == 0
+    del place.env["ISTHMUS_CA_FILE"]
+    assert place.me()["name"] == "Ann B.", "nothing names it any more"
+    assert place.run("logout").err == "Signed out.\n"
+    assert "NotSignedIn" in place.run("whoami").err
+
+
 def test_groups_of_the_token_are_shown(place: Place) -> None:
     place.person.provider.set(users={"ann": {**CLAIMS, "groups": ["g-dev", "g-ops"]}})
     assert place.login().code == 0

@@ -63,7 +63,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 def kept(env: dict[str, str], clock: Clock) -> Kept:
     """Signed in a moment ago."""
     made = Kept(env, BASE)
-    made.write(KeptTokens(token="t0", until=clock() + 3600, refresh="r0", refresh_until=clock() + 40_000))
+    made.write(KeptTokens(token="t0", until=clock() + 3600, refresh="r0", refresh_until=clock() + 40_000, began=7.0))
     return made
 
 
@@ -78,7 +78,7 @@ def test_a_token_is_renewed_five_minutes_before_its_end(kept: Kept, env: dict[st
         ("/common/oauth2/v2.0/token", {"grant_type": "refresh_token", "client_id": "isthmus-cli", "refresh_token": "r0"})
     ]
     found = kept.read()
-    assert found == KeptTokens(token="t1", until=clock() + 3600, refresh="r1", refresh_until=clock() + 40_000)
+    assert found == KeptTokens(token="t1", until=clock() + 3600, refresh="r1", refresh_until=clock() + 40_000, began=7.0)
     assert "t1" not in repr(found) + repr(source)
     assert kept_until(PLACE, env, clock) == clock() + 40_000
 

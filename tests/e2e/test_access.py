@@ -180,6 +180,9 @@ def test_a_member_reaches_aws_through_the_agent_and_no_further(computers: Any, e
     assert ":assumed-role/IsthmusPerson-Reader-" in found["arn"]
     assert found["arn"].endswith(alice.place.me()["objectId"])
     assert (found["regions"], found["instances"]) == ("allowed", "UnauthorizedOperation")
+    told = "import os; print(os.environ.get('REQUESTS_CA_BUNDLE'))"
+    inside = alice.place.begin("aws", "run", "--role", alice.role, "--", sys.executable, "-c", told).ended()
+    assert inside.out.strip() == "None", "a bundle of Isthmus alone would be all that AWS' tools trust"
     profiles = alice.run("aws", "profiles", "--region", "us-east-1")
     assert profiles.code == 0, profiles.err
     assert f"[profile isthmus-{alice.role}]" in (Path(alice.place.env["HOME"]) / ".aws" / "config").read_text()
@@ -233,6 +236,24 @@ def test_who_is_offboarded_is_denied_everywhere_and_the_seconds_are_told(compute
     shown = owner("access", "revocations", "--output", "json").json()
     assert shown[0]["properties"]["state"] == "Denied"
     assert 0 < shown[0]["properties"]["seconds"] <= 10 * LOADED
+    assert owner("access", "readmit", "erin@example.test").code == 0
+    assert erin.place.login().code == 0
+    again = erin.run("aws", "credentials", "--role", erin.role)
+    assert again.code == 0, again.err
+    assert held(estate, again).describe_regions()["Regions"], "the agent knows that she signed in anew"
+
+
+def test_who_signs_out_gets_nothing_from_the_agent_any_more(computers: Any, estate: Stack) -> None:
+    alice = computers("alice")
+    first = alice.run("aws", "credentials", "--role", alice.role).json()
+    assert alice.run("aws", "credentials", "--role", alice.role).json() == first, "the agent holds them"
+    assert alice.run("logout").err == "Signed out.\n"
+    refused = alice.run("aws", "credentials", "--role", alice.role)
+    assert (refused.code, refused.out, "NotSignedIn" in refused.err) == (1, "", True), refused.err
+    assert alice.place.login().code == 0
+    again = alice.run("aws", "credentials", "--role", alice.role)
+    assert again.code == 0, again.err
+    assert again.json()["AccessKeyId"] != first["AccessKeyId"]
 
 
 def test_the_portal_offboards_and_shows_the_measured_seconds(computers: Any, estate: Stack) -> None:

@@ -69,11 +69,14 @@ def unfit(directory: Directory | None, mapping: Mapping[str, Any]) -> Iterator[A
     """Everything that a mapping (its properties) demands and the mode cannot keep, each with the mode that can.
 
     ArmError 400 `NotInThisFederation`, or `ClientIdNeeded` where the role has no application of its own."""
-    if directory is None:
-        return
-    mode = directory.mode
+    if directory is not None:
+        yield from unfit_in(directory.mode, mapping, tells_methods=directory.tells_methods)
+
+
+def unfit_in(mode: str, mapping: Mapping[str, Any], *, tells_methods: bool) -> Iterator[ArmError]:
+    """The same for a mode whose directory nobody has named yet; whether it tells of second factors has to be said."""
     activation = (mapping.get("activation") or {}).get("mode", STANDING)
-    if mapping.get("requiresMfa", True) and not directory.tells_methods:
+    if mapping.get("requiresMfa", True) and not tells_methods:
         why = "SAML has no condition key for it" if mode == SAML else "tokens of Entra's version 2 issuer do not tell it"
         where = "Say requiresMfa false and demand it by Conditional Access of the application, or use the broker"
         version = "" if mode == SAML else ", or Entra's version 1 issuer (https://sts.windows.net/TENANT/)"

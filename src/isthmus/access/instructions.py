@@ -31,14 +31,14 @@ class Step:
 
 
 def instructions(
-    mode: str, directory: Directory | None, target: ScanTarget, mappings: Sequence[RoleMapping], claims_url: str
+    mode: str, directory: Directory | None, target: ScanTarget, mappings: Sequence[RoleMapping], claims_url: str, connector: str
 ) -> dict[str, Any]:
-    """Steps for one mode, in order, and the roles with what the directory has to know of each."""
+    """Steps for one mode, in order, and the roles with what the directory has to know of each. `connector` is its name, for commands."""
     arn = f"arn:{target.partition}:iam::{target.account}:saml-provider/{names.saml_provider(target.guid)}"
     found = sorted(mappings, key=lambda one: one.name.lower())
     steps = {
         BROKER: lambda: _broker(),
-        SAML: lambda: _saml(target, arn, found),
+        SAML: lambda: _saml(target, arn, found, connector),
         OIDC: lambda: _oidc(directory, found),
         CLAIMS: lambda: _claims(directory, found, claims_url),
     }[mode]()
@@ -75,7 +75,7 @@ def _broker() -> list[Step]:
     return [Step(title="Nothing at AWS", details=text)]
 
 
-def _saml(target: ScanTarget, arn: str, mappings: Sequence[RoleMapping]) -> list[Step]:
+def _saml(target: ScanTarget, arn: str, mappings: Sequence[RoleMapping], connector: str) -> list[Step]:
     where = recipient(target.partition)
     return [
         Step(
@@ -112,8 +112,8 @@ def _saml(target: ScanTarget, arn: str, mappings: Sequence[RoleMapping]) -> list
         _conditional_access("AWS has no condition key for a second factor of SAML: this policy is the only one who asks for it."),
         Step(
             title="Give Isthmus the metadata, then update the stack",
-            details="Sign assertions with SHA-256. Download 'Federation Metadata XML': isthmus access federation use CONNECTOR --mode saml "
-            "--metadata FILE",
+            details="Sign assertions with SHA-256. Download 'Federation Metadata XML': isthmus access federation use "
+            f"{connector} --mode saml --metadata FILE",
             values=(("Provider in the account", arn),),
         ),
     ]

@@ -34,11 +34,12 @@ def find(connection: Connection, id: str, *, holds: bool = False) -> Request | N
     return None if row is None else _request(row)
 
 
-def is_waiting(connection: Connection, mapping: str, person: str, now: int, *, is_break_glass: bool) -> bool:
-    """Whether the person has asked for this already and can still get an answer."""
+def find_waiting(connection: Connection, mapping: str, person: str, now: int, *, is_break_glass: bool) -> str | None:
+    """The id of the request by which the person has asked for this already and can still get an answer."""
     mine = (access_requests.c.person == person.lower(), access_requests.c.mapping == mapping)
     waits = (access_requests.c.state == PENDING, access_requests.c.expires_at > now, access_requests.c.is_break_glass.is_(is_break_glass))
-    return connection.execute(select(access_requests.c.id).where(*mine, *waits).limit(1)).first() is not None
+    found: str | None = connection.execute(select(access_requests.c.id).where(*mine, *waits).limit(1)).scalar()
+    return found
 
 
 def overdue(connection: Connection, now: int, limit: int) -> tuple[Request, ...]:

@@ -107,9 +107,9 @@ class Requests:
             hold_person(connection, made.person)
             if is_revoked(connection, made.person):
                 raise refused(REVOKED, mapping)
-            if request_rows.is_waiting(connection, mapping.key, made.person, now, is_break_glass=glass):
-                what = f"You have asked for {mapping.label} already, and nobody has decided yet. Withdraw that request to ask anew."
-                raise conflict(what, code="AlreadyAsked", target=mapping.id)
+            if waits := request_rows.find_waiting(connection, mapping.key, made.person, now, is_break_glass=glass):
+                what = f"You have asked for {mapping.label} already, and nobody has decided yet. To ask anew, withdraw that request: "
+                raise conflict(f"{what}isthmus access withdraw {waits}", code="AlreadyAsked", target=f"/providers/{REQUESTS}/{waits}")
             request_rows.add(connection, made)
             self._record(connection, made, actor, "request", {"reason": wanted.reason, "seconds": wanted.seconds})
         if glass:

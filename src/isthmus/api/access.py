@@ -33,15 +33,15 @@ class Access:
         return self.verified(authorization, self._verifier.caller)
 
     def require_standing(self, caller: Principal) -> None:
-        """Raises ArmError 401 `SignInNeeded` when a token outlived the sign-in that it came from (who came by a link has none), and
-        403 `AccessRevoked` for people whose access was taken away, whatever sign-in they come by."""
+        """Raises ArmError 403 `AccessRevoked` for people whose access was taken away, whatever sign-in they come by; 401 `SignInNeeded`
+        when a token outlived the sign-in that it came from (who came by a link has none)."""
         if caller.kind != "user":
             return
         with self._store.read() as connection:
             standing = standing_of(connection, caller.object_id, caller.sign_in, int(self._clock() * 1000))
-        if standing.lives and standing.is_revoked:
-            what = f"The access of '{caller.name}' was taken away. Another owner of the tenant ('/') lets people in again."
-            raise ArmError("AccessRevoked", what, status=403)
+        if standing.is_revoked:
+            message = "Your access was taken away, and signing in again would be refused. Ask whoever runs access here."
+            raise ArmError("AccessRevoked", message, status=403)
         if standing.lives:
             return
         message = f"The sign-in of '{caller.name}' behind this token has ended. Sign in again: isthmus login."

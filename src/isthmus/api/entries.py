@@ -109,8 +109,8 @@ class ProviderEntry:
                 if is_revoked(connection, person.object_id):
                     raise ArmError(
                         "AccessRevoked",
-                        f"The access of {person.name or person.object_id} was taken away. An owner of the tenant lets people in again: "
-                        f"isthmus access readmit {person.object_id}.",
+                        f"Your access was taken away. Ask whoever runs access here; they know you as {person.name or 'the object id'} "
+                        f"{person.object_id}.",
                         status=403,
                     )
                 people.remember(connection, person, self.engine.clock)

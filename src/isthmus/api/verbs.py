@@ -102,7 +102,7 @@ def put(ask: Ask, row: ResourceType, incoming: Incoming, engine: Engine) -> Repl
     if row.put is None:
         raise _refused("PUT", row, ask.id)
     if not row.name_pattern.match(ask.id.name):
-        raise invalid_name(row.name, ask.id.name, row.name_pattern.pattern)
+        raise invalid_name(row.name, ask.id.name, row.name_pattern.pattern, row.name_told)
     decide = row.put
     seen: list[Change] = []
 

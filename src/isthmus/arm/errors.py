@@ -65,9 +65,9 @@ def each_of(problems: Sequence[ArmError]) -> tuple[ArmError, ...]:
     return tuple(one for problem in problems for one in (problem.details or (problem,)))
 
 
-def invalid_name(resource_type: str, name: str, pattern: str) -> ArmError:
-    """400: a resource cannot have this name."""
-    text = f"'{name[:80]}' is not a valid name for '{resource_type}'. It must match {pattern}."
+def invalid_name(resource_type: str, name: str, pattern: str, told: str = "") -> ArmError:
+    """400: a resource cannot have this name. `told` says in words what the pattern demands."""
+    text = f"'{name[:80]}' is not a valid name for '{resource_type}'. {told or f'It must match {pattern}.'}"
     return invalid(text, target="name", code="InvalidResourceName")
 
 

@@ -105,6 +105,7 @@ class Action:
 class ResourceType:
     """One resource type. Verbs whose hook is None answer 405; `versions` empty accepts any date.
 
+    `name_told` says in words what `name_pattern` demands.
     `read` and `enumerate` serve types that are not stored; `show` shapes a stored resource for an api-version.
     `window` lists instead of `enumerate` what people browse: it orders, filters and jumps by the query (see `isthmus.arm.paging`).
     `created` and `updated` are the status codes of PUT, `removal` of DELETE (202 goes with a `Location`); deleting what is not there
@@ -120,6 +121,7 @@ class ResourceType:
     lists: frozenset[Scope] = frozenset()
     versions: tuple[str, ...] = ()
     name_pattern: re.Pattern[str] = re.compile(r"^[^<>%&\\?/#]{1,260}$")
+    name_told: str = ""
     echo: str = ""
     tracked: bool = False
     manifest: bool = True

@@ -15,7 +15,7 @@ from isthmus.cli.browser import open_page
 from isthmus.cli.formats import Column, pick
 from isthmus.cli.output import clean, print_item
 from isthmus.cli.session import ME, Session
-from isthmus.client import Client, PersonSignIn, find_server, kept_until, link_parts, operator_token, sign_in, sign_out
+from isthmus.client import Client, PersonSignIn, kept_until, link_parts, named_ca, operator_token, remember_ca, sign_in, sign_out
 
 COLUMNS: dict[str, Column] = {
     "NAME": "name",
@@ -50,7 +50,7 @@ def login(
         return
     if link:
         url, code = link_parts(typer.prompt("Sign-in link", hide_input=True, err=True) if link == "-" else link)
-        until = sign_in(find_server(session.data, url, os.environ), code, os.environ, time.time)
+        until = sign_in(session.server_at(url), code, os.environ, time.time)
     else:
         url, person = session.place.url, PersonSignIn(place=session.place, environ=os.environ, clock=time.time)
         until = (
@@ -58,6 +58,8 @@ def login(
             if device_code
             else person.with_browser(lambda address: _open(session, address))
         )
+    if (ca := named_ca(session.environ)) is not None:
+        remember_ca(os.environ, url, ca)
     session.say(f"Signed in to {url} until {_moment(until)}. Elsewhere than on its computer, add --url {url}")
 
 

@@ -24,7 +24,11 @@ ENVIRONMENT: Mapping[str, str] = {
     "ISTHMUS_CLIENT_ID": "Client to sign in as, with one of the next two.",
     "ISTHMUS_CLIENT_SECRET": "Its secret.",
     "ISTHMUS_FEDERATED_TOKEN_FILE": "File with a token of an issuer that it trusts.",
-    "REQUESTS_CA_BUNDLE": "CA certificates to trust besides those of the system.",
+    "ISTHMUS_CA_FILE": "CA file of a server that has its own, as --ca.",
+    "REQUESTS_CA_BUNDLE": (
+        "The same, where ISTHMUS_CA_FILE is not set. Many programs read it and then trust nothing else: AWS' tools among them, unless "
+        "AWS_CA_BUNDLE is set."
+    ),
     "XDG_CACHE_HOME": "Where the token of a sign-in is kept for its hour. Default: ~/.cache.",
     "NO_COLOR": "Print without colours.",
 }

@@ -70,7 +70,7 @@ def settings_page() -> str:
     intro = (
         "Environment variables of `isthmus serve`. AWS is reached by AWS's own variables (`AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`).\n"
         "The command line also knows `ISTHMUS_URL`, `ISTHMUS_SUBSCRIPTION_ID`, `ISTHMUS_CLIENT_ID`, `ISTHMUS_CLIENT_SECRET`,\n"
-        "`ISTHMUS_FEDERATED_TOKEN_FILE`, `REQUESTS_CA_BUNDLE` and, for `isthmus db copy`,\n"
+        "`ISTHMUS_FEDERATED_TOKEN_FILE`, `ISTHMUS_CA_FILE` and, for `isthmus db copy`,\n"
         "`ISTHMUS_TARGET_DATABASE_URL`.\n"
     )
     return f"{_HEAD}\n# Settings\n\n{intro}\n{_table(('Variable', 'Default', 'Meaning'), rows)}"

@@ -174,7 +174,7 @@ def _announce(server: uvicorn.Server, built: app.Application, settings: Settings
     if moved:
         shown.print("The port was taken, so a free one is used.", soft_wrap=True)
     shown.print(f"Isthmus serves {built.public_url}", soft_wrap=True)
-    shown.print(f"Certificates come from its own CA: {ca} (give it to clients as REQUESTS_CA_BUNDLE)", soft_wrap=True)
+    shown.print(f"Certificates come from its own CA: {ca} (name it to clients: ISTHMUS_CA_FILE, or isthmus login --ca)", soft_wrap=True)
     if not (built.installation.is_new and sys.stderr.isatty()):
         shown.print("Sign in: the owner of the data folder just runs 'isthmus …'; for others make a link with 'isthmus login --link'.")
         return

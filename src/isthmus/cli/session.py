@@ -8,8 +8,9 @@ import hashlib
 import inspect
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_origin
@@ -18,6 +19,7 @@ import typer
 from pydantic import ValidationError
 
 from isthmus.arm.errors import ArmError
+from isthmus.arm.wording import sentence
 from isthmus.cli.formats import Output
 from isthmus.cli.output import Progress, clean, console, print_error
 from isthmus.client import Client, Place, choose_token, find_server
@@ -39,8 +41,15 @@ _GLOBAL: dict[str, Any] = {
     ],
     "url": Annotated[
         str | None,
+        typer.Option("--url", help="Server elsewhere.", envvar="ISTHMUS_URL", rich_help_panel=_PANEL),
+    ],
+    "ca": Annotated[
+        Path | None,
         typer.Option(
-            "--url", help="Server elsewhere; its CA is named by REQUESTS_CA_BUNDLE.", envvar="ISTHMUS_URL", rich_help_panel=_PANEL
+            "--ca",
+            help="CA file of a server that has its own; 'isthmus login' remembers it.",
+            envvar="ISTHMUS_CA_FILE",
+            rich_help_panel=_PANEL,
         ),
     ],
     "debug": Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=_PANEL)],
@@ -55,6 +64,7 @@ class Session:
     asked_subscription: str = ""
     data: Path = Path()
     url: str = ""
+    ca: Path | None = None
     debug: bool = False
     arguments: tuple[str, ...] = ()
     sleep: Callable[[float], None] = time.sleep
@@ -62,7 +72,16 @@ class Session:
     @cached_property
     def place(self) -> Place:
         """The server that this run talks to."""
-        return find_server(self.data, self.url, os.environ)
+        return self.server_at(self.url)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment, with the CA file that the line names."""
+        return {**os.environ, "ISTHMUS_CA_FILE": str(self.ca)} if self.ca else os.environ
+
+    def server_at(self, url: str) -> Place:
+        """The server of this address; see `find_server`."""
+        return find_server(self.data, url, self.environ)
 
     @property
     def place_key(self) -> str:
@@ -106,6 +125,16 @@ class Session:
             self.client.close()
         for name in ("client", "place"):
             vars(self).pop(name, None)
+
+    @contextmanager
+    def anew(self) -> Iterator[Session]:
+        """The same options, and whatever holds now: server, sign-in, connections. For programs that outlive a sign-in."""
+        other = replace(self)
+        try:
+            yield other
+        finally:
+            if "client" in vars(other):
+                other.client.close()
 
     def progress(self, text: str) -> Progress:
         """A line that lives while something runs."""
@@ -202,12 +231,13 @@ def written(ctx: typer.Context, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def session_from(given: Mapping[str, Any], *, arguments: tuple[str, ...] = ()) -> Session:
     """A session of options by their names."""
-    data = given.get("data") or Settings.model_fields["data"].default
+    data, ca = given.get("data") or Settings.model_fields["data"].default, given.get("ca")
     return Session(
         output=given.get("output") or Output.TABLE,
         asked_subscription=given.get("subscription") or "",
         data=Path(data).expanduser().absolute(),
         url=given.get("url") or "",
+        ca=Path(ca).expanduser().absolute() if ca else None,
         debug=bool(given.get("debug")),
         arguments=arguments,
     )
@@ -218,8 +248,8 @@ def settings_in_effect() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [f"ISTHMUS_{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors(include_input=False)]
-        raise ArmError("InvalidSetting", f"{'; '.join(problems)}. Run 'isthmus settings' for what is allowed.") from error
+        problems = [f"ISTHMUS_{str(problem['loc'][0]).upper()}: {sentence(problem)}" for problem in error.errors(include_input=False)]
+        raise ArmError("InvalidSetting", f"{' '.join(problems)} Run 'isthmus settings' for what is allowed.") from error
 
 
 def remember(ctx: typer.Context, **options: Any) -> None:

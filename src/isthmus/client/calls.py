@@ -247,7 +247,7 @@ def _trust(files: tuple[tuple[Path, int], ...]) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as error:
             raise ArmError(
                 "UnreadableCertificate",
-                f"The CA file '{file}' cannot be read: {error}. Name another with REQUESTS_CA_BUNDLE.",
+                f"The CA file '{file}' cannot be read: {error}. Name another with --ca or ISTHMUS_CA_FILE.",
                 target="ca",
             ) from error
     return context
@@ -282,7 +282,7 @@ def error_of(response: httpx.Response) -> ArmError:
 def unreachable(base_url: str, error: Exception) -> ArmError:
     """What a failed connection means for a person."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        reason = "its certificate is not trusted. Name its CA file with REQUESTS_CA_BUNDLE, or the server's data folder with --data"
+        reason = "its certificate is not trusted. Name its CA file with --ca or ISTHMUS_CA_FILE, or the server's data folder with --data"
     else:
         reason = "no connection. Is the server running? Start it with 'isthmus serve', or name another with --url"
     return ArmError("ServerNotReachable", f"{base_url}: {reason}. ({type(error).__name__}: {error})", status=503, target=base_url)

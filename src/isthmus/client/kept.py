@@ -15,20 +15,29 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeptTokens:
-    """An access token, and what gives the next one (empty for a sign-in by link); each until when, in epoch seconds."""
+    """An access token, and what gives the next one (empty for a sign-in by link); each until when, in epoch seconds.
+
+    `began` is when the person signed in: renewed tokens keep it, so that another one means another sign-in.
+    """
 
     token: str = field(repr=False)
     until: float
     refresh: str = field(default="", repr=False)
     refresh_until: float = 0.0
+    began: float = 0.0
+
+
+def file_of(environ: Mapping[str, str], url: str) -> Path:
+    """Where what is kept of a server lies."""
+    home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".cache")
+    return Path(home) / "isthmus" / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.json"
 
 
 class Kept:
     """The tokens for one server, `$XDG_CACHE_HOME/isthmus/<hash of its URL>.json`, mode 0600. A file that others could read is none."""
 
     def __init__(self, environ: Mapping[str, str], url: str) -> None:
-        home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".cache")
-        self._path = Path(home) / "isthmus" / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.json"
+        self._path = file_of(environ, url)
 
     def read(self) -> KeptTokens | None:
         """What is kept, be it still good or not."""
@@ -47,6 +56,7 @@ class Kept:
                     until=float(found["until"]),
                     refresh=str(found.get("refresh") or ""),
                     refresh_until=float(found.get("refresh_until") or 0),
+                    began=float(found.get("began") or 0),
                 )
             except (ValueError, KeyError, TypeError, AttributeError):
                 return None

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from isthmus.arm.errors import ArmError
+from isthmus.client.trust import EVERYBODYS, VARIABLE, remembered_ca
 
 _NOTE = "server.json"
 
@@ -68,11 +69,12 @@ def read_note(data: Path) -> Note | None:
 def find_server(data: Path, url: str, environ: Mapping[str, str]) -> Place:
     """The server at `url`, or the one of the data folder when `url` is empty; ArmError `NoServer` when neither is known.
 
-    The operator's key is offered only to the server that left its note in the same folder.
+    The operator's key is offered only to the server that left its note in the same folder. CAs: ISTHMUS_CA_FILE alone where it is set, else
+    REQUESTS_CA_BUNDLE and the one that the last sign-in was made with.
     """
     note = read_note(data)
-    named = tuple(Path(file) for file in [environ.get("REQUESTS_CA_BUNDLE", "")] if file)
     url = url.rstrip("/")
+    named = tuple(Path(file).expanduser() for file in [environ.get(VARIABLE) or environ.get(EVERYBODYS, "")] if file)
     if note is not None and url in ("", note.url):
         keys = Path(note.keys) if note.keys else data / "keys"
         return Place(url=note.url, ca=(Path(note.ca), *named), keys=keys, issuer=note.issuer, subscription=note.subscription)
@@ -85,4 +87,5 @@ def find_server(data: Path, url: str, environ: Mapping[str, str]) -> Place:
             target=str(data),
         )
     local = data / "keys" / "ca.pem"
-    return Place(url=url, ca=(*named, *([local] if local.is_file() else [])))
+    known = [] if environ.get(VARIABLE) else [found for found in [remembered_ca(environ, url)] if found is not None and found not in named]
+    return Place(url=url, ca=(*named, *known, *([local] if local.is_file() else [])))

@@ -88,17 +88,18 @@ class KeptSignIn:
             elif found.until - _SLACK <= now:
                 raise
             return found
-        return keep(self.kept, answer, self.clock)
+        return keep(self.kept, answer, self.clock, began=found.began)
 
 
-def keep(kept: Kept, answer: Mapping[str, Any], clock: Callable[[], float]) -> KeptTokens:
-    """Keep what the token endpoint answered a person."""
+def keep(kept: Kept, answer: Mapping[str, Any], clock: Callable[[], float], *, began: float | None = None) -> KeptTokens:
+    """Keep what the token endpoint answered a person who has signed in now, or whose sign-in `began` earlier."""
     now = clock()
     tokens = KeptTokens(
         token=str(answer["access_token"]),
         until=now + min(float(answer["expires_in"]), _HOUR),
         refresh=str(answer.get("refresh_token") or ""),
         refresh_until=now + float(answer.get("refresh_token_expires_in") or 0),
+        began=now if began is None else began,
     )
     kept.write(tokens)
     return tokens
@@ -162,6 +163,12 @@ def kept_until(place: Place, environ: Mapping[str, str], clock: Callable[[], flo
     found = Kept(environ, place.url).read()
     until = max(found.until, found.refresh_until) if found else 0.0
     return until if until - _SLACK > clock() else 0.0
+
+
+def kept_since(place: Place, environ: Mapping[str, str]) -> float:
+    """When the kept sign-in began (epoch seconds), 0 when there is none; whoever signs in anew changes it."""
+    found = Kept(environ, place.url).read()
+    return found.began if found else 0.0
 
 
 def link_parts(link: str) -> tuple[str, str]:

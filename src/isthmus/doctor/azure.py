@@ -28,7 +28,8 @@ def _bundle(patient: Patient, *, is_needed: bool) -> Finding:
     named = patient.bundle(VARIABLE)
     ours = patient.keys / "ca.pem"
     own = not patient.is_elsewhere and ours.is_file()
-    remedy = f"Set {VARIABLE} to '{ours}' where such clients run." if own else f"Set {VARIABLE} to the server's CA file."
+    file = f"'{ours}'" if own else "the server's CA file"
+    remedy = f"Set {VARIABLE} to {file} for such clients alone: whoever else reads it, AWS' tools too, then trusts nothing else."
     if named is None:
         if is_needed and own:
             return warning(BUNDLE, f"{VARIABLE} is not set, so azure-cli does not trust this server.", remedy)
@@ -39,7 +40,8 @@ def _bundle(patient: Patient, *, is_needed: bool) -> Finding:
         return unchecked(BUNDLE, f"{VARIABLE} is '{named}'; the server's own CA is not here to compare with.")
     if _certificates(ours) <= _certificates(named):
         return ok(BUNDLE, f"'{named}' holds the server's CA")
-    return warning(BUNDLE, f"'{named}' does not hold the server's CA.", f"Append '{ours}' to it.")
+    remedy = f"Put both into a file of your own (cat '{named}' '{ours}' > bundle.pem), and name that where such clients run."
+    return warning(BUNDLE, f"'{named}' does not hold the server's CA.", remedy)
 
 
 def _certificates(file: Path) -> set[bytes]:

@@ -58,7 +58,7 @@ def _answering(patient: Patient, asked: Asked) -> Finding:
     url = patient.place.url
     if isinstance(asked, Silence):
         if asked.why == "certificate":
-            remedy = "Name its CA file with REQUESTS_CA_BUNDLE, or its data folder with --data."
+            remedy = "Name its CA file with --ca or ISTHMUS_CA_FILE, or its data folder with --data."
             return failed(SERVER, f"The certificate of {url} is not trusted ({asked.detail}).", remedy)
         note = patient.note
         if note is not None and note.url == url and not patient.probes.is_running(note.pid):

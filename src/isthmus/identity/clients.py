@@ -85,6 +85,11 @@ def find_client(connection: Connection, client_id: str) -> Client | None:
     return None if row is None else Client(**row)
 
 
+def is_client(connection: Connection, object_id: str) -> bool:
+    """Whether an object id is an application's."""
+    return connection.execute(select(clients.c.client_id).where(clients.c.object_id == object_id).limit(1)).first() is not None
+
+
 def get_client(connection: Connection, client_id: str) -> Client:
     """The client of this id; ArmError 404 `ClientNotFound`."""
     found = find_client(connection, client_id)

@@ -1,6 +1,6 @@
 """The local certificate authority: one ECDSA P-256 root for this installation and one server certificate below it.
 
-Files in the key folder: `ca.pem` (public: give it to clients, for example as REQUESTS_CA_BUNDLE) and `ca.key.pem`; in the folder of the
+Files in the key folder: `ca.pem` (public: give it to clients, `ISTHMUS_CA_FILE`) and `ca.key.pem`; in the folder of the
 process itself, which is the same unless several processes share the keys: `server.pem` with key, certificate and chain.
 """
 

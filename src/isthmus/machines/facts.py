@@ -10,6 +10,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from isthmus.arm.errors import ArmError, invalid
+from isthmus.arm.wording import sentence
 
 Short = Annotated[str, StringConstraints(max_length=256)]
 Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
@@ -122,10 +123,10 @@ def read(model: type[Body], body: object) -> Body:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        problem = error.errors(include_url=False, include_input=False)[0]
         target = ".".join(str(part) for part in problem["loc"])
-        details = [ArmError("InvalidParameter", str(problem["msg"]), target=target)]
-        raise invalid(f"{target or 'The body'}: {problem['msg']}.", target=target or None, details=details) from None
+        details = [ArmError("InvalidParameter", sentence(problem), target=target)]
+        raise invalid(f"{target or 'The body'}: {sentence(problem)}", target=target or None, details=details) from None
 
 
 def digest(said: Mapping[str, Any]) -> str:

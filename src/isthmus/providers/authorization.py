@@ -17,6 +17,7 @@ from isthmus.arm.ids import ResourceId, stored
 from isthmus.arm.types import Ask, Registry, ResourceType, Scope
 from isthmus.engine import Lookup, Removal
 from isthmus.engine.rows import from_row
+from isthmus.identity.clients import is_client
 from isthmus.identity.roles import OWNER, ROLES, covers, definition, role_named
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.operations import operations
@@ -34,7 +35,7 @@ class AssignmentProperties(Body):
 
     roleDefinitionId: str
     principalId: str
-    principalType: str = "ServicePrincipal"
+    principalType: str | None = None
     description: str | None = None
 
 
@@ -53,7 +54,7 @@ def rows(lookup: Lookup, table: Callable[[], Registry]) -> tuple[ResourceType, .
             lists=_EVERYWHERE,
             name_pattern=_GUID,
             capabilities="SupportsExtension",
-            put=put_assignment,
+            put=lambda old, ask: put_assignment(lookup, old, ask),
             delete=lambda old, ask: Change(deletes=(ask.id,)),
             shows_deleted=True,
             enumerate=lambda ask: _assignments(lookup, ask),
@@ -76,8 +77,8 @@ def rows(lookup: Lookup, table: Callable[[], Registry]) -> tuple[ResourceType, .
     )
 
 
-def put_assignment(old: Resource | None, ask: Ask) -> Change:
-    """Create an assignment; an existing one never changes."""
+def put_assignment(lookup: Lookup, old: Resource | None, ask: Ask) -> Change:
+    """Create an assignment; an existing one never changes. Whom nobody calls a kind is an application that is known here, or a person."""
     asked = read(Assignment, ask.body).properties
     role = role_named(asked.roleDefinitionId)
     if role is None:
@@ -93,7 +94,7 @@ def put_assignment(old: Resource | None, ask: Ask) -> Change:
         properties={
             "roleDefinitionId": definition(role)["id"],
             "principalId": principal,
-            "principalType": asked.principalType,
+            "principalType": asked.principalType or (old.properties["principalType"] if old else _kind(lookup, principal)),
             "scope": scope,
             **({"description": asked.description} if asked.description else {}),
         },
@@ -107,6 +108,11 @@ def put_assignment(old: Resource | None, ask: Ask) -> Change:
             code="RoleAssignmentUpdateNotPermitted",
         )
     return Change(puts=(made,))
+
+
+def _kind(lookup: Lookup, principal: str) -> str:
+    with lookup.store.read() as connection:
+        return "ServicePrincipal" if is_client(connection, principal) else "User"
 
 
 def assignment_scope(id: ResourceId) -> str:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from isthmus.arm.errors import ArmError, invalid
+from isthmus.arm.wording import sentence
 
 
 class Body(BaseModel):
@@ -15,7 +16,6 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True)
 
 
-_TOLD = {"missing": "This property is required.", "extra_forbidden": "There is no such property. Look for a misspelt name."}
 Model = TypeVar("Model", bound=Body)
 
 
@@ -25,14 +25,8 @@ def read(model: type[Model], body: Any) -> Model:
         return model.model_validate(body)
     except ValidationError as error:
         details = [
-            ArmError("InvalidParameter", _sentence(problem), target=".".join(str(part) for part in problem["loc"]))
-            for problem in error.errors(include_url=False, include_context=False, include_input=False)
+            ArmError("InvalidParameter", sentence(problem), target=".".join(str(part) for part in problem["loc"]))
+            for problem in error.errors(include_url=False, include_input=False)
         ]
         first = details[0]
         raise invalid(f"{first.target}: {first.message}", target=first.target, details=details) from error
-
-
-def _sentence(problem: Any) -> str:
-    told = _TOLD.get(problem["type"])
-    text = told or str(problem["msg"]).removeprefix("Value error, ")
-    return text[:1].upper() + text[1:]

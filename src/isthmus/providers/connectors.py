@@ -23,6 +23,7 @@ from isthmus.solutions.subject import CONNECTORS
 
 WITH_KIND = "2025-12-01"
 NAME = re.compile(r"^[a-zA-Z0-9-]{3,63}$")
+NAME_TOLD = "It has 3 to 63 letters, digits and hyphens."
 
 
 def _twelve_digits(value: str) -> str:

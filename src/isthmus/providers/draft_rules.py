@@ -12,9 +12,9 @@ from isthmus.arm.ids import ResourceId, group_id
 from isthmus.arm.types import Ask
 from isthmus.clouds.aws.template import TemplateRequest
 from isthmus.engine import Lookup
-from isthmus.providers.connectors import NAME, judge_connector, unique_of
+from isthmus.providers.connectors import NAME, NAME_TOLD, judge_connector, unique_of
 from isthmus.providers.hybridconnectivity import HybridConnectivity
-from isthmus.providers.resources import GROUP_NAME, GROUPS
+from isthmus.providers.resources import GROUP_NAME, GROUP_NAME_TOLD, GROUPS
 from isthmus.solutions import inventory
 from isthmus.solutions.arrivals import ARRIVED, CHOICES, account_of, chosen
 from isthmus.solutions.contract import SolutionType
@@ -134,12 +134,15 @@ class Rules:
 
     def _basics(self, draft: Resource, ask: Ask) -> Iterator[Finding]:
         basics = draft.properties.get("basics", {})
-        for field_, pattern, kind in (("resourceGroup", GROUP_NAME, GROUPS), ("connectorName", NAME, CONNECTORS)):
+        for field_, pattern, kind, told in (
+            ("resourceGroup", GROUP_NAME, GROUPS, GROUP_NAME_TOLD),
+            ("connectorName", NAME, CONNECTORS, NAME_TOLD),
+        ):
             given = str(basics.get(field_, ""))
             if not given:
                 yield Finding(error=invalid(f"{field_} is missing.", target=f"basics.{field_}", code="ValueRequired"))
             elif not pattern.match(given):
-                wrong = invalid_name(kind, given, pattern.pattern)
+                wrong = invalid_name(kind, given, pattern.pattern, told)
                 yield Finding(error=invalid(wrong.message, target=f"basics.{field_}", code=wrong.code))
         for error in _moved(judge_connector(None, connector_body(draft)), CONNECTOR_PATHS):
             yield Finding(error=error)

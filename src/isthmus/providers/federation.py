@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
-from isthmus.access.federation import AUDIENCE, CLIENT, FEDERATION, ISSUER, METADATA, directory_of
+from isthmus.access.federation import AUDIENCE, CLIENT, FEDERATION, ISSUER, METADATA, directory_of, unfit_in
 from isthmus.access.instructions import instructions
 from isthmus.access.mappings import BROKER, ROLE_MAPPINGS, access_target, mapping_of
 from isthmus.access.rights import OWNING
@@ -21,7 +21,7 @@ from isthmus.arm.errors import ArmError, conflict
 from isthmus.arm.ids import ResourceId
 from isthmus.arm.types import Action, Answer, Ask
 from isthmus.clouds.aws.metadata import LEAST, MOST, joined, without
-from isthmus.clouds.aws.template.directories import SAML
+from isthmus.clouds.aws.template.directories import SAML, Directory
 from isthmus.engine import Lookup
 from isthmus.providers.bodies import Body, read
 from isthmus.solutions.access import TYPE
@@ -47,7 +47,7 @@ class Coming(Body):
 class Retiring(Body):
     """Body of `retireCertificate`: SHA-256 of the certificate, hexadecimal."""
 
-    fingerprint: Annotated[str, Field(min_length=64, max_length=95)]
+    fingerprint: Annotated[str, Field(min_length=1, max_length=95)]
 
 
 class Configure(Protocol):
@@ -82,10 +82,12 @@ class Federation:
         present = settings.get(FEDERATION, BROKER)
         mode = read(Looking, ask.body or {}).federation or present
         directory = directory_of(settings) if mode == present else None
-        mappings = [mapping_of(one, connector) for one in self.lookup.all(types=[ROLE_MAPPINGS], parent=connector.id.key)]
+        found = list(self.lookup.all(types=[ROLE_MAPPINGS], parent=connector.id.key))
+        mappings = [mapping_of(one, connector) for one in found]
         target = access_target(connector)
         url = f"{ask.base_url}{CLAIMS_PATH}/{target.guid}"
-        return Answer(body=instructions(mode, directory, target, mappings, url))
+        told = instructions(mode, directory, target, mappings, url, connector.id.name)
+        return Answer(body={**told, "unfit": [] if mode == BROKER else _unfit(mode, directory, found)})
 
     def _add(self, resource: Resource | None, ask: Ask) -> Answer:
         coming = read(Coming, ask.body).metadata
@@ -137,6 +139,16 @@ def check_removal(solution: Resource, mappings: Sequence[Resource], ask: Ask) ->
             "them ends; or delete the connector with everything."
         )
         raise conflict(text, code="RolesStillMapped", target=str(solution.id))
+
+
+def _unfit(mode: str, directory: Directory | None, mappings: Sequence[Resource]) -> list[dict[str, str]]:
+    """What of the mappings the mode could not keep: choosing it is refused until they are changed."""
+    tells = directory.tells_methods if directory else False
+    return [
+        {"mapping": one.id.name, "property": str(error.target).removeprefix("properties."), "details": error.message}
+        for one in mappings
+        for error in unfit_in(mode, one.properties, tells_methods=tells)
+    ]
 
 
 _DEFAULTS = {FEDERATION: BROKER, ISSUER: "", CLIENT: "", AUDIENCE: "", METADATA: ""}

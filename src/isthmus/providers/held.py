@@ -28,15 +28,16 @@ GRANTS, SESSIONS, REVOCATIONS = "Isthmus.Access/grants", "Isthmus.Access/session
 _TENANT = frozenset({Scope.TENANT})
 _IN_LOWER_CASE = ("person", "mapping")
 _LONGEST = 2048
+_GIVEN_BACK, _ENDED = "Given back.", "Ended by an administrator."
 
 Rows = Callable[[Connection, Wish, int, int], tuple[list[Mapping[str, Any]], str]]
 Wanted = Callable[[Wish, int], list[ColumnElement[bool]]]
 
 
 class Ending(Body):
-    """Body of `end` of a grant."""
+    """Body of `end` of a grant. Without a reason it is said who ended it: whose it is, or somebody else."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=250)] = "Ended by an administrator."
+    reason: Annotated[str, Field(min_length=1, max_length=250)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +124,12 @@ class HeldTypes:
                 raise ArmError("AuthorizationFailed", what, status=403, target=str(ask.id))
             if found is None:
                 raise ArmError("GrantNotFound", f"There is no grant '{ask.id.name[:64]}'.", status=404, target=str(ask.id))
-            detail = {"grant": found.id, "reason": asked.reason}
+            reason = asked.reason or (_GIVEN_BACK if found.person == ask.actor.id.lower() else _ENDED)
+            detail = {"grant": found.id, "reason": reason}
             self.engine.apply_within(connection, Change(detail=detail), ask.actor, f"{GRANTS}/end", str(ask.id))
-            made = revocations.end_grants(connection, self.engine, [found], ask.actor, asked.reason)
-        return Answer(body={"revocations": list(made)})
+            is_over = found.state(self.engine.now()) != "Active"
+            made = revocations.end_grants(connection, self.engine, [found], ask.actor, reason)
+        return Answer(body={"revocations": list(made), "reason": reason, "wasOver": is_over})
 
 
 def wish_of(query: Mapping[str, str], states: Collection[str]) -> Wish:

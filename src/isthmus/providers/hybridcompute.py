@@ -55,6 +55,7 @@ def rows(tenant: str) -> tuple[ResourceType, ...]:
             lists=frozenset({Scope.GROUP, Scope.SUBSCRIPTION}),
             versions=VERSIONS,
             name_pattern=re.compile(r"^[a-zA-Z0-9-_.]{1,54}$"),
+            name_told="It has 1 to 54 letters, digits, hyphens, underscores and periods.",
             tracked=True,
             capabilities="SupportsTags, SupportsLocation, SystemAssignedResourceIdentity",
             locations=CONNECTOR_LOCATIONS,

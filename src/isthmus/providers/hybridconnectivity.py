@@ -18,6 +18,7 @@ from isthmus.engine import Lookup
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.connectors import (
     NAME,
+    NAME_TOLD,
     WITH_KIND,
     compare_template,
     immutable,
@@ -98,6 +99,7 @@ class HybridConnectivity:
             lists=frozenset({Scope.GROUP, Scope.SUBSCRIPTION}),
             versions=VERSIONS,
             name_pattern=NAME,
+            name_told=NAME_TOLD,
             tracked=True,
             capabilities="SupportsTags, SupportsLocation",
             locations=CONNECTOR_LOCATIONS,
@@ -123,6 +125,7 @@ class HybridConnectivity:
             extends=(CONNECTORS,),
             versions=VERSIONS,
             name_pattern=NAME,
+            name_told=NAME_TOLD,
             capabilities="SupportsExtension",
             locations=CONNECTOR_LOCATIONS,
             put=unless_leaving(self._put_solution),

@@ -21,6 +21,7 @@ SUBSCRIPTIONS = "Microsoft.Resources/subscriptions"
 GROUPS = "Microsoft.Resources/resourceGroups"
 DELETE_GROUP = "resources.delete-group"
 GROUP_NAME = re.compile(r"^[-\w._()]{0,89}[-\w_()]$")
+GROUP_NAME_TOLD = "It has 1 to 90 letters, digits and -_.() characters, with no period at its end."
 
 
 def rows(lookup: Lookup, table: Callable[[], Registry], tenant: str) -> tuple[ResourceType, ...]:
@@ -63,6 +64,7 @@ def _containers(lookup: Lookup, tenant: str) -> tuple[ResourceType, ...]:
             scopes=frozenset({Scope.SUBSCRIPTION}),
             lists=frozenset({Scope.SUBSCRIPTION}),
             name_pattern=GROUP_NAME,
+            name_told=GROUP_NAME_TOLD,
             tracked=True,
             capabilities="SupportsTags, SupportsLocation",
             put=put_group,

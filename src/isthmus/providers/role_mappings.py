@@ -38,7 +38,10 @@ def _word(value: str) -> str:
 
 
 def _network(value: str) -> str:
-    return str(ipaddress.ip_network(value, strict=False))
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError as error:
+        raise ValueError(f"'{value[:64]}' is no address or network (203.0.113.0/24).") from error
 
 
 def _managed(value: str) -> str:
@@ -154,7 +157,8 @@ def row(lookup: Lookup) -> ResourceType:
         solution = next((one for one in found if one.properties["solutionType"] == access.TYPE), None)
         if solution is None:
             raise conflict(
-                f"Connector '{connector.id.name}' does not have the solution {access.TYPE}. Add it first: isthmus solution create.",
+                f"Connector '{connector.id.name}' does not have the solution {access.TYPE}. Add it first: "
+                f"isthmus solution create --connector {connector.id.name} --type access",
                 code="AccessNotConfigured",
                 target=str(connector.id),
             )
@@ -173,6 +177,7 @@ def row(lookup: Lookup) -> ResourceType:
         extends=(CONNECTORS,),
         versions=VERSIONS,
         name_pattern=re.compile(rf"^{PERSON_ROLE.pattern}$"),
+        name_told="It begins with a letter and has 2 to 32 letters and digits.",
         capabilities="SupportsExtension",
         put=put,
         delete=lambda old, ask: delete(old, ask) if old is not None else Change(),

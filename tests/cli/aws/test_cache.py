@@ -115,6 +115,27 @@ def test_a_session_that_was_ended_is_replaced_within_seconds(clock: Clock) -> No
     assert server.asked == 2
 
 
+def test_another_sign_in_gets_nothing_of_the_one_before(clock: Clock) -> None:
+    server, began = Server(clock), [1.0]
+    cache = Cache(server, clock, sign_in=lambda: began[0])
+    assert [cache.get("r").access_key, cache.get("r").access_key] == ["ASIA1", "ASIA1"]
+    began[0], server.refuses = 0.0, True
+    with pytest.raises(ArmError, match="NotAMember"):
+        cache.get("r")
+    server.refuses = False
+    assert cache.get("r").access_key == "ASIA3"
+    server.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        before = pool.submit(cache.get, "other")
+        until(lambda: "other" in cache._flights)
+        began[0] = 2.0
+        after = pool.submit(cache.get, "other")
+        until(lambda: cache._by == 2.0)
+        server.gate.set()
+        assert {before.result().access_key, after.result().access_key} == {"ASIA4", "ASIA5"}
+    assert cache.get("other").access_key == after.result().access_key, "what was under way by the earlier one is not held"
+
+
 @pytest.mark.parametrize(("status", "asked"), [(401, 2), (403, 2), (404, 2), (503, 1)])
 def test_a_server_that_does_not_answer_ends_nothing_and_one_that_refuses_does(clock: Clock, status: int, asked: int) -> None:
     server, looked = Server(clock), threading.Event()

@@ -60,6 +60,8 @@ def steps(session: Session, name: Name, *, group: Group = "", mode: Mode = "") -
         for one in step["values"]:
             typer.echo(f"   {one['name']} = {one['value']}")
     print_list(told["roles"], _ROLES, session.output)
+    for one in told.get("unfit") or ():
+        session.say(f"Mapping '{one['mapping']}' does not fit, and the mode is refused with it ({one['property']}): {one['details']}")
     session.say(told["offboarding"])
 
 
@@ -163,5 +165,7 @@ def _require_fitting(mode: str, metadata: Path | None) -> None:
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise ArmError("UnreadableFile", f"'{file}' cannot be read: {error}.", target=str(file)) from error
+    except OSError as error:
+        raise ArmError("UnreadableFile", f"'{file}' cannot be read: {error.strerror or error}.", target=str(file)) from error
+    except ValueError as error:
+        raise ArmError("UnreadableFile", f"'{file}' does not hold text (UTF-8).", target=str(file)) from error

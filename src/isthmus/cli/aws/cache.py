@@ -50,6 +50,7 @@ class Cache:
 
     `is_live` asks whether a session still stands: where so many people were denied at once that an account denies every earlier session,
     the next one is begun within seconds instead of at the end of the lease. It may raise ArmError; who does not answer ends nothing.
+    `sign_in` names the sign-in that holds now. What was fetched, or is being fetched, by another one is nobody's any more.
     """
 
     def __init__(
@@ -58,9 +59,12 @@ class Cache:
         clock: Callable[[], float],
         *,
         is_live: Callable[[Credentials], bool] = lambda _: True,
+        sign_in: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._fetch = fetch
         self._is_live = is_live
+        self._sign_in = sign_in
+        self._by = 0.0
         self._looked: dict[str, float] = {}
         self._clock = clock
         self._held: dict[str, Credentials] = {}
@@ -69,7 +73,12 @@ class Cache:
 
     def get(self, role: str) -> Credentials:
         """Credentials that are good for some seconds at least. A refusal of the server ends what is held: it is not handed out again."""
+        by = self._sign_in()
         with self._lock:
+            if by != self._by:
+                self._by = by
+                self._held.clear()
+                self._flights.clear()
             held = self._held.get(role)
             left = held.until - self._clock() if held else 0.0
             flight = self._flights.get(role)
@@ -111,10 +120,11 @@ class Cache:
             flight.set_exception(error)
         finally:
             with self._lock:
-                self._held.pop(role, None)
-                if made is not None:
-                    self._held[role] = made
-                del self._flights[role]
+                if self._flights.get(role) is flight:
+                    self._held.pop(role, None)
+                    if made is not None:
+                        self._held[role] = made
+                    del self._flights[role]
             if made is not None:
                 flight.set_result(made)
             flight.cancel()

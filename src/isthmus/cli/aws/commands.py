@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from isthmus.cli.labels import ROLES
 from isthmus.cli.nouns import new_app
 from isthmus.cli.output import print_list
 from isthmus.cli.session import Session, verb
+from isthmus.client import is_for_isthmus_alone, kept_since
 from isthmus.client.private import write_private
 
 app = new_app("Roles of AWS accounts, taken by your directory identity.")
@@ -58,7 +60,7 @@ def credentials(
     agent: Annotated[bool, typer.Option(help="Let an agent on this computer keep and renew them.")] = True,
 ) -> None:
     """Print credentials of a role as AWS' credential_process wants them."""
-    made = _through_agent(session, role) if agent else _fetch(session, role)
+    made = _through_agent(session, role) if agent else take(session, role).credentials
     typer.echo(
         json.dumps(
             {
@@ -93,6 +95,9 @@ def run(
     _ask(there, role)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_ACCESS_", "AWS_SECRET_", "AWS_SESSION_"))}
     environ.pop("AWS_PROFILE", None)
+    if is_for_isthmus_alone(Path(environ.get("REQUESTS_CA_BUNDLE", "")), session.ca):
+        # Where AWS_CA_BUNDLE is not set, AWS' SDKs trust this file and nothing else.
+        del environ["REQUESTS_CA_BUNDLE"]
     environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{there.url}/{role}"
     environ["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = str(token_file(_file(session)))
     try:
@@ -140,7 +145,9 @@ def _first_step(prefix: str, found: Sequence[str], states: Mapping[str, str]) ->
 )
 def agent(session: Session) -> None:
     """Run the agent in the foreground; 'credentials' and 'run' start one by themselves."""
-    cache = Cache(lambda role: _fetch(session, role), time.time, is_live=lambda held: _is_live(session, held))
+    place = session.place
+    sign_in = partial(kept_since, place, os.environ)
+    cache = Cache(partial(_fetch, session), time.time, is_live=partial(_is_live, session), sign_in=sign_in)
     made = Agent(cache, time.time)
     made.whereabouts.write(_file(session))
     session.say(f"Answers on 127.0.0.1:{made.port}.")
@@ -148,16 +155,13 @@ def agent(session: Session) -> None:
 
 
 def _fetch(session: Session, role: str) -> Credentials:
-    try:
-        return take(session, role).credentials
-    except ArmError as error:
-        if error.status == 401:
-            session.reconnect()
-        raise
+    with session.anew() as now:
+        return take(now, role).credentials
 
 
 def _is_live(session: Session, held: Credentials) -> bool:
-    return bool(session.client.get(f"{SESSIONS}/{held.access_key}")["properties"]["state"] == "Live")
+    with session.anew() as now:
+        return bool(now.client.get(f"{SESSIONS}/{held.access_key}")["properties"]["state"] == "Live")
 
 
 def _through_agent(session: Session, role: str) -> Credentials:
@@ -184,6 +188,7 @@ def _agent(session: Session) -> Whereabouts:
     if there is not None:
         return there
     place = ["--url", session.url] if session.url else ["--data", str(session.data)]
+    place += ["--ca", str(session.ca)] if session.ca else []
     subprocess.Popen(
         [sys.executable, "-m", "isthmus", "aws", "agent", *place],
         stdin=subprocess.DEVNULL,
