@@ -9,6 +9,7 @@ import pytest
 
 from isthmus.identity.jws import parse
 from tests.api.conftest import Api
+from tests.api.people import Visitor
 
 VERSION = "2026-11-01"
 PERSON = "6b1f4a52-8d3e-4f70-9c2b-1a5e7d904c38"
@@ -110,6 +111,14 @@ def test_who_has_not_signed_in_with_a_directory_gets_nothing(api: Api) -> None:
     assert (answer.status_code, code(answer)) == (401, "SignInNeeded")
     records = api.call("GET", "/providers/Isthmus.Audit/records?$top=1000", version=VERSION).json()["value"]
     assert any(one["properties"]["detail"].get("code") == "SignInNeeded" for one in records), "refusals are in the chain"
+
+
+def test_roles_of_others_stay_unnamed_whatever_else_is_in_the_way(api: Api) -> None:
+    """A context that the sign-in does not meet comes before the membership; it is no reason to tell strangers of the role."""
+    put(api, connector(api), {**READ, "requiredContexts": ["c1"]})
+    for who, expected in ((Visitor(api, "member", "g-dev"), ["ContextNeeded"]), (Visitor(api, "stranger", "g-sales"), [])):
+        listed = api.call("GET", "/providers/Isthmus.Access/roles", version=VERSION, token=who.token).json()["value"]
+        assert [one["properties"]["state"] for one in listed] == expected
 
 
 @pytest.mark.parametrize(
