@@ -120,6 +120,14 @@ def test_who_has_not_signed_in_with_a_directory_gets_nothing(api: Api) -> None:
     assert any(one["properties"]["detail"].get("code") == "SignInNeeded" for one in records), "refusals are in the chain"
 
 
+def test_roles_of_others_stay_unnamed_whatever_else_is_in_the_way(api: Api) -> None:
+    """A context that the sign-in does not meet comes before the membership; it is no reason to tell strangers of the role."""
+    put(api, connector(api), {**READ, "requiredContexts": ["c1"]})
+    for who, expected in ((Visitor(api, "member", "g-dev"), ["ContextNeeded"]), (Visitor(api, "stranger", "g-sales"), [])):
+        listed = api.call("GET", "/providers/Isthmus.Access/roles", version=VERSION, token=who.token).json()["value"]
+        assert [one["properties"]["state"] for one in listed] == expected
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -131,3 +131,19 @@ def test_a_session_is_shown_to_whose_it_is_and_to_readers(api: Api) -> None:
         (f"{ACCESS}/sessions/ASIA2", None, 404),
     ):
         assert api.call("GET", place, version=OURS, token=token).status_code == expected, place
+
+
+def test_everybody_lists_their_own_grants_and_sessions_and_nobody_elses(api: Api) -> None:
+    alice, bob = Visitor(api, name="Alice"), Visitor(api, name="Bob")
+    now = api.app.engine.now()
+    with api.app.engine.store.begin() as connection:
+        for who, number in ((alice, 1), (bob, 2)):
+            connection.execute(insert(access_grants), [grant(f"G-{number}", who.id, "operator", now, now + 10**6)])
+            connection.execute(insert(access_sessions), [session(f"A{number}", who.id, "operator", now)])
+    for kind, own in (("grants", "G-1"), ("sessions", "A1")):
+        listed = api.call("GET", f"{ACCESS}/{kind}?person={alice.id.upper()}&$count=true", version=OURS, token=alice.token)
+        assert ([one["name"] for one in listed.json()["value"]], listed.json()["count"]) == ([own], 1)
+        for query in ("", f"?person={bob.id}", "?state=active" if kind == "grants" else "?state=live"):
+            refused = api.call("GET", f"{ACCESS}/{kind}{query}", version=OURS, token=alice.token)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (403, "AuthorizationFailed"), query
+    assert api.call("GET", f"{ACCESS}/revocations?person={alice.id}", version=OURS, token=alice.token).status_code == 403

@@ -13,6 +13,7 @@ from tests.portal.conftest import Site, Window
 from tests.portal.holders import HOSTILE, Holders
 
 ROLE = "123456789012.Operator"
+SOMETIMES = {"StringEquals": {"aws:ResourceTag/team": "shop"}}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,8 @@ def roles(site: Site, account: str) -> None:
     """Operator needs two approvals, Once one; Reader is standing."""
     activation = {"mode": "Request", "approverGroups": ["g-lead"], "longestSeconds": 7_200}
     holders = Holders(site)
-    holders.mapping(account, "Operator", activation={**activation, "approvals": 2})
+    reboot = {"Effect": "Allow", "Action": ["ec2:RebootInstances", "ec2:StartInstances"], "Resource": ["*"], "Condition": SOMETIMES}
+    holders.mapping(account, "Operator", activation={**activation, "approvals": 2}, statements=[reboot])
     holders.mapping(account, "Once", activation=activation)
     holders.mapping(account, "Reader")
 
@@ -81,7 +83,13 @@ def test_two_approve_by_keyboard_and_the_role_is_extended_and_ended_early(site: 
         row.get_by_role("link", name="Request of Bob for Operator").focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("Bob asks for Operator")
+        expect(page.get_by_text("what the policy arn:aws:iam::aws:policy/ReadOnlyAccess allows")).to_be_visible()
+        expect(page.get_by_text("Allow ec2:RebootInstances, ec2:StartInstances on *, on conditions")).to_be_visible()
+        expect(page.get_by_text("2 people of these groups of the directory must approve: g-lead.")).to_be_visible()
         look.check("access-request-decide")
+        for link in page.locator("#main a[href^='/']").all():
+            address = str(link.get_attribute("href"))
+            assert look.context.request.get(look.url + address).status == 200, address
         page.get_by_role("button", name="Approve").focus()
         page.keyboard.press("Enter")
         expect(page.locator(".toast")).to_contain_text("You approved it")
@@ -106,6 +114,17 @@ def test_two_approve_by_keyboard_and_the_role_is_extended_and_ended_early(site: 
         page.keyboard.press("Enter")
         expect(page.locator(".toast")).to_contain_text("The grant is ended")
         assert page.get_by_role("link", name="End early").count() == 0
+        expect(page.locator(".facts").first).to_contain_text("Approved, over ended: done")
+        row = look.open("/portal/access/requests?whose=mine").get_by_role("row", name="Operator")
+        expect(row).to_contain_text("Approved, over ended: done")
+    with window(secret=one.secret) as look:
+        page = look.open(path(id))
+        expect(page.get_by_role("heading", level=1)).to_have_text("Bob asked for Operator")
+    with window() as look:
+        entry = look.open(f"/portal/access/timeline?grant={grant}").locator("ol.timeline > li").filter(has_text="Got")
+        expect(entry.locator("strong")).to_have_text("Got Operator")
+        expect(entry.get_by_role("link", name="a request")).to_have_attribute("href", path(id))
+        expect(entry).not_to_contain_text("request:")
     assert site.client.get(f"/providers/Isthmus.Access/grants/{grant}")["properties"]["ending"] == "done"
 
 

@@ -108,6 +108,12 @@ def living(connection: Connection, person: str, now: int, *, mapping: str = "", 
     return tuple(of_row(row) for row in connection.execute(select(access_grants).where(*wanted).order_by(access_grants.c.id)))
 
 
+def of_ids(connection: Connection, ids: Collection[str]) -> Mapping[str, Grant]:
+    """Those of the grants that there are, by id."""
+    rows = connection.execute(select(access_grants).where(access_grants.c.id.in_(ids))) if ids else ()
+    return {row.id: of_row(row) for row in rows}
+
+
 def of_mappings(connection: Connection, mappings: Collection[str], now: int) -> tuple[Grant, ...]:
     """Living grants of these mappings."""
     wanted = (access_grants.c.mapping.in_(mappings), access_grants.c.ended_at.is_(None), access_grants.c.ends_at > now)

@@ -230,6 +230,11 @@ class Requests:
         with self.engine.store.read() as connection:
             return request_rows.page(connection, seen, state=state, now=now, after=look.after, limit=look.limit)
 
+    def given(self, requests: Collection[Request]) -> Mapping[str, Grant]:
+        """The grants that came of requests, by id."""
+        with self.engine.store.read() as connection:
+            return grants.of_ids(connection, {one.grant for one in requests if one.grant})
+
     def mappings(self, keys: Collection[str]) -> Mapping[str, RoleMapping]:
         """Those of the mappings that are still there, by key."""
         with self.engine.store.read() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from functools import cache
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from isthmus.portal.consent import ConsentPages
 from isthmus.portal.doors import Doors
 from isthmus.portal.forms import TOKEN, Form
 from isthmus.portal.live import Hub
+from isthmus.portal.menu import NOTHING, entries, read_rights
 from isthmus.portal.origin import require_host, require_own_page
 from isthmus.portal.page import Download, Invalid, Live, Page, Person, Redirect, Rows, Visit
 from isthmus.portal.pages import PAGES
@@ -158,8 +160,11 @@ class Portal:
         """What every template may use."""
         path = request.url.path
         query = f"?{request.url.query}" if request.url.query else ""
+        rights = cache(lambda: read_rights(visit) if visit and visit.person else NOTHING)
         return {
             "visit": visit,
+            "rights": rights,
+            "menu": lambda: entries(rights()),
             "token": token,
             "now": int(self._clock() * 1000),
             "url": path + query,

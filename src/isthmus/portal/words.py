@@ -81,6 +81,18 @@ def moment(context: Context, text: str | None) -> Markup:
 
 
 @pass_context
+def until(context: Context, text: str | None) -> Markup:
+    """Up to when: `until 07:05 UTC, in 8 minutes`, with the day where it is another one; exact in its title. What is past is said so."""
+    then = instant_of(text)
+    if then is None:
+        return Markup('<span class="quiet">without an end</span>')
+    now = datetime.fromtimestamp(context["now"] / 1000, UTC)
+    clock = f"{then:%H:%M} UTC" if then.date() == now.date() else f"{then:%Y-%m-%d %H:%M} UTC"
+    told = Markup('until <time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>, {}')
+    return told.format(text, then, clock, ago(text, context["now"]))
+
+
+@pass_context
 def soon(context: Context, text: str | None) -> Markup:
     """When something is to happen, by the minute, so that it need not be said anew every second; exact in its title."""
     then = instant_of(text)
@@ -152,6 +164,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "plural": plural,
     "resource_path": resource_path,
     "soon": soon,
+    "until": until,
     "connector_path": connector_path,
 }
 FILTERS: Mapping[str, Callable[..., Any]] = {

@@ -170,8 +170,8 @@ def _object_id(given: str) -> str:
 
 
 def _concerns(decision: Decision) -> bool:
-    refusal = decision.refusal
-    return refusal is None or refusal.code not in ("NotAMember", "PersonDisabled", "AccessRevoked")
+    """Whatever else is in the way first: a role that lacks a second factor too is named to its members alone."""
+    return not any(step.code in ("NotAMember", "PersonDisabled", "AccessRevoked") for step in decision.steps if not step.holds)
 
 
 def _role(mapping: RoleMapping, decision: Decision) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from isthmus.access import judging
+from isthmus.access.grants import Grant
 from isthmus.access.judging import REQUESTS, STATES, Request
 from isthmus.access.listing import is_place
 from isthmus.access.mappings import RoleMapping
@@ -101,12 +102,13 @@ class RequestTypes:
 
     def _listed(self, ask: Ask) -> Window:
         found, after = self.requests.visible(ask.actor, _owns(ask), _look(ask))
-        mappings = self.requests.mappings({one.mapping for one in found})
+        mappings, given = self.requests.mappings({one.mapping for one in found}), self.requests.given(found)
         now = self.engine.now()
-        return Window(items=[show_request(one, mappings.get(one.mapping), now) for one in found], after=after)
+        return Window(items=[show_request(one, mappings.get(one.mapping), given.get(one.grant), now) for one in found], after=after)
 
     def _one(self, ask: Ask) -> Mapping[str, Any]:
-        """For who made it, who could decide it, and readers of the tenant; with what the person holds, and whether the caller decides."""
+        """For who made it, who could decide it, and readers of the tenant; with what the role gives, what the person holds, and
+        whether the caller decides."""
         request = self.requests.find(ask.id.name)
         refusal = self.requests.refusal(request, ask.actor, _owns(ask))
         if refusal is not None and request.person != ask.actor.id.lower() and not ask.permits(f"{REQUESTS}/read", "/"):
@@ -116,7 +118,9 @@ class RequestTypes:
         held = self.requests.holds(request.person)
         roles = self.requests.mappings({one.mapping for one in held})
         now = self.engine.now()
+        mapping = self.requests.mappings({request.mapping}).get(request.mapping)
         more = {
+            "gives": _gives(mapping) if mapping else None,
             "holds": [_held(show_grant(one, now), roles.get(one.mapping)) for one in held],
             "canDecide": refusal is None and shown["properties"]["state"] == judging.PENDING,
             "cannotBecause": refusal.message if refusal else None,
@@ -124,7 +128,8 @@ class RequestTypes:
         return {**shown, "properties": {**shown["properties"], **more}}
 
     def _shown(self, request: Request) -> Mapping[str, Any]:
-        return show_request(request, self.requests.mappings({request.mapping}).get(request.mapping), self.engine.now())
+        mapping = self.requests.mappings({request.mapping}).get(request.mapping)
+        return show_request(request, mapping, self.requests.given([request]).get(request.grant), self.engine.now())
 
     def _reviews(self, ask: Ask) -> Window:
         skip, top = paging.skip_of(ask.query), paging.page_size(ask.query)
@@ -146,6 +151,16 @@ def _owns(ask: Ask) -> Owns:
 def _held(shown: Mapping[str, Any], mapping: RoleMapping | None) -> Mapping[str, Any]:
     """A grant with the label of its role, for those who may not read the mapping."""
     return {**shown, "properties": {**shown["properties"], "role": mapping.label if mapping else None}}
+
+
+def _gives(mapping: RoleMapping) -> Mapping[str, Any]:
+    """What would be held, and who decides about it: whoever decides need not be able to read the mapping."""
+    return {
+        "managedPolicyArns": list(mapping.managed_policies),
+        "statements": list(mapping.statements),
+        "machineTag": mapping.machine_tag,
+        "approverGroups": sorted(mapping.approver_groups),
+    }
 
 
 def _look(ask: Ask) -> Look:
@@ -170,8 +185,8 @@ def _state(given: str) -> str:
     return found
 
 
-def show_request(request: Request, mapping: RoleMapping | None, now: int) -> Mapping[str, Any]:
-    """A request as the API shows it; without its mapping when that is gone."""
+def show_request(request: Request, mapping: RoleMapping | None, given: Grant | None, now: int) -> Mapping[str, Any]:
+    """A request as the API shows it, with how the grant stands that came of it; without its mapping when that is gone."""
     return {
         "id": request.path,
         "name": request.id,
@@ -192,6 +207,9 @@ def show_request(request: Request, mapping: RoleMapping | None, now: int) -> Map
             "approvals": len(request.approvers),
             "approvalsNeeded": judging.needed(request, mapping) if mapping else None,
             "grant": request.grant or None,
+            "grantState": given.state(now) if given else None,
+            "grantEndsAt": instant(given.ended_at or given.ends_at) if given else None,
+            "grantEnding": (given.ending or None) if given else None,
             "acknowledgedAt": instant(request.acknowledged_at) if request.acknowledged_at else None,
             "decisions": [
                 {"by": one.by, "name": one.name, "action": one.what, "at": instant(one.at), "reason": one.words, "void": one.is_void}

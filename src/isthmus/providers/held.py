@@ -63,9 +63,11 @@ class HeldTypes:
             rows, after = listing.ranged(connection, access_grants, listing.grants_of(wish, now), after=wish.after, limit=size)
             return [show_grant(grants.of_row(row), now) for row in rows], after
 
-        listed = self._window(access_grants, page, listing.grants_of, ("active", "expired", "ended"))
+        listed = _own(GRANTS, self._window(access_grants, page, listing.grants_of, ("active", "expired", "ended")))
         end = Action(name="end", act=self._end, needs_resource=False, is_open=True)
-        return ResourceType(name=GRANTS, scopes=_TENANT, versions=VERSIONS, window=listed, read=one, opens_each=True, actions=(end,))
+        return ResourceType(
+            name=GRANTS, scopes=_TENANT, versions=VERSIONS, window=listed, read=one, is_open=True, opens_each=True, actions=(end,)
+        )
 
     def _sessions(self) -> ResourceType:
         def one(ask: Ask) -> Mapping[str, Any] | None:
@@ -82,8 +84,8 @@ class HeldTypes:
             known = watched(connection, rows)
             return [_session(row, known[row.id], now) for row in rows], after
 
-        listed = self._window(access_sessions, page, listing.sessions_of, ("live", "revoked", "ended"))
-        return ResourceType(name=SESSIONS, scopes=_TENANT, versions=VERSIONS, window=listed, read=one, opens_each=True)
+        listed = _own(SESSIONS, self._window(access_sessions, page, listing.sessions_of, ("live", "revoked", "ended")))
+        return ResourceType(name=SESSIONS, scopes=_TENANT, versions=VERSIONS, window=listed, read=one, is_open=True, opens_each=True)
 
     def _revocations(self) -> ResourceType:
         def one(ask: Ask) -> Mapping[str, Any] | None:
@@ -130,6 +132,18 @@ class HeldTypes:
             is_over = found.state(self.engine.now()) != "Active"
             made = revocations.end_grants(connection, self.engine, [found], ask.actor, reason)
         return Answer(body={"revocations": list(made), "reason": reason, "wasOver": is_over})
+
+
+def _own(type: str, listed: Callable[[Ask], Window]) -> Callable[[Ask], Window]:
+    """The list for readers of the tenant; for others, of what is theirs: they name themselves as the person."""
+
+    def window(ask: Ask) -> Window:
+        if ask.query.get("person", "").lower() != ask.actor.id.lower() and not ask.permits(f"{type}/read", "/"):
+            what = "Readers of the tenant ('/') list everybody's; others their own: name yourself as the person."
+            raise ArmError("AuthorizationFailed", what, status=403, target=f"/providers/{type}")
+        return listed(ask)
+
+    return window
 
 
 def wish_of(query: Mapping[str, str], states: Collection[str]) -> Wish:

@@ -8,8 +8,9 @@ from typing import Any
 
 from isthmus.arm.errors import ArmError
 from isthmus.arm.ids import parse_resource
-from isthmus.portal.page import Page, Visit, local
-from isthmus.portal.pages.access.reading import REQUESTS
+from isthmus.portal.menu import read_rights
+from isthmus.portal.page import Page, Redirect, Visit, local
+from isthmus.portal.pages.access.reading import MINE, REQUESTS
 from isthmus.portal.words import connector_path
 
 _MOST_CONCERNS = 50
@@ -81,10 +82,12 @@ class HomePage:
     waiting: int
 
 
-def view(visit: Visit) -> HomePage:
-    """Four reads: requests, numbers, concerns, connectors."""
+def view(visit: Visit) -> HomePage | Redirect:
+    """Four reads: requests, numbers, concerns, connectors. People of a directory without a role here go on to what concerns them."""
     person = visit.person
     assert person is not None
+    if not visit.subscriptions and read_rights(visit).is_of_directory:
+        return Redirect(to=MINE)
     waiting = len(visit.client.get(REQUESTS, query={"whose": "others", "state": "Pending"})["value"])
     me = {"object_id": person.object_id, "signed_in_name": person.name}
     nothing = HomePage(numbers=None, attention=(), more_attention=0, accounts=(), waiting=waiting, **me)

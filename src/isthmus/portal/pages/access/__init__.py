@@ -7,6 +7,7 @@ from isthmus.portal.pages.access import (
     held,
     mapping,
     mapping_form,
+    mine,
     overview,
     person,
     request,
@@ -20,6 +21,7 @@ from isthmus.portal.pages.access import (
 _NAV = "access"
 PAGES = (
     Page(path="/portal/access", template="access.html", view=overview.view, nav=_NAV),
+    Page(path="/portal/access/mine", template="access_mine.html", view=mine.view, nav="mine"),
     Page(path="/portal/access/requests", template="access_requests.html", view=requests.view, nav=_NAV),
     Page(path="/portal/access/requests/{request}", template="access_request.html", view=request.view, act=request.act, nav=_NAV),
     Page(path="/portal/access/ask", template="access_ask.html", view=ask.view, act=ask.act, nav=_NAV),

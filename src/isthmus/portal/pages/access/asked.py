@@ -35,7 +35,8 @@ class Decided:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """A request. `label` names the role as the command line does, empty when the role is gone; instants are ISO 8601 or empty."""
+    """A request. `label` names the role as the command line does, empty when the role is gone; instants are ISO 8601 or empty.
+    `grant_state` is Active, Expired or Ended, empty without a grant; `ending` says why one ended before its time."""
 
     id: str
     role: Role
@@ -51,6 +52,9 @@ class Asked:
     approvals: int
     needed: int | None
     grant: str
+    grant_state: str
+    grant_ends: str
+    ending: str
     acknowledged: str
     decisions: tuple[Decided, ...]
     is_mine: bool
@@ -60,6 +64,11 @@ class Asked:
     def is_pending(self) -> bool:
         """Whether it waits for somebody."""
         return self.state == PENDING
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was approved, and what came of it has ended."""
+        return self.grant_state in ("Expired", "Ended")
 
     @property
     def missing(self) -> int:
@@ -95,6 +104,9 @@ def asked_of(body: Mapping[str, Any], book: Book, me: str) -> Asked:
         approvals=told["approvals"],
         needed=told["approvalsNeeded"],
         grant=told["grant"] or "",
+        grant_state=told["grantState"] or "",
+        grant_ends=told["grantEndsAt"] or "",
+        ending=told["grantEnding"] or "",
         acknowledged=told["acknowledgedAt"] or "",
         decisions=tuple(_decided(one) for one in told["decisions"]),
         is_mine=told["person"].lower() == me.lower(),

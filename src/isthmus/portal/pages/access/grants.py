@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import Form, Problem, Problems, problems_of
 from isthmus.portal.page import Invalid, Redirect, Visit, local
-from isthmus.portal.pages.access.reading import GRANTS, PATH, Grant, person_path, read_book, read_grant, revocation_path
+from isthmus.portal.pages.access.reading import GRANTS, MINE, Grant, person_path, read_book, read_grant, revocation_path
 from isthmus.portal.principals import may_change, reads_tenant
 
 
@@ -38,8 +38,8 @@ def _is_own(visit: Visit, grant: Grant) -> bool:
 
 
 def _back(visit: Visit, grant: Grant) -> str:
-    """Pages of people are for readers of the tenant; others come from their request."""
-    return person_path(grant.who.id) if reads_tenant(visit) else grant.request or PATH
+    """Pages of people are for readers of the tenant; others come from their request, or from what is theirs."""
+    return person_path(grant.who.id) if reads_tenant(visit) else grant.request or MINE
 
 
 def act(visit: Visit, form: Form) -> Redirect | Invalid:

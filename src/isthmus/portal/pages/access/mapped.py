@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -52,6 +52,21 @@ class Mapped:
     def on_request(self) -> bool:
         """Whether somebody has to approve it each time."""
         return self.activation == "Request"
+
+
+def said(statements: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """IAM statements, a line each: `Allow ec2:Describe*, s3:Get* on *, on conditions`."""
+    return tuple(_said(one) for one in statements)
+
+
+def _said(one: Mapping[str, Any]) -> str:
+    acts = _list(one.get("Action")) or f"everything but {_list(one.get('NotAction'))}"
+    where = _list(one.get("Resource")) or f"everything but {_list(one.get('NotResource'))}"
+    return f"{one.get('Effect', '?')} {acts} on {where}{', on conditions' if one.get('Condition') else ''}"
+
+
+def _list(told: object) -> str:
+    return ", ".join(map(str, told)) if isinstance(told, list) else str(told or "")
 
 
 def mapping_path(id: str, page: str = "mapping") -> str:

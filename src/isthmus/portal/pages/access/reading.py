@@ -15,6 +15,7 @@ from isthmus.portal.principals import Principal, Principals, read_principals
 from isthmus.portal.subjects import subject_of
 
 PATH = "/portal/access"
+MINE = f"{PATH}/mine"
 _API = "/providers/Isthmus.Access"
 PEOPLE, GRANTS = f"{_API}/people", f"{_API}/grants"
 SESSIONS, REVOCATIONS = f"{_API}/sessions", f"{_API}/revocations"
@@ -162,6 +163,8 @@ def read_book(visit: Visit, mappings: Iterable[Mapping[str, Any]] | None = None)
 
 def read_roles(visit: Visit) -> Mapping[str, Role]:
     """Roles by the key of their mapping: one call. Who may not read the subscription gets none; ids say something, too."""
+    if not visit.subscriptions:
+        return {}
     try:
         return roles_of(read_mappings(visit))
     except ArmError as error:

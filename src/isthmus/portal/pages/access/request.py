@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 
 from isthmus.arm.errors import ArmError
@@ -11,8 +13,9 @@ from isthmus.client import Answer
 from isthmus.portal.forms import Form, Problem, Problems
 from isthmus.portal.page import Invalid, Redirect, Visit, local
 from isthmus.portal.pages.access.asked import Asked, asked_of
+from isthmus.portal.pages.access.mapped import said
 from isthmus.portal.pages.access.reading import PATH, REQUESTS, Grant, grant_of, request_path, small_book
-from isthmus.portal.principals import read_me, reads_tenant
+from isthmus.portal.principals import read_me
 
 _ACTIONS = ("approve", "deny", "withdraw", "acknowledge")
 _DONE = MappingProxyType(
@@ -29,10 +32,21 @@ _CHANGED = frozenset({"RequestChanged", "RequestDecided", "AlreadyApproved"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Gives:
+    """What the role allows: managed policies, IAM statements a line each, the tag of machines for shells (or empty); and which groups
+    decide about it."""
+
+    policies: tuple[str, ...]
+    statements: tuple[str, ...]
+    machine_tag: str
+    approvers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RequestPage:
     """A request. `holds` are the person's living grants, `own` that of this request where it lives; `refusal` says why the visitor cannot
-    decide, empty when they can. Who `has_approved` already may still deny. `seen` is the ETag of what is shown, `reads_people` tells
-    whether pages of people are open to the visitor."""
+    decide, empty when they can. Who `has_approved` already may still deny. `gives` is None when the role is gone; `seen` is the ETag of
+    what is shown."""
 
     one: Asked
     holds: tuple[Grant, ...]
@@ -43,7 +57,7 @@ class RequestPage:
     can_end: bool
     refusal: str
     extend_to: str
-    reads_people: bool
+    gives: Gives | None
     seen: str
     comment: str
     problems: Problems
@@ -72,6 +86,15 @@ def act(visit: Visit, form: Form) -> Redirect | Invalid:
             raise
         return _refused(visit, comment, _problem(error), status=409 if error.status == 412 else error.status)
     return Redirect(to=local(request_path(visit.path["request"]), done=action))
+
+
+def _gives(told: Mapping[str, Any]) -> Gives:
+    return Gives(
+        policies=tuple(told["managedPolicyArns"]),
+        statements=said(told["statements"]),
+        machine_tag=told["machineTag"],
+        approvers=tuple(told["approverGroups"]),
+    )
 
 
 def _name(visit: Visit) -> str:
@@ -108,7 +131,7 @@ def _page(visit: Visit, answer: Answer, comment: str, problems: Problems) -> Req
         can_end=own is not None and (one.is_mine or "/" in principals.owns),
         refusal=(told["cannotBecause"] or "") if one.is_pending and not told["canDecide"] else "",
         extend_to=local(f"{PATH}/ask", role=one.label, reason=one.reason) if one.is_mine and own is not None and one.label else "",
-        reads_people=reads_tenant(visit),
+        gives=_gives(told["gives"]) if told["gives"] else None,
         seen=answer.etag,
         comment=comment,
         problems=problems,

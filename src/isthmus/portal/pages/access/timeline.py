@@ -14,7 +14,8 @@ from isthmus.arm.errors import ArmError
 from isthmus.portal.forms import Form, Problem, Problems
 from isthmus.portal.lists import Leaf, read_leaf
 from isthmus.portal.page import Invalid, Visit
-from isthmus.portal.pages.access.reading import PATH
+from isthmus.portal.pages.access.mapped import Role
+from isthmus.portal.pages.access.reading import PATH, read_roles, request_path
 
 HERE = f"{PATH}/timeline"
 _LIST = "/providers/Isthmus.Access/timeline"
@@ -27,8 +28,8 @@ _FIELDS = {**dict.fromkeys(SUBJECTS, "which"), "query": "which", "since": "since
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Happened:
-    """One entry. `what` says it, `details` are more of it; the rest is what it is about, each empty where it is about none. `event` is the
-    page of the whole event, of calls and shells."""
+    """One entry. `what` says it, `details` are more of it; the rest is what it is about, each empty where it is about none. `request` is
+    the page of the request that a grant came of, `event` that of the whole event, of calls and shells."""
 
     kind: str
     at: str
@@ -39,6 +40,7 @@ class Happened:
     name: str
     foreign: str
     grant: str
+    request: str
     session: str
     account: str
     region: str
@@ -105,8 +107,9 @@ def view(visit: Visit) -> TimelinePage | Invalid:
             raise
         found, leaf = [], _NOTHING
         problems = Problems(found=(Problem(field=_FIELDS.get(error.target or "", ""), message=error.message),))
+    roles = read_roles(visit) if any(one["properties"]["kind"] == "Grant" for one in found) else {}
     page = TimelinePage(
-        entries=tuple(map(happened, found)),
+        entries=tuple(happened(one, roles) for one in found),
         leaf=leaf,
         subjects=(("", "Everybody"), *SUBJECTS.items()),
         by=by,
@@ -165,10 +168,12 @@ def _checkpoints(visit: Visit) -> tuple[Checkpoint, ...]:
     return tuple(found)
 
 
-def happened(body: Mapping[str, Any]) -> Happened:
-    """An entry from the API's body."""
+def happened(body: Mapping[str, Any], roles: Mapping[str, Role] | None = None) -> Happened:
+    """An entry from the API's body; `roles` by the key of their mapping, whose names a key does not spell as people do."""
     told, is_call = body["properties"], body["properties"]["kind"] in ("Call", "Shell")
-    what, details = _said(told)
+    role = (roles or {}).get(told["mapping"].lower()) if told["kind"] == "Grant" else None
+    what, details = _said(told, role.name if role else "")
+    reason, _, asked = (told["because"] if told["kind"] == "Grant" else "").partition(":")
     return Happened(
         kind=told["kind"],
         at=told["at"],
@@ -179,6 +184,7 @@ def happened(body: Mapping[str, Any]) -> Happened:
         name=told.get("personName") or (told.get("name", "") if told["kind"] == "SignIn" else ""),
         foreign=told.get("foreignBecause") or told.get("foreign") or "",
         grant=told["grant"] or "",
+        request=request_path(asked) if reason == "request" else "",
         session=told["session"] or "",
         account=told.get("account") or "",
         region=told.get("region") or "",
@@ -187,16 +193,16 @@ def happened(body: Mapping[str, Any]) -> Happened:
     )
 
 
-def _said(told: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _said(told: Mapping[str, Any], role: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     match told["kind"]:
         case "SignIn":
             methods = ", ".join(told["methods"])
             return "Signed in", (("By", told["issuer"]), ("Proven by", methods), ("From", told.get("address") or ""))
         case "Grant":
             ended = told["ending"] if told["endedAt"] else ""
-            return f"Got {told['mapping'].rpartition('/')[2]}", (("Because of", told["because"]), ("Ended", ended))
+            because = "" if told["because"].startswith("request:") else told["because"]
+            return f"Got {role or told['mapping'].rpartition('/')[2]}", (("Because of", because), ("Ended", ended))
         case "Session":
-            role = told["roleArn"].rpartition("/")[2]
-            return f"Took credentials for {told['use']}", (("Role", role),)
+            return f"Took credentials for {told['use']}", (("Role", told["roleArn"].rpartition("/")[2]),)
     caller = "" if told["session"] or not told["accessKeyId"] else told["accessKeyId"]
     return f"{told['service']}:{told['operation']}", (("Key", caller), ("Caller", told["principal"] if not told["person"] else ""))

@@ -121,6 +121,8 @@ def view(visit: Visit) -> WhoPage:
 
 
 def _mappings(visit: Visit) -> list[dict[str, Any]]:
+    if not visit.subscriptions:
+        return []
     try:
         return read_mappings(visit)
     except ArmError as error:
