@@ -226,8 +226,8 @@ def test_who_was_taken_everything_gets_nothing_and_gives_nothing(here: Desk) -> 
     here.approve(glass, here.owner("o-1"))
     with here.engine.store.begin() as connection:
         leaving.offboard(connection, here.engine, alice.id, ADMIN, "left")
-    refused(lambda: here.approve(asked, lead), "RequesterRevoked", 409)
-    refused(lambda: here.approve(glass, here.owner("o-2")), "RequesterRevoked", 409)
+    refused(lambda: here.approve(asked, lead), "RequestDecided", 409)
+    refused(lambda: here.approve(glass, here.owner("o-2")), "RequestDecided", 409)
     refused(lambda: here.ask(here.sign_in("alice", "g-ops")), "AccessRevoked", 403)
     refused(lambda: here.ask(here.sign_in("alice", "g-ops"), glass=True), "AccessRevoked", 403)
     bob = here.ask(here.sign_in("bob", "g-ops"))
@@ -247,7 +247,7 @@ def test_who_is_just_being_taken_everything_gets_nothing(here: Desk) -> None:
             leaving.offboard(connection, here.engine, alice.id, ADMIN, "left")
             approval = pool.submit(here.approve, asked, lead)
             assert not wait([approval], timeout=0.3).done
-        refused(approval.result, "RequesterRevoked", 409)
+        refused(approval.result, "RequestDecided", 409)
 
 
 def test_extending_is_a_second_grant_and_ending_one_leaves_the_other(here: Desk) -> None:
@@ -386,3 +386,17 @@ def test_everybody_sees_their_own_and_what_they_could_decide(here: Desk) -> None
     assert (seen(lead), seen(alice), seen(owner)) == (set(), {hers.id}, {glass.id})
     here.clock.advance(DAY)
     assert (seen(bob, "Pending"), seen(bob, "Expired")) == (set(), {his.id, glass.id})
+
+
+def test_what_somebody_asked_for_before_they_left_is_given_to_nobody_who_comes_back(here: Desk) -> None:
+    alice, lead, other = here.sign_in("alice", "g-ops"), here.sign_in("lead", "g-lead"), here.sign_in("bob", "g-ops")
+    asked, theirs = here.ask(alice), here.ask(other)
+    with here.engine.store.begin() as connection:
+        leaving.offboard(connection, here.engine, alice.id, ADMIN, "left")
+    found = here.requests.find(asked.id)
+    last = found.decisions[-1]
+    assert (found.state, last.by, last.words) == ("Withdrawn", ADMIN.id, "Everything was taken away from who asked.")
+    with here.engine.store.begin() as connection:
+        revocations.readmit(connection, here.engine, alice.id, ADMIN)
+    refused(lambda: here.approve(asked, lead), "RequestDecided", 409)
+    assert here.requests.find(theirs.id).state == "Pending"

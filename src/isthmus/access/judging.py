@@ -205,6 +205,11 @@ def withdraw(request: Request, who: Decider, now: int) -> Request:
     return replace(_decided(request, who, WITHDRAW, now), state=WITHDRAWN)
 
 
+def take_back(request: Request, who: Decider, now: int, words: str) -> Request:
+    """The request, withdrawn because everything was taken away from who made it."""
+    return replace(_decided(request, who, WITHDRAW, now, words), state=WITHDRAWN)
+
+
 def acknowledge(request: Request, who: Decider, now: int, words: str = "") -> Request:
     """The broken glass, looked at by an owner who did not break it. Raises ArmError 403 `CannotDecideOwn`, `NotAnOwner`,
     409 `NothingToAcknowledge`."""

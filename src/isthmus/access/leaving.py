@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection
 
 from sqlalchemy import Connection
 
-from isthmus.access import grants
+from isthmus.access import grants, judging, request_rows
 from isthmus.access.directory import DirectoryGroups
+from isthmus.access.judging import Decider
 from isthmus.access.revocations import end_grants, hold_person, is_revoked, readmit, revoke_person
 from isthmus.arm.types import Actor
 from isthmus.engine import Engine
@@ -15,7 +16,8 @@ from isthmus.identity import evidence, refresh, sessions
 
 
 def offboard(connection: Connection, engine: Engine, person: str, actor: Actor, reason: str) -> str:
-    """End sign-ins, sessions of the portal, grants and sessions in every account; the id of the revocation.
+    """End sign-ins, sessions of the portal, grants and sessions in every account, and withdraw what waits for a decision; the id of the
+    revocation.
 
     Repeating it for somebody who is out already orders the accounts once more.
     """
@@ -25,6 +27,9 @@ def offboard(connection: Connection, engine: Engine, person: str, actor: Actor, 
     sessions.end_all(connection, person)
     evidence.end_all(connection, person, engine.now())
     refresh.end_all(connection, person)
+    who = Decider(id=actor.id, name=actor.name)
+    for request in request_rows.waiting_of(connection, person):
+        request_rows.save(connection, judging.take_back(request, who, engine.now(), "Everything was taken away from who asked."))
     return revoke_person(connection, engine, person, actor, reason)
 
 

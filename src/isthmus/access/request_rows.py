@@ -49,6 +49,13 @@ def overdue(connection: Connection, now: int, limit: int) -> tuple[Request, ...]
     return tuple(_request(row) for row in connection.execute(order.with_for_update()))
 
 
+def waiting_of(connection: Connection, person: str) -> tuple[Request, ...]:
+    """What a person (object id) has asked for and nobody decided; held until the transaction ends."""
+    waits = (access_requests.c.person == person.lower(), access_requests.c.state == PENDING)
+    rows = connection.execute(select(access_requests).where(*waits).order_by(access_requests.c.id).with_for_update())
+    return tuple(_request(row) for row in rows)
+
+
 def lapse(connection: Connection, mappings: Collection[str]) -> int:
     """End what waits for these mappings, which are going away; how many that were."""
     waits = (access_requests.c.mapping.in_(mappings), access_requests.c.state == PENDING)

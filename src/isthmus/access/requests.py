@@ -230,7 +230,7 @@ class Requests:
         with self.engine.store.read() as connection:
             return request_rows.page(connection, seen, state=state, now=now, after=look.after, limit=look.limit)
 
-    def given(self, requests: Collection[Request]) -> Mapping[str, Grant]:
+    def given(self, requests: Collection[Request]) -> Mapping[str, grants.Grant]:
         """The grants that came of requests, by id."""
         with self.engine.store.read() as connection:
             return grants.of_ids(connection, {one.grant for one in requests if one.grant})
