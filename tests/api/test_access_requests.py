@@ -80,6 +80,7 @@ def test_a_role_is_asked_for_approved_by_two_and_extended(counter: Counter, api:
     alice, one, two = Visitor(api, "alice", "g-ops"), Visitor(api, "one", "g-lead"), Visitor(api, "two", "g-lead")
     id = counter.ask(alice)
     asked = counter.listed(alice)[id]
+    assert (asked["grant"], asked["grantState"], asked["grantEndsAt"]) == (None, None, None)
     assert (asked["role"], asked["state"], asked["approvals"], asked["approvalsNeeded"]) == (ROLE, "Pending", 0, 2)
     assert (asked["person"], asked["personName"], asked["reason"], asked["seconds"]) == (alice.id, "alice", "INC-7", 900)
     assert set(counter.listed(one)) == {id}
@@ -99,7 +100,11 @@ def test_a_role_is_asked_for_approved_by_two_and_extended(counter: Counter, api:
     for grant in (made["grant"], second):
         states[grant] = api.call("GET", f"{ACCESS}/grants/{grant}", version=OURS).json()["properties"]["state"]
     assert states == {made["grant"]: "Active", second: "Ended"}, "ending one of two leaves the other alone"
-    assert set(counter.listed(alice, "?state=approved")) == {id, again}
+    listed = counter.listed(alice, "?state=approved")
+    assert set(listed) == {id, again}
+    assert (listed[id]["grantState"], listed[id]["grantEnding"]) == ("Active", None)
+    assert (listed[again]["grantState"], listed[again]["grantEnding"]) == ("Ended", "enough")
+    assert listed[again]["grantEndsAt"] < listed[id]["grantEndsAt"]
     assert [told.get("grant") for told in counter.records("Isthmus.Access/requests/approve")] == [None, made["grant"], None, second]
 
 
@@ -181,7 +186,10 @@ def test_one_request_is_read_by_whom_it_concerns_and_by_readers_of_the_tenant(co
     assert [one["canDecide"] for one in told] == [False, False, True]
     assert "your own request" in told[1]["cannotBecause"]
     assert told[2]["holds"] == []
-    assert told[2] == {**counter.listed(alice)[id], "holds": [], "canDecide": True, "cannotBecause": None}
+    gives = told[2]["gives"]
+    assert (gives["approverGroups"], gives["machineTag"]) == (["g-lead"], "")
+    assert gives["managedPolicyArns"] or gives["statements"]
+    assert told[2] == {**counter.listed(alice)[id], "gives": gives, "holds": [], "canDecide": True, "cannotBecause": None}
     missing = api.call("GET", f"{ACCESS}/requests/none", version=OURS)
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "RequestNotFound")
 

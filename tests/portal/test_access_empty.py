@@ -26,4 +26,4 @@ def test_an_empty_overview_says_what_to_do_next(site: Site, window: Window) -> N
         expect(page.get_by_role("link", name="Map a group")).to_have_count(2)
 
         page.get_by_role("link", name="Map a group").first.click()
-        page.get_by_label("Connector", exact=True).select_option(connector)
+        page.get_by_label("Connector required").select_option(connector)

@@ -95,8 +95,8 @@ def test_it_is_said_who_may_what_and_why(site: Site, window: Window, mapping: st
     with window() as look:
         page = look.open("/portal/access/who")
         expect(page.get_by_role("heading", name="Whom or what do you mean?")).to_be_visible()
-        page.get_by_label("Account").fill("123456789012")
-        page.keyboard.press("Enter")
+        page.get_by_label("Account", exact=True).select_option("AWS 123456789012")
+        page.get_by_role("button", name="Show").click()
         rows = page.get_by_role("region", name="Who may what")
         expect(rows.get_by_role("row", name="Alice")).to_have_count(2)
         assert rows.get_by_role("row", name="Bob").count() == 0
@@ -109,7 +109,11 @@ def test_it_is_said_who_may_what_and_why(site: Site, window: Window, mapping: st
         expect(page.get_by_role("region", name="Because of")).to_contain_text("https://idp.test")
         expect(page.get_by_role("region", name="Lines of the mapping")).to_contain_text("requiresMfa")
         look.check("access-why")
-        page = look.open(f"/portal/access/who?person={bob.id}&role={ROLE}")
+        page = look.open("/portal/access/who")
+        page.get_by_label("Person").fill(bob.id)
+        page.get_by_label("Role", exact=True).select_option("Reader in AWS 123456789012")
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_label("Role", exact=True)).to_have_value(ROLE)
         expect(page.locator(".note.warn")).to_contain_text("Bob may not take")
         expect(page.locator(".timeline li.bad")).to_contain_text("Not in a group that is mapped")
         page = look.open(f"/portal/access/who?person={alice.id}")
@@ -120,6 +124,7 @@ def test_bad_questions_about_who_may_what_stand_at_their_field(window: Window, m
     with window(javascript=False) as look:
         page = look.open("/portal/access/who?account=12")
         expect(page.locator("#account-wrong")).to_contain_text("12 digits")
+        expect(page.get_by_label("Account", exact=True)).to_have_value("12")
         page = look.open(f"/portal/access/who?role={ROLE}")
         expect(page.locator("#person-wrong")).to_contain_text("Name the person, too")
         page = look.open("/portal/access/who?person=Alice&role=none")

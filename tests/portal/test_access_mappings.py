@@ -25,6 +25,9 @@ def account(holders: Holders) -> str:
     return holders.connector("people", "123456789012")
 
 
+FIELDS = {"Groups": "#groups", "Managed policies": "#policies", "Lease in seconds": "#lease", "Statements": "#statements"}
+
+
 def stored(site: Site, id: str) -> Any:
     """The properties of a mapping."""
     return site.client.get(id)["properties"]
@@ -42,26 +45,33 @@ def page_of(id: str, page: str = "mapping") -> str:
 
 def test_a_group_is_mapped_with_the_mouse(site: Site, window: Window, account: str) -> None:
     with window() as look:
-        look.refusals = 2
+        look.refusals = 3
         page = look.open("/portal/access")
         page.get_by_role("link", name="Map a group").first.click()
         page.get_by_role("button", name="Map it").click()
         expect(page.locator("#connector-wrong")).to_contain_text("Choose the connector")
         expect(page.locator("#name-wrong")).to_contain_text("Name the role")
+        expect(page.locator("#groups-wrong")).to_contain_text("Name at least one group")
+        expect(page.locator("#policies-wrong")).to_contain_text("Name a managed policy, statements or a tag of machines")
+        expect(page.locator("#errors h2")).to_have_text("4 things need your attention")
+        expect(page.get_by_label("Approver groups")).to_be_hidden()
         look.check("access-mapping-new-refused")
-        page.get_by_label("Connector", exact=True).select_option(account)
+        page.get_by_label("Connector required").select_option(account)
         page.get_by_label("Name", exact=False).first.fill("Reader")
-        page.get_by_label("Groups", exact=True).fill("g-dev\ng-ops")
+        page.get_by_label("Groups required", exact=True).fill("g-dev\ng-ops")
         page.get_by_label("Description").fill(HOSTILE)
         page.get_by_label("Managed policies").fill("ReadOnlyAccess")
         page.get_by_label("Lease in seconds").fill("301")
         page.get_by_label("Require MFA").uncheck()
         page.get_by_label("On request").check()
+        page.get_by_role("button", name="Map it").click()
+        expect(page.locator("#approvers-wrong")).to_contain_text("Name at least one group that decides")
         page.get_by_label("Approver groups").fill("g-lead")
+        page.get_by_label("Tag of machines", exact=True).fill("team:shop")
         page.get_by_role("button", name="Map it").click()
         expect(page.locator("#policies-wrong")).to_contain_text("no ARN of a managed policy")
         expect(page.locator("#lease-wrong")).to_contain_text("300")
-        expect(page.get_by_label("Groups", exact=True)).to_have_value("g-dev\ng-ops")
+        expect(page.get_by_label("Groups required", exact=True)).to_have_value("g-dev\ng-ops")
         expect(page.get_by_label("Require MFA")).not_to_be_checked()
         expect(page.get_by_label("On request")).to_be_checked()
         page.get_by_label("Managed policies").fill(READ_ONLY)
@@ -73,6 +83,7 @@ def test_a_group_is_mapped_with_the_mouse(site: Site, window: Window, account: s
         look.check("access-mapping")
     found = stored(site, id_of(account, "Reader"))
     assert (found["groups"], found["managedPolicyArns"], found["leaseSeconds"]) == (["g-dev", "g-ops"], [READ_ONLY], 120)
+    assert found["machineTag"] == "team:shop"
     assert (found["requiresMfa"], found["activation"]["mode"], found["activation"]["approverGroups"]) == (False, "Request", ["g-lead"])
 
 
@@ -87,6 +98,7 @@ def test_a_mapping_is_changed_by_keyboard_and_keeps_what_the_form_does_not_show(
         allowedAddresses=["10.0.0.0/8"],
         requiredContexts=["c1"],
         clientId="app-1",
+        leastPrivilege="Suggest",
     )
     with window() as look:
         look.refusals = 2
@@ -94,20 +106,20 @@ def test_a_mapping_is_changed_by_keyboard_and_keeps_what_the_form_does_not_show(
         expect(page.get_by_role("region", name="Statements")).to_contain_text("ec2:Describe*")
         page.get_by_role("link", name="Edit").focus()
         page.keyboard.press("Enter")
-        page.get_by_label("Statements").focus()
+        page.get_by_label("Statements", exact=True).focus()
         page.keyboard.press("Control+a")
         page.keyboard.type("[{")
         page.get_by_role("button", name="Save").focus()
         page.keyboard.press("Enter")
         expect(page.locator("#statements-wrong")).to_contain_text("This is no JSON")
-        expect(page.get_by_label("Statements")).to_have_value("[{")
-        page.get_by_label("Statements").focus()
+        expect(page.get_by_label("Statements", exact=True)).to_have_value("[{")
+        page.get_by_label("Statements", exact=True).focus()
         page.keyboard.press("Control+a")
         page.keyboard.type('[{"Effect": "Allow", "Action": ["nothing"], "Resource": ["*"]}]')
         page.get_by_role("button", name="Save").focus()
         page.keyboard.press("Enter")
         expect(page.locator("#statements-wrong")).to_contain_text("service:Action")
-        page.get_by_label("Statements").focus()
+        page.get_by_label("Statements", exact=True).focus()
         page.keyboard.press("Control+a")
         page.keyboard.press("Delete")
         page.get_by_label("Lease in seconds").focus()
@@ -118,7 +130,7 @@ def test_a_mapping_is_changed_by_keyboard_and_keeps_what_the_form_does_not_show(
     found = stored(site, id)
     assert (found["statements"], found["leaseSeconds"]) == ([], 90)
     assert (found["claims"], found["allowedAddresses"], found["requiredContexts"]) == ({"dept": ["ops"]}, ["10.0.0.0/8"], ["c1"])
-    assert found["clientId"] == "app-1"
+    assert (found["clientId"], found["leastPrivilege"]) == ("app-1", "Suggest")
 
 
 def test_nobody_overwrites_what_they_have_not_seen(site: Site, window: Window, holders: Holders, account: str) -> None:
@@ -142,12 +154,12 @@ def test_of_two_who_make_a_mapping_of_one_name_at_once_the_second_is_told(
         page = look.open(f"/portal/access/new?connector={account}")
         first = holders.mapping(account, "Twice")
         page.get_by_label("Name", exact=False).first.fill("TWICE")
-        page.get_by_label("Groups", exact=True).fill("g-mine")
+        page.get_by_label("Groups required", exact=True).fill("g-mine")
         page.get_by_label("Managed policies").fill(READ_ONLY)
         look.refusals = 1
         page.get_by_role("button", name="Map it").click()
         expect(page.locator("#name-wrong")).to_contain_text("There is a mapping 'TWICE' in this account already")
-        expect(page.get_by_label("Groups", exact=True)).to_have_value("g-mine")
+        expect(page.get_by_label("Groups required", exact=True)).to_have_value("g-mine")
     assert stored(site, first)["groups"] == ["g-dev"]
 
 
@@ -170,7 +182,7 @@ def test_what_is_wrong_is_said_at_its_field_without_javascript(
         page = look.open(f"/portal/access/new?connector={account}")
         page.locator("#name").fill(typed.pop("Name", "Fresh"))
         for label, value in typed.items():
-            page.get_by_label(label, exact=True).fill(value)
+            page.locator(FIELDS[label]).fill(value)
         page.get_by_role("button", name="Map it").click()
         expect(page.locator(f"#{field}-wrong")).to_be_visible()
         look.problems.clear()
@@ -180,11 +192,11 @@ def test_approvers_are_asked_for_where_a_role_is_on_request(window: Window, acco
     with window(javascript=False) as look:
         page = look.open(f"/portal/access/new?connector={account}")
         page.locator("#name").fill("Asked")
-        page.get_by_label("Groups", exact=True).fill("g")
+        page.get_by_label("Groups required", exact=True).fill("g")
         page.get_by_label("Managed policies").fill(READ_ONLY)
         page.get_by_label("On request").check()
         page.get_by_role("button", name="Map it").click()
-        expect(page.locator("#approvers-wrong")).to_contain_text("Nobody could approve")
+        expect(page.locator("#approvers-wrong")).to_contain_text("nobody could approve")
         look.problems.clear()
 
 

@@ -61,6 +61,7 @@ def test_no_word_breaks_and_rows_stay_low(window: Window, mapping: str, width: i
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
             if page.locator(".sheet tbody tr").count():
                 assert page.evaluate(HEIGHTS) <= 145, name
+            assert "credentials for credentials" not in page.locator("#main").inner_text(), name
             look.check(f"access-table-{name}-{width}")
 
 

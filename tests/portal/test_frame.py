@@ -265,6 +265,14 @@ def test_pages_are_json_for_programs(browser: Browser) -> None:
     assert set(answer.json()) == {"name", "problems", "hostile", "changed"}
 
 
+def test_titles_of_refusals_say_what_they_are(browser: Browser) -> None:
+    browser.sign_in()
+    assert "<title>Not found · Isthmus</title>" in browser.send("GET", "/portal/nothing-here").text
+    secret = browser.api.app.sign_in.sessions.open(Person(object_id="5a0f7a3e-0000-4000-8000-000000000002", name="New"), provider="x")
+    browser.cookies["__Host-isthmus"] = secret
+    assert "<title>Not allowed · Isthmus</title>" in browser.send("GET", "/portal/connectors").text
+
+
 def test_files_are_named_by_what_they_hold(browser: Browser) -> None:
     page = browser.send("GET", "/portal/sign-in").text
     files = re.findall(r'(?:src|href)="(/portal/static/[^"]+)"', page)

@@ -13,6 +13,12 @@ def test_a_link_is_followed_with_one_press(site: Site, window: Window) -> None:
         look.page.goto(f"{site.url}/sign-in#{code}")
         look.page.wait_for_url("**/portal/sign-in")
         look.check("sign-in")
+        title, button = look.page.locator("h1").bounding_box(), look.page.locator(".narrow label").first.bounding_box()
+        assert title
+        assert button
+        assert button["y"] - (title["y"] + title["height"]) >= 8
+        look.page.set_viewport_size({"width": 375, "height": 800})
+        assert len(look.page.locator(".hint code").evaluate("code => [...code.getClientRects()].map(box => box.top)")) == 1
         assert code not in look.page.url
         look.page.keyboard.press("Enter")
         look.page.wait_for_url("**/portal/")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,13 +18,14 @@ from isthmus.portal.pages.access.reading import PATH, mapping_id
 from isthmus.portal.principals import read_principals
 
 NEW = f"{PATH}/new"
-_KEPT = frozenset(("claims", "requiredContexts", "allowedAddresses", "machineTag", "clientId"))
+_KEPT = frozenset(("claims", "requiredContexts", "allowedAddresses", "clientId", "leastPrivilege"))
 """Properties that a mapping may have and the form does not show."""
 _TARGETS = {
     "properties.description": "description",
     "properties.groups": "groups",
     "properties.managedPolicyArns": "policies",
     "properties.statements": "statements",
+    "properties.machineTag": "machine-tag",
     "properties.leaseSeconds": "lease",
     "properties.activation.approverGroups": "approvers",
     "properties.activation.approvals": "approvals",
@@ -34,7 +35,8 @@ _TARGETS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MappingForm:
-    """What may be chosen, and what was typed. `seen` is the ETag of what the form was made of, empty for a new mapping."""
+    """What may be chosen, and what was typed. `has_claims` tells that claims stand beside the groups, which need not be then. `seen` is
+    the ETag of what the form was made of, empty for a new mapping."""
 
     id: str
     connectors: tuple[tuple[str, str], ...]
@@ -44,6 +46,8 @@ class MappingForm:
     groups: str
     policies: str
     statements: str
+    machine_tag: str
+    has_claims: bool
     requires_mfa: bool
     lease: str
     activation: str
@@ -133,11 +137,23 @@ def _properties(form: Form, stored: Mapping[str, Any]) -> tuple[list[Problem], d
         "groups": form.get("groups").split(),
         "managedPolicyArns": form.get("policies").split(),
         "statements": statements,
+        "machineTag": form.get("machine-tag"),
         "requiresMfa": form.has("mfa"),
         "leaseSeconds": numbers.pop("leaseSeconds", 300),
         "activation": {"mode": form.get("activation", "Standing"), "approverGroups": form.get("approvers").split(), **numbers},
     }
-    return problems, properties
+    return [*_missing(form, stored), *problems], properties
+
+
+def _missing(form: Form, stored: Mapping[str, Any]) -> Iterator[Problem]:
+    """Everything without which it makes no role; the API would name the first of it alone."""
+    if not form.get("groups") and not stored.get("claims"):
+        yield Problem(field="groups", message="Name at least one group: a role that nobody can hold is a mistake.")
+    if not form.get("policies") and form.get("statements") in ("", "[]") and not form.get("machine-tag"):
+        what = "Name a managed policy, statements or a tag of machines: a role that allows nothing is a mistake."
+        yield Problem(field="policies", message=what)
+    if form.get("activation") == "Request" and not form.get("approvers"):
+        yield Problem(field="approvers", message="Name at least one group that decides: nobody could approve a request.")
 
 
 def _wrong(error: ArmError, properties: Mapping[str, Any]) -> Problems:
@@ -171,6 +187,7 @@ def _stored(mapping: Mapped, etag: str) -> Form:
         "groups": "\n".join(mapping.groups),
         "policies": "\n".join(mapping.policies),
         "statements": mapping.statements,
+        "machine-tag": mapping.machine_tag,
         **({"mfa": "true"} if mapping.requires_mfa else {}),
         "lease": str(mapping.lease),
         "activation": mapping.activation,
@@ -198,6 +215,7 @@ def _edit_form(visit: Visit, mapping: Mapped, form: Form, problems: Problems) ->
     return replace(
         _page(form, problems),
         id=role.id,
+        has_claims=bool(mapping.claims),
         name=role.name,
         connector=role.connector.id,
         connectors=((role.connector.id, f"{role.connector.name} (AWS {role.account})"),),
@@ -218,6 +236,8 @@ def _page(form: Form, problems: Problems) -> MappingForm:
         groups=form.get("groups"),
         policies=form.get("policies"),
         statements=form.get("statements"),
+        machine_tag=form.get("machine-tag"),
+        has_claims=False,
         requires_mfa=form.has("mfa"),
         lease=form.get("lease"),
         activation=form.get("activation", "Standing"),

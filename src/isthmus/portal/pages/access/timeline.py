@@ -203,6 +203,7 @@ def _said(told: Mapping[str, Any], role: str) -> tuple[str, tuple[tuple[str, str
             because = "" if told["because"].startswith("request:") else told["because"]
             return f"Got {role or told['mapping'].rpartition('/')[2]}", (("Because of", because), ("Ended", ended))
         case "Session":
-            return f"Took credentials for {told['use']}", (("Role", told["roleArn"].rpartition("/")[2]),)
+            use = "" if told["use"] == "credentials" else f" for {told['use']}"
+            return f"Took credentials{use}", (("Role", told["roleArn"].rpartition("/")[2]),)
     caller = "" if told["session"] or not told["accessKeyId"] else told["accessKeyId"]
     return f"{told['service']}:{told['operation']}", (("Key", caller), ("Caller", told["principal"] if not told["person"] else ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from isthmus.portal.principals import Principal
 HERE = f"{PATH}/who"
 _ENTITLEMENTS = "/providers/Isthmus.Access/entitlements"
 _SIZE = 100
+_MOST_CHOICES = 200
 _NOTHING = Leaf(total=None, newest="", older="")
 
 
@@ -82,6 +83,29 @@ class WhoPage:
     why: Why | None
     is_asked: bool
     problems: Problems
+
+    @property
+    def account_choices(self) -> tuple[tuple[str, str], ...]:
+        """Accounts to choose from; none where they are not known, or too many to look through: then one is typed."""
+        return _choices("Any account", self.account, [(one, f"AWS {one}") for one in self.accounts])
+
+    @property
+    def role_choices(self) -> tuple[tuple[str, str], ...]:
+        """Roles, likewise."""
+        return _choices("Any role", self.role, [(one, _named(one)) for one in self.roles])
+
+
+def _choices(any_of_them: str, chosen: str, known: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What was asked for by another address is among them, too: what is wrong with it is said beside it."""
+    if not 0 < len(known) <= _MOST_CHOICES:
+        return ()
+    others = [(chosen, chosen)] if chosen and chosen not in dict(known) else []
+    return ("", any_of_them), *others, *known
+
+
+def _named(label: str) -> str:
+    account, _, name = label.partition(".")
+    return f"{name} in AWS {account}"
 
 
 def view(visit: Visit) -> WhoPage:
