@@ -15,7 +15,6 @@ from sqlalchemy import Connection, select
 
 from isthmus.access import grants, judging, request_rows, rights
 from isthmus.access.broker import BROKER, REVOKED, Broker, refused
-from isthmus.access.grants import Grant
 from isthmus.access.groups import GroupsUnknown
 from isthmus.access.holding import hold_mapping
 from isthmus.access.judging import APPROVED, DECIDED_WITHIN, PENDING, REQUESTS, Decided, Decider, Request
