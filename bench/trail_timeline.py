@@ -53,7 +53,8 @@ def measure() -> list[dict[str, Any]]:
             "machine": _pages(store, [Asked(machine=one) for one in machines]),
             "grant": _pages(store, [Asked(grant=one) for one in grants]),
             "session": _pages(store, [Asked(session=one) for one in sessions]),
-            "everything": _pages(store, [Asked()] * ASKED),
+            "everybody": _pages(store, [Asked()] * ASKED),
+            "everybody and Isthmus": _pages(store, [Asked(own=True)] * ASKED),
         }
         why = why_rows(store, [_person(number) for number in range(PEOPLE)], EVENTS // (CALLS + 1), chance)
         sealed, longest = _seal(store)

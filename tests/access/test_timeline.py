@@ -16,6 +16,7 @@ from isthmus.audit.events import read_event
 from isthmus.store import Store
 from isthmus.store.tables import access_grants, access_sessions, sign_ins
 from tests.access.cloudtrail import ACCOUNT, BEGIN, ISSUER, Session, called, chained, entered, id_of
+from tests.access.cloudtrail import event as made_event
 from tests.support.databases import Databases
 
 ALICE, BOB = id_of("alice"), id_of("bob")
@@ -131,13 +132,21 @@ def test_a_session_shows_what_was_done_below_it_and_a_chained_one_only_its_own(f
         (Asked(session=SESSIONS[0].key), "trail_events_by_session (session=? AND at>?"),
         (Asked(session="ASIANOBODY"), "trail_events_by_key (access_key=? AND at>?"),
         (Asked(machine=MACHINE), "(machine=? AND at>?"),
-        (Asked(), "trail_events_by_time (at>?"),
+        (Asked(), "trail_events_of_others (at>?"),
     ],
 )
 @pytest.mark.parametrize("after", ["", f"{(BEGIN + 65) * 1000}:4:100"])
 def test_every_question_is_a_range_of_an_index(databases: Databases, tmp_path: Path, asked: Asked, index: str, after: str) -> None:
     """SQLite only: PostgreSQL scans tables this small whichever way they are asked."""
     filled = fill(Store(databases.fresh_sqlite(tmp_path / "planned.db")))
+    plan = planned(filled, Asked(**{**_members(asked), "after": after}))
+    filled.close()
+    assert any(index in line for line in plan), plan
+    assert not any("TEMP B-TREE" in line or line.startswith("SCAN") for line in plan), plan
+
+
+def planned(filled: Store, asked: Asked) -> list[str]:
+    """How SQLite finds the calls of a page."""
     seen: list[tuple[str, object]] = []
 
     def note(_connection: object, _cursor: object, statement: str, parameters: object, *_more: object) -> None:
@@ -145,15 +154,37 @@ def test_every_question_is_a_range_of_an_index(databases: Databases, tmp_path: P
 
     event.listen(filled.engine, "before_cursor_execute", note)
     with filled.read() as connection:
-        entries, _ = page(connection, Asked(**{**_members(asked), "after": after}), limit=10)
+        entries, _ = page(connection, asked, limit=10)
     event.remove(filled.engine, "before_cursor_execute", note)
     assert entries or asked.session == "ASIANOBODY"
     [(statement, parameters)] = [one for one in seen if "FROM trail_events" in one[0] or "FROM trail_machines" in one[0]]
     with filled.read() as connection:
-        plan = [str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]  # type: ignore[arg-type]
-    assert any(index in line for line in plan), plan
-    assert not any("TEMP B-TREE" in line or line.startswith("SCAN") for line in plan), plan
+        return [str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]  # type: ignore[arg-type]
+
+
+def test_what_isthmus_itself_called_is_left_out_of_everybodys_until_it_is_asked_for(filled: Store) -> None:
+    """What belongs to nobody of ours stays: it is what matters most."""
+    own = Session(key="ASIAOWN", person="", grant="", name="Connector", began=100)
+    ours = [entered(own, subject="svc:Isthmus.Access:guid"), *(called(own, "DescribeInstances", 100 + number) for number in range(300))]
+    user = made_event("CreateUser", 103, {"type": "IAMUser", "accessKeyId": "AKIAUSER"}, source="iam")
+    with filled.begin() as connection:
+        ingest(connection, [read_event(one) for one in (*ours, user)], ISSUER)
+    short, whole = (everything(filled, Asked(own=own), 50) for own in (False, True))
+    assert len(whole) == len(short) + len(ours)
+    assert {one.detail.get("foreign") for one in whole} - {one.detail.get("foreign") for one in short} == {"OurOwn"}
+    assert short[0].detail["foreign"] == "IamUser"
+    assert len(everything(filled, Asked(session="ASIAOWN"), 500)) == 300
+
+
+@pytest.mark.parametrize("after", ["", f"{(BEGIN + 65) * 1000}:4:100"])
+def test_the_whole_of_it_is_read_from_an_index_too(databases: Databases, tmp_path: Path, after: str) -> None:
+    """By time; the events of one instant alone are sorted."""
+    filled = fill(Store(databases.fresh_sqlite(tmp_path / "planned.db")))
+    plan = planned(filled, Asked(own=True, after=after))
     filled.close()
+    assert any("trail_events_by_id (at>?" in line for line in plan), plan
+    [line] = [line for line in plan if "TEMP B-TREE" in line]
+    assert "FOR LAST TERM OF ORDER BY" in line or "FOR RIGHT PART OF ORDER BY" in line
 
 
 def test_places_are_told_from_other_texts() -> None:

@@ -57,6 +57,15 @@ def test_people_are_named_as_people_name_them(seeded: Api, query: str) -> None:
     assert pages(seeded, f"{query}&since=1m") == [[]]
 
 
+def test_what_isthmus_called_is_listed_when_it_is_asked_for(seeded: Api) -> None:
+    own = Session(key="ASIAOWN", person="", grant="", name="Connector", began=40)
+    told = [entered(own, subject="svc:Isthmus.Access:guid"), *(called(own, "ListRoles", 40 + number) for number in range(9))]
+    with seeded.app.engine.store.begin() as connection:
+        ingest(connection, [read_event(one) for one in told], ISSUER)
+    for query, length in (("$top=8", 21), ("$top=8&all=false", 21), ("$top=8&all=true", 31), ("session=ASIAOWN", 9)):
+        assert sum(len(page) for page in pages(seeded, query)) == length
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -66,6 +75,7 @@ def test_people_are_named_as_people_name_them(seeded: Api, query: str) -> None:
         ("since=yesterday", "InvalidTimeline"),
         ("since=2026-01-01T00:00:00", "InvalidTimeline"),
         ("since=0d", "InvalidTimeline"),
+        ("all=yes", "InvalidTimeline"),
         ("$skiptoken=bm9wZQ", "InvalidSkipToken"),
         ("$skiptoken=MToxOg", "InvalidSkipToken"),
         ("$skiptoken=MTo0Ong", "InvalidSkipToken"),

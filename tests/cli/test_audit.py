@@ -74,6 +74,11 @@ def test_options_before_any_command_are_the_timelines(served: Served, verb: tupl
     assert "IamUser" in lines[1]
 
 
+def test_everything_is_asked_for_by_an_option(served: Served) -> None:
+    assert run("audit", "--all").exit_code == 0
+    assert served.asked == [("/providers/Isthmus.Access/timeline", {"all": "true", "$top": "50"})]
+
+
 @pytest.mark.parametrize(
     ("entry", "what", "outcome"),
     [

@@ -77,6 +77,28 @@ def test_pages_go_on_by_key_without_javascript(window: Window, alice: Asker) -> 
         expect(entries).to_have_count(1)
 
 
+def test_what_isthmus_itself_called_is_shown_by_a_tick(window: Window, site: Site, alice: Asker) -> None:
+    own = Session(key="ASIAOWN", person="", grant="", name="Connector", began=200)
+    told = [
+        entered(own, subject="svc:Isthmus.Access:guid"),
+        *(called(own, "ListRoles", 200 + number, source="iam") for number in range(60)),
+    ]
+    with site.server.app.engine.store.begin() as connection:
+        ingest(connection, [read_event(one) for one in told], ISSUER)
+    with window(javascript=False) as look:
+        page = look.open("/portal/access/timeline?since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z")
+        entries = page.locator("ol.timeline > li")
+        expect(entries.first).to_contain_text("ssm:StartSession")
+        page.get_by_label("Show what Isthmus itself called").check()
+        page.get_by_role("button", name="Show").click()
+        expect(entries.first).to_contain_text("iam:ListRoles")
+        expect(entries.first).to_contain_text("Isthmus itself called")
+        look.check("access-timeline-whole")
+        page.get_by_role("link", name="Older").click()
+        expect(page.get_by_label("Show what Isthmus itself called")).to_be_checked()
+        expect(entries.nth(9)).to_contain_text("iam:ListRoles")
+
+
 def test_a_range_of_time_is_chosen_and_bad_questions_stand_at_their_field(window: Window, alice: Asker) -> None:
     with window() as look:
         page = look.open(f"/portal/access/timeline?person={alice.id}&since=2026-01-01T00:00:20Z&until=2026-01-01T00:00:30Z")

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Table, literal_column, select, tuple_
 
 from isthmus.access.directory_logs import of_sign_ins
-from isthmus.access.joining import REASONS
+from isthmus.access.joining import OUR_OWN, REASONS
 from isthmus.audit.events import unpack
 from isthmus.store.tables import access_grants, access_sessions, sign_ins, trail_events, trail_machines, trail_sessions
 
@@ -32,13 +32,14 @@ _SHOWN = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What of the timeline is wanted: at most one of the four, nothing before `since` and nothing from `until` on (ms, 0: no end). `after`
-    is an entry's `place`."""
+    """What of the timeline is wanted: at most one of the four, nothing before `since` and nothing from `until` on (ms, 0: no end). Where it
+    is none of them, what Isthmus itself called is left out unless `own` says so. `after` is an entry's `place`."""
 
     person: str = ""
     machine: str = ""
     session: str = ""
     grant: str = ""
+    own: bool = False
     since: int = 0
     until: int = 0
     after: str = ""
@@ -138,6 +139,9 @@ def _chosen(connection: Connection, asked: Asked) -> Iterable[ColumnElement[bool
         root = select(trail_sessions.c.id).where(trail_sessions.c.id == asked.session, trail_sessions.c.session == asked.session)
         known = connection.execute(is_ours.union(root)).first() is not None
         yield (table.session if known else table.access_key) == asked.session
+    elif not asked.own:
+        # Spelled out as in the index: no index of some of the rows is used for a value that comes later.
+        yield table.foreign != literal_column(f"'{OUR_OWN}'")
 
 
 def _sessions(connection: Connection, asked: Asked, cut: _Cut | None, limit: int) -> Iterator[Entry]:

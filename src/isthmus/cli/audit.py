@@ -98,6 +98,7 @@ def _what(entry: dict[str, Any]) -> str:
         "audit timeline --machine i-0123456789abcdef0": "Who touched a machine",
         "audit timeline --grant G-ABCDEFGHIJKLMNOP --output json": "What was done under a grant, for a program",
         "audit timeline --session ASIAEXAMPLE --last 0": "Every call of one session",
+        "audit timeline --since 1h --all": "Everything in the accounts, what Isthmus called included",
     },
 )
 def timeline(
@@ -109,9 +110,13 @@ def timeline(
     grant: Annotated[str, typer.Option("--grant", help="Id of a grant.")] = "",
     since: Annotated[str, typer.Option("--since", help="An instant, or a time ago: 30m, 8h, 7d.")] = "",
     last: Annotated[int, typer.Option("--last", min=0, help="Only the newest ones; 0 for all.")] = 50,
+    whole: Annotated[bool, typer.Option("--all", help="Of everybody, also what Isthmus itself called.")] = False,
 ) -> None:
-    """Show who did what, newest first: sign-ins, grants, sessions, calls and shells. The word 'timeline' may be left out."""
-    asked = {"person": person, "machine": machine, "session": access_key, "grant": grant, "since": since}
+    """Show who did what, newest first: sign-ins, grants, sessions, calls and shells. The word 'timeline' may be left out.
+
+    Without a person, machine, session or grant it is of everybody, without what Isthmus itself called.
+    """
+    asked = {"person": person, "machine": machine, "session": access_key, "grant": grant, "since": since, "all": "true" if whole else ""}
     query = {name: value for name, value in asked.items() if value}
     if last:
         query["$top"] = str(min(last, 1000))

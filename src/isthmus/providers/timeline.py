@@ -36,7 +36,8 @@ _TIMES = {"leaseUntil", "revokedAt", "endsAt", "endedAt"}
 
 
 def row(engine: Engine, requests: Requests) -> ResourceType:
-    """The type: a list with `person`, `machine`, `session` or `grant`, and `since` and `until`, in its query; calls with their event."""
+    """The type: a list with `person`, `machine`, `session` or `grant`, and `since` and `until`, in its query; calls with their event. Asked
+    for none of the four, it leaves out what Isthmus itself called unless `all` is true."""
 
     def listed(ask: Ask) -> Window:
         size, asked = paging.page_size(ask.query), _asked(ask.query, ask.now)
@@ -84,7 +85,9 @@ def _asked(query: Mapping[str, str], now: int) -> Asked:
     after = paging.key_of(query)
     if after and not is_place(after):
         raise invalid("The $skiptoken is not one of this list. Start it again.", target="$skiptoken", code="InvalidSkipToken")
-    return Asked(**given, since=_moment(query, "since", now), until=_moment(query, "until", now), after=after)
+    if (whole := query.get("all", "")) not in ("", "true", "false"):
+        raise invalid(f"all is true or false, not '{whole[:64]}'.", target="all", code="InvalidTimeline")
+    return Asked(**given, own=whole == "true", since=_moment(query, "since", now), until=_moment(query, "until", now), after=after)
 
 
 def _object_id(connection: Connection, given: str) -> str:

@@ -68,8 +68,8 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimelinePage:
-    """A part of the timeline with its filter. `checked` is None before somebody has the chain checked, then whether it holds; `broken` is
-    the first record that does not fit."""
+    """A part of the timeline with its filter; `whole` is with what Isthmus itself called. `checked` is None before somebody has the chain
+    checked, then whether it holds; `broken` is the first record that does not fit."""
 
     entries: tuple[Happened, ...]
     leaf: Leaf
@@ -78,6 +78,7 @@ class TimelinePage:
     which: str
     since: str
     until: str
+    whole: bool
     checkpoints: tuple[Checkpoint, ...]
     checked: bool | None
     broken: int | None
@@ -97,7 +98,8 @@ def view(visit: Visit) -> TimelinePage | Invalid:
     """Read a part of it. What cannot be asked so is said at its field."""
     by, which = _asked(visit)
     since, until = visit.query.get("since", "").strip(), visit.query.get("until", "").strip()
-    kept = {**({by: which} if which else {}), "since": since, "until": until}
+    whole = "true" if visit.query.get("all") == "true" else ""
+    kept = {**({by: which} if which else {}), "since": since, "until": until, "all": whole}
     shown = {name: value for name, value in kept.items() if value}
     problems = Problems()
     try:
@@ -116,6 +118,7 @@ def view(visit: Visit) -> TimelinePage | Invalid:
         which=which,
         since=since,
         until=until,
+        whole=bool(whole),
         checkpoints=_checkpoints(visit),
         checked=None,
         broken=None,
