@@ -29,6 +29,7 @@ from isthmus.access.federation import (
     shared_client,
     unfit,
 )
+from isthmus.access.former import trusted_at
 from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.mappings import ROLE_MAPPINGS, access_target
 from isthmus.arm.envelope import Resource
@@ -224,9 +225,10 @@ class AccessSolution:
         with self.engine.store.read() as connection:
             denied = revocations.denied_now(connection, found.connector.id.key, now)
             directory = directory_at(connection, found.connector.id.key)
+            trusted = trusted_at(connection, found.connector.id.key, now)
         try:
             changed = self.loop.run(
-                self.cloud.deny(target, revocation_policy(denied, protection_of(target, self.issuer_url), keys_of(directory)))
+                self.cloud.deny(target, revocation_policy(denied, protection_of(target, self.issuer_url), keys_of(trusted)))
             )
         except PermissionError as error:
             subject.report(self.engine, str(found.solution.id), BROKER, subject.PENDING, str(error))
