@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from sqlalchemy import select
 
 from isthmus.access.federation import ACCESS, CONFIGURATIONS, solution_key
-from isthmus.arm.change import Change
+from isthmus.access.former import FORMER, remembered
+from isthmus.arm.change import Change, OperationOrder
 from isthmus.arm.envelope import Resource
 from isthmus.clouds.aws import names
+from isthmus.clouds.aws.pacing import Pacer
+from isthmus.clouds.aws.scan import AwsScanner
+from isthmus.clouds.aws.session import Sessions
 from isthmus.clouds.aws.template import authentication_template, template_text
+from isthmus.clouds.aws.trustlint import AwsTrust
+from isthmus.clouds.aws.wire import Wire
+from isthmus.identity.issuer import AccountTokens
 from isthmus.solutions.access import SOLUTION, AccessSolution
+from isthmus.solutions.drift import Drift
 from isthmus.solutions.templates import roles_wanted, template_request
 from isthmus.store import Store
+from isthmus.store.tables import operations
 from isthmus_lab.process import LabProcess
 from tests.access.estate import ADMIN, CONNECTOR, GUID, Estate, estate, mapping_id
 from tests.lab.issuer import FakeIssuer
@@ -62,6 +75,37 @@ class Direct:
         """Remove mappings of the estate that direct modes cannot keep."""
         self.people.engine.apply(Change(deletes=tuple(mapping_id(name) for name in names_)), ADMIN, "setup", "/")
         self.people.jobs.orders.clear()
+
+    def leave(self, settings: Mapping[str, str]) -> None:
+        """Store other settings, as the API does, and leave the stack as it is."""
+        old, complete = self.people.lookup.find(self.id), SOLUTION.complete(settings)
+        assert old is not None
+        former = remembered(old.properties, complete, self.people.engine.now())
+        made = replace(old, properties={**old.properties, "solutionSettings": complete, FORMER: former})
+        self.people.engine.apply(Change(puts=(made,)), ADMIN, "setup", "/")
+
+    def compare(self) -> dict[str, Any]:
+        """Compare the account with the present template; what is said of access."""
+
+        async def begin() -> Wire:
+            return Wire(environ={"AWS_ENDPOINT_URL": self.lab.url}, clock=time.time)
+
+        engine, loop, signer = self.people.engine, self.people.loop, cast(Any, self.people.signer)
+        operation = engine.new_guid()
+        engine.apply(Change(operation=OperationOrder(id=operation, resource=CONNECTOR, kind="compare")), ADMIN, "w", "x")
+        wire = loop.run(begin())
+        try:
+            sessions = Sessions(wire, AccountTokens(signer), Pacer(time.monotonic), time.time)
+            trust, scanner = AwsTrust(sessions, time.time), AwsScanner(sessions)
+            drift = Drift(engine=engine, lookup=self.people.lookup, scanner=scanner, trust=trust, loop=loop, issuer_url=self.issuer.url)
+            drift.job().run({"connector": str(CONNECTOR), "operation": operation})
+        finally:
+            loop.run(wire.close())
+        with engine.store.read() as connection:
+            row = connection.execute(select(operations).where(operations.c.id == operation)).one()
+        assert row.status == "Succeeded", row.error
+        [found] = json.loads(row.result)["solutionTypes"]
+        return dict(found)
 
     def deploy(self) -> None:
         """Update the stack from the present template."""

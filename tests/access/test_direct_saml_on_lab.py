@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from isthmus.access import revocations
+from isthmus.access.former import FORMER
 from isthmus.access.leaving import offboard
 from isthmus.clouds.aws.metadata import distilled, joined, read_metadata, without
 from isthmus.store import Store
@@ -88,6 +89,29 @@ def test_a_person_signs_in_calls_and_is_denied_everywhere_when_they_leave(direct
         assert revocations.readmit(connection, people.engine, ALICE, ADMIN) == 1
     assert people.run_jobs() == 1
     assert refusal(lambda: direct.client(alice, "ec2").describe_regions()) == "UnauthorizedOperation", "sessions from before stay denied"
+
+
+def test_who_leaves_between_the_settings_and_the_stack_is_denied(direct: Direct, provider: SamlProvider) -> None:
+    """The settings say broker, and the account trusts the directory until somebody updates its stack."""
+    alice, bob = direct.by_saml(provider.sign_in("alice")), direct.by_saml(provider.sign_in("bob"))
+    direct.leave({})
+    assert "Update the stack" in direct.compare()["details"]
+    people = direct.people
+    with people.engine.store.begin() as connection:
+        offboard(connection, people.engine, ALICE, ADMIN, "left")
+    assert people.run_jobs() == 1
+    assert refusal(lambda: direct.client(alice, "ec2").describe_regions()) == "UnauthorizedOperation"
+    again = direct.by_saml(provider.sign_in("alice"))
+    assert refusal(lambda: direct.client(again, "ec2").describe_regions()) == "UnauthorizedOperation"
+    assert direct.sync()["status"] == "Completed"
+    assert refusal(lambda: direct.client(again, "ec2").describe_regions()) == "UnauthorizedOperation", "the sync writes no less"
+    assert direct.client(bob, "ec2").describe_regions()["Regions"]
+    direct.deploy()
+    assert "for an hour more" in direct.compare()["details"]
+    assert refusal(lambda: direct.by_saml(provider.sign_in("bob"))) == "InvalidIdentityToken", "the provider is gone"
+    found = people.lookup.find(direct.id)
+    assert found is not None
+    assert [one["until"] is not None for one in found.properties[FORMER]] == [True]
 
 
 @pytest.mark.parametrize("mark", ["RoleSessionName", "SourceIdentity", "PrincipalTag:entra_oid"])

@@ -178,6 +178,22 @@ def test_a_solution_that_comes_to_mappings_is_an_owners(api: Api) -> None:
     assert api.call("PUT", solution(host), body, token=contributor).status_code == 200, "as it is"
 
 
+def test_whom_the_settings_leave_the_account_trusts_until_it_was_looked_at(api: Api) -> None:
+    """Leavers are denied where the stack may still be of before; what came back is nothing former."""
+    host = api.connector()
+    use(api, host, federation="saml", samlMetadata=saml(api))
+    assert "formerFederations" not in api.call("GET", solution(host)).json()["properties"]
+    left = use(api, host)
+    [former] = left.json()["properties"]["formerFederations"]
+    assert (former["federation"], former["issuer"], former["until"]) == ("saml", ENTITY, None)
+    made = api.call("POST", f"/providers/Isthmus.Access/people/{GROUP}/offboard", version=VERSION).json()["properties"]
+    assert [(one["connector"], one["state"], one["isDirect"]) for one in made["accounts"]] == [(host.lower(), "Pending", True)]
+    changed = {"properties": {"solutionSettings": {"periodicSyncTime": "4"}}}
+    assert api.call("PATCH", solution(host), changed).json()["properties"]["formerFederations"] == [former], "other settings change nothing"
+    use(api, host, federation="saml", samlMetadata=saml(api))
+    assert "formerFederations" not in api.call("GET", solution(host)).json()["properties"]
+
+
 def test_other_solutions_and_whole_connectors_go_as_ever(api: Api) -> None:
     contributor, group = api.client("Contributor"), api.group()
     host, other = api.connector(group=group), api.connector("210987654321", group, "other")

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from isthmus.access import grants, revocations
 from isthmus.access.broker import BROKER, STS_SECONDS, Run, session_row
 from isthmus.access.denials import Keys, keys_of, names_everybody, revocation_policy
-from isthmus.access.federation import directory_at
+from isthmus.access.former import trusted_at
 from isthmus.access.leases import lease_policy
 from isthmus.access.mappings import RoleMapping, access_target, mapping_of, witness
 from isthmus.access.revocations import DENIED, DENY, QUEUE, UNREACHABLE, Revocation, deny_order
@@ -143,7 +143,7 @@ class Enforcement:
         now = self.engine.now()
         due, late = [one for one in pending if one.until > now], [one for one in pending if one.until <= now]
         with self.engine.store.read() as connection:
-            directory = directory_at(connection, key)
+            directory = trusted_at(connection, key, now)
         cut = self._write(target, key, directory, is_raised=bool(due))
         attached = self.engine.now()
         self._end_shells(target, key, [*pending, *again])

@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, 
 
 from isthmus.access import grants
 from isthmus.access.denials import Denied
-from isthmus.access.federation import LONGEST_LEASE, direct_connectors
+from isthmus.access.federation import LONGEST_LEASE
+from isthmus.access.former import trusted_connectors
 from isthmus.access.grants import Grant
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.types import Actor
@@ -101,7 +102,7 @@ def revoke_person(connection: Connection, engine: Engine, person: str, actor: Ac
     held = grants.living(connection, person, now)
     grants.end(connection, held, now, reason)
     grants.mark_revoked(connection, person, now)
-    direct = set(direct_connectors(connection))
+    direct = set(trusted_connectors(connection, now))
     touched = _touched(connection, person, now) | {grant.connector for grant in held} | direct
     return _order(connection, engine, person, "", actor, reason, touched, lasts=LASTING if direct else LONGEST_SESSION)
 

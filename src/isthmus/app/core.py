@@ -146,7 +146,9 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
     stock = Inventory(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, observe=observe)
     arrivals = Arrivals(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop)
     index = Stock(engine=engine)
-    drift = Drift(engine=engine, lookup=lookup, scanner=reach.scanner, loop=reach.loop, issuer_url=settings.issuer_url)
+    drift = Drift(
+        engine=engine, lookup=lookup, scanner=reach.scanner, trust=reach.people.trust, loop=reach.loop, issuer_url=settings.issuer_url
+    )
     joining = _onboarding(engine, lookup, reach, machines, footing, settings)
     graph = open_graph(settings, footing.aws, metrics)
     people = join_people(engine, lookup, metrics, settings, clouds=reach.people, loop=reach.loop, footing=footing, graph=graph)

@@ -221,7 +221,9 @@ class TrustCloud(Protocol):
 
     async def lint(self, target: ScanTarget) -> TrustReport:
         """Read the account's trust and judge it. Raises what `AccessCloud.exchange` raises when the account cannot be reached at all."""
-        ...
+
+    async def trusts(self, target: ScanTarget) -> Mapping[str, Mapping[str, Any]]:
+        """The trust policies of all roles, by role name. Raises what `lint` raises, also when they may not be read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

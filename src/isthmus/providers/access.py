@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from isthmus.access import leaving, revocations
 from isthmus.access.broker import SHELL, Broker, refused
 from isthmus.access.deciding import Decision, decide
-from isthmus.access.federation import direct_connectors
+from isthmus.access.former import trusted_connectors
 from isthmus.access.groups import AskedOnce
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
 from isthmus.access.requests import Requests
@@ -131,7 +131,7 @@ class AccessTypes:
             _require_as_much(connection, ask, person)
             id = leaving.offboard(connection, self.engine, person, ask.actor, asked.reason)
             made = revocations.find(connection, id)
-            direct = direct_connectors(connection)
+            direct = trusted_connectors(connection, self.engine.now())
         assert made is not None
         return Answer(body=show_revocation(made, direct))
 

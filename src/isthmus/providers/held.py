@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Row, Table
 
 from isthmus.access import grants, listing, revocations
-from isthmus.access.federation import direct_connectors
+from isthmus.access.former import trusted_connectors
 from isthmus.access.listing import Wish
 from isthmus.access.revocations import Revocation
 from isthmus.access.watching import Watched, watched
@@ -90,7 +90,7 @@ class HeldTypes:
     def _revocations(self) -> ResourceType:
         def one(ask: Ask) -> Mapping[str, Any] | None:
             with self.engine.store.read() as connection:
-                found, direct = revocations.find(connection, ask.id.name), direct_connectors(connection)
+                found, direct = revocations.find(connection, ask.id.name), trusted_connectors(connection, self.engine.now())
             return None if found is None else show_revocation(found, direct)
 
         def wanted(wish: Wish, _now: int) -> list[ColumnElement[bool]]:
@@ -98,7 +98,7 @@ class HeldTypes:
 
         def page(connection: Connection, wish: Wish, now: int, size: int) -> tuple[list[Mapping[str, Any]], str]:
             rows, after = listing.ranged(connection, access_revocations, wanted(wish, now), after=wish.after, limit=size)
-            direct = direct_connectors(connection)
+            direct = trusted_connectors(connection, self.engine.now())
             return [show_revocation(one, direct) for one in revocations.with_denials(connection, rows)], after
 
         listed = self._window(access_revocations, page, wanted, ("pending", "denied"))

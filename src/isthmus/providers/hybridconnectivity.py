@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.access.federation import solution_key
+from isthmus.access.former import FORMER, remembered, shown
 from isthmus.access.mappings import ROLE_MAPPINGS
 from isthmus.arm.change import Change, OperationOrder
 from isthmus.arm.envelope import Resource
@@ -193,13 +194,15 @@ class HybridConnectivity:
             "statusDetails": f"Aws authorization validation pending in Aws account {account}",
             "solutionId": ask.new_guid(),
         }
-        shown = {"federation": standing(complete, None, ask.now)} if kind.id == ACCESS else {}
-        kept = {name: value for name, value in (old.properties if old else fresh).items() if name != "federation"}
+        stands = standing(complete, None, ask.now) if kind.id == ACCESS else None
+        kept = {name: value for name, value in (old.properties if old else fresh).items() if name not in ("federation", FORMER)}
+        former = remembered(old.properties, complete, ask.now) if kind.id == ACCESS and old is not None else []
         made = Resource(
             id=id,
             properties={
                 **kept,
-                **{name: value for name, value in shown.items() if value is not None},
+                **({"federation": stands} if stands is not None else {}),
+                **({FORMER: former} if former else {}),
                 "solutionType": kind.id,
                 "solutionSettings": complete,
                 "provisioningState": "Succeeded",
@@ -328,7 +331,8 @@ class HybridConnectivity:
 
 
 def show_solution(resource: Resource, _version: str) -> Mapping[str, Any]:
-    """Without our own number of the configuration."""
+    """Without our own number of the configuration, and of former federations what people have to know."""
     body = resource.body(type_name=CONFIGURATIONS.lower(), tracked=False)
-    body["properties"] = {name: value for name, value in body["properties"].items() if name != "solutionId"}
+    former = {FORMER: told} if (told := shown(resource.properties)) else {}
+    body["properties"] = {name: value for name, value in body["properties"].items() if name not in ("solutionId", FORMER)} | former
     return body

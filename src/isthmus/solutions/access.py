@@ -30,6 +30,7 @@ from isthmus.access.federation import (
     shared_client,
     unfit,
 )
+from isthmus.access.former import trusted_at
 from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.mappings import ROLE_MAPPINGS, access_target
 from isthmus.arm.change import Change
@@ -228,9 +229,10 @@ class AccessSolution:
         with self.engine.store.read() as connection:
             denied = revocations.denied_now(connection, found.connector.id.key, now)
             directory = directory_at(connection, found.connector.id.key)
+            trusted = trusted_at(connection, found.connector.id.key, now)
         try:
             stands = self.loop.run(
-                self.cloud.denies(target, revocation_policy(denied, protection_of(target, self.issuer_url), keys_of(directory)))
+                self.cloud.denies(target, revocation_policy(denied, protection_of(target, self.issuer_url), keys_of(trusted)))
             )
         except PermissionError as error:
             subject.report(self.engine, str(found.solution.id), BROKER, subject.PENDING, str(error))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from isthmus.access.broker import BROKER
+from isthmus.access.former import FORMER, settled, trusts
+from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, unavailable
+from isthmus.clouds.aws.names import is_person_role
 from isthmus.clouds.aws.template import Difference, differences, expected_role
-from isthmus.clouds.contract import Scanner, Unreadable
+from isthmus.clouds.aws.template.directories import Directory
+from isthmus.clouds.aws.template.federation import provider_arn
+from isthmus.clouds.contract import Scanner, TrustCloud, Unreadable
 from isthmus.engine import Engine, Lookup
+from isthmus.solutions.access import TYPE
 from isthmus.solutions.loop import Loop
 from isthmus.solutions.subject import CONFIGURATIONS, target_of
 from isthmus.solutions.templates import roles_wanted, template_request
@@ -24,11 +31,13 @@ _LONGEST = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """The job that reads the roles back and compares them. `issuer_url` is the issuer that templates name."""
+    """The job that reads the roles back and compares them. `issuer_url` is the issuer that templates name, `trust` reads whom the roles of
+    people trust."""
 
     engine: Engine
     lookup: Lookup
     scanner: Scanner
+    trust: TrustCloud
     loop: Loop
     issuer_url: str
 
@@ -42,9 +51,13 @@ class Drift:
             gone = ArmError("ResourceNotFound", f"'{arguments['connector']}' was deleted in the meantime.", status=404)
             self.engine.finish(arguments["operation"], error=gone)
             return
-        stored = self.lookup.all(types=[CONFIGURATIONS], parent=connector.id.key)
+        stored = list(self.lookup.all(types=[CONFIGURATIONS], parent=connector.id.key))
         chosen = {one.properties["solutionType"]: one.properties["solutionSettings"] for one in stored}
         results = [self._one(connector, chosen, kind) for kind in sorted(chosen)]
+        for solution in stored:
+            if solution.properties.get(FORMER):
+                told = self._look_back(connector, solution)
+                results = [{**one, "details": f"{one['details']} {told}"} if one["solutionType"] == TYPE else one for one in results]
         self.engine.finish(arguments["operation"], result={"solutionTypes": results})
 
     def _one(self, connector: Resource, chosen: Mapping[str, Mapping[str, str]], kind: str) -> dict[str, Any]:
@@ -66,6 +79,35 @@ class Drift:
             return _result(kind, expected.name, IN_STEP, "The role is what the template makes of it now.")
         number = f"{len(drifted)} differences" if len(drifted) > 1 else "One difference"
         return _result(kind, expected.name, DRIFTED, f"{number}. Update the stack from the present template to remove them.", drifted)
+
+    def _look_back(self, connector: Resource, solution: Resource) -> str:
+        """Whether the roles of people still trust a former federation; what to say of it. What is gone counts for one session more."""
+        target = target_of(connector, TYPE)
+        try:
+            documents = self.loop.run(self.trust.trusts(target))
+        except ConnectionError as error:
+            raise unavailable(str(error)) from error
+        except PermissionError as error:
+            return f"Whether its roles still trust a former federation could not be read: {error}"[:_LONGEST]
+        own = [document for name, document in documents.items() if is_person_role(name, target.guid)]
+        now = self.engine.now()
+
+        def is_gone(directory: Directory) -> bool:
+            provider = provider_arn(directory, target.account, target.guid, target.partition)
+            return not any(trusts(document, directory, provider) for document in own)
+
+        def decide(old: Resource | None) -> Change:
+            former = settled(old.properties, is_gone, now) if old is not None else []
+            if old is None or former == old.properties.get(FORMER, []):
+                return Change()
+            kept = {name: value for name, value in old.properties.items() if name != FORMER}
+            return Change(puts=(replace(old, properties={**kept, **({FORMER: former} if former else {})}),))
+
+        _, made = self.engine.write(solution.id, decide, BROKER, f"{CONFIGURATIONS}/formerFederations")
+        still = [one for one in (made.properties.get(FORMER) or () if made else ()) if one["until"] is None]
+        if still:
+            return "Its roles still trust a former federation, by which leavers are denied meanwhile. Update the stack, then compare again."
+        return "No role of people trusts a former federation any more; leavers are denied by it for an hour more, while sessions last."
 
     def _failed(self, arguments: Arguments, error: ArmError) -> None:
         self.engine.finish(arguments["operation"], error=error)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from isthmus.access import grants
 from isthmus.access.entra import marks
 from isthmus.access.entra.holders import concerned
-from isthmus.access.federation import direct_connectors
+from isthmus.access.former import trusted_connectors
 from isthmus.access.leaving import begin_anew, depart, leave_groups
 from isthmus.access.revocations import is_revoked
 from isthmus.arm.change import Change, JobOrder
@@ -61,7 +61,7 @@ class Checks:
         `departed` are those of whom it was told that they are disabled or deleted: where accounts trust the directory themselves, they may
         be in there without ever having been here."""
         found = concerned(connection, self.engine.now(), whom)
-        if departed and direct_connectors(connection):
+        if departed and trusted_connectors(connection, self.engine.now()):
             found |= frozenset(departed)
         for person in sorted(found):
             order = check_order(self.engine, person, by=by, noticed=noticed)
@@ -125,7 +125,7 @@ class Checks:
             return False
         if visitor is not None and is_concerned:
             return True
-        return bool(direct_connectors(connection)) and not is_revoked(connection, person)
+        return bool(trusted_connectors(connection, self.engine.now())) and not is_revoked(connection, person)
 
     def _gone(self, connection: Connection, person: str, *, is_known: bool) -> str:
         """Disabled people depart. So do unknown ones, unless suddenly many are unknown: then somebody may have named another tenant, and

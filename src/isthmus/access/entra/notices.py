@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 from isthmus.access.entra.checking import GRAPH, Checks
 from isthmus.access.entra.polling import POLL
 from isthmus.access.entra.subscriptions import KEEP, drop_remote, hash_of
-from isthmus.access.federation import direct_connectors
+from isthmus.access.former import trusted_connectors
 from isthmus.arm.change import Change, JobOrder
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.clouds.azure.graph import guid
@@ -66,7 +66,7 @@ class Notices:
             found = self.checks.order(connection, people, by="notification", noticed=now)
             if is_told:
                 self._enqueue(connection, self._order(POLL, {}))
-            elif people - found and direct_connectors(connection):
+            elif people - found and trusted_connectors(connection, self.engine.now()):
                 # Who is unknown here may be in an account all the same. Whether they left is told by the changes: they are asked for once
                 # in a few seconds, however many people of the tenant are told of.
                 self._enqueue(connection, JobOrder(job=POLL, id=f"{POLL}:soon:{now // _SOON}", arguments={}, partition=POLL))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, or_, select
 
-from isthmus.access.federation import direct_connectors
+from isthmus.access.former import trusted_connectors
 from isthmus.access.leaving import begin_anew, depart
 from isthmus.access.security_events.reading import Effect, SecurityEvent, Subject, Unusable, read_event
 from isthmus.arm.change import Change
@@ -65,7 +65,7 @@ class Receiver:
             if not spender(connection, self.engine.clock)(spent, until):
                 return "Repeated"
             person = _find(connection, event.subject) if event.subject else ""
-            if not person and event.subject and event.effect is Effect.DEPART and direct_connectors(connection):
+            if not person and event.subject and event.effect is Effect.DEPART and trusted_connectors(connection, self.engine.now()):
                 # Where accounts trust a directory themselves, somebody may be in there who never was here: by the directory's object id.
                 person = guid(event.subject.id)
             outcome = self._act(connection, event, person, actor)

@@ -38,6 +38,11 @@ def person_role(guid: str, mapping: str) -> str:
     return f"IsthmusPerson-{mapping}-{suffix(guid)}"
 
 
+def is_person_role(name: str, guid: str) -> bool:
+    """Whether a role has a name that `person_role` makes, be there a mapping for it or not."""
+    return name.startswith("IsthmusPerson-") and name.endswith(f"-{suffix(guid)}")
+
+
 def witness_role(guid: str) -> str:
     """Name of the role on which the revocation policy is watched where people hold no sessions of ours."""
     return f"IsthmusWitness-{suffix(guid)}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from isthmus.clouds.aws.outcomes import judge as judge_failure
 from isthmus.clouds.aws.session import Sessions
 from isthmus.clouds.aws.trustlint import holders, saml, web_identity
 from isthmus.clouds.aws.trustlint.estate import Estate
-from isthmus.clouds.aws.trustlint.reading import Sleep, read_estate
+from isthmus.clouds.aws.trustlint.reading import Sleep, read_estate, read_roles
 from isthmus.clouds.aws.trustlint.rule import Rule
 from isthmus.clouds.aws.wire import AwsError, AwsTransportError
 from isthmus.clouds.contract import Finding, ScanTarget, TrustReport
@@ -42,6 +42,16 @@ class AwsTrust:
         # Thousands of roles take seconds: scans that share the loop go on meanwhile.
         findings = await asyncio.to_thread(judge, found, self._clock())
         return TrustReport(findings=findings, blind=blind, looked_at=looked_at)
+
+    async def trusts(self, target: ScanTarget) -> Mapping[str, Mapping[str, Any]]:
+        """See the contract."""
+        try:
+            await self._sessions.check(target)
+            return {one.name: one.trust for one in await read_roles(self._sessions, target)}
+        except AwsError as error:
+            raise PermissionError(judge_failure(error).reason) from error
+        except AwsTransportError as error:
+            raise ConnectionError(judge_failure(error).reason) from error
 
 
 def judge(found: Estate, now: float) -> tuple[Finding, ...]:

@@ -46,7 +46,7 @@ async def read_estate(sessions: Sessions, target: ScanTarget, sleep: Sleep) -> t
         return ()
 
     roles, oidc, saml, users = await asyncio.gather(
-        part("roles", _roles(sessions, target)),
+        part("roles", read_roles(sessions, target)),
         part("oidcProviders", _oidc(sessions, target)),
         part("samlProviders", _saml(sessions, target)),
         part("users", _users(sessions, target, sleep)),
@@ -55,7 +55,8 @@ async def read_estate(sessions: Sessions, target: ScanTarget, sleep: Sleep) -> t
     return found, tuple(sorted(blind, key=lambda one: one.part))
 
 
-async def _roles(sessions: Sessions, target: ScanTarget) -> tuple[Role, ...]:
+async def read_roles(sessions: Sessions, target: ScanTarget) -> tuple[Role, ...]:
+    """Every role of the account. Raises AwsError, AwsTransportError."""
     pages = sessions.pages(target, "iam:ListRoles", {}, region=HOMES[target.partition])
     return tuple([_role(row) async for page in pages for row in page.get("Roles") or ()])
 
