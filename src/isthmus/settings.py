@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     keep_trail_days: Annotated[float, Field(ge=120)] = Field(
         default=400.0,
         description="Days for which events of the accounts' trails, ended sessions and grants, decided requests, and the sign-ins behind "
-        "them are kept. Events go only up to a checkpoint that the second store (audit_anchor) has; without one they all stay.",
+        "them are kept. Events go only up to a checkpoint that the second store (ISTHMUS_AUDIT_ANCHOR) has; without one they all stay.",
     )
     audit_anchor: Annotated[str, Field(pattern=r"^(file:///[^\x00-\x1f?#]+)?$")] = Field(
         default="",

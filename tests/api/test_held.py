@@ -100,7 +100,7 @@ def test_everybody_ends_their_own_grant_and_nobody_elses(api: Api) -> None:
         answer = api.call("POST", f"{ACCESS}/grants/{path}/end", {"reason": "x"}, version=OURS, token=bob.token)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "AuthorizationFailed")
     answer = api.call("POST", f"{ACCESS}/grants/G-1/end", {"reason": "done"}, version=OURS, token=alice.token)
-    assert (answer.status_code, answer.json()) == (200, {"revocations": [], "reason": "done", "wasOver": False})
+    assert (answer.status_code, answer.json()) == (200, {"revocations": [], "reason": "done", "wasOver": False, "isOwn": True})
     assert api.call("POST", f"{ACCESS}/grants/G-1/end", {"reason": "more"}, version=OURS, token=alice.token).json()["wasOver"]
     states = {one["name"]: one["properties"] for one in follow(api, f"{ACCESS}/grants")[0]}
     assert (states["G-1"]["state"], states["G-1"]["ending"], states["G-2"]["state"]) == ("Ended", "done", "Active")

@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from tests.api.conftest import Api
+from tests.api.people import Visitor
 
 HC = "providers/Microsoft.HybridConnectivity"
 
@@ -139,3 +140,26 @@ def test_the_kind_of_a_principal_is_what_is_known_of_it(api: Api) -> None:
         told[who] = api.call("PUT", path, body, version="2022-04-01").json()["properties"]["principalType"]
         assert api.call("PUT", path, body, version="2022-04-01").status_code < 300, "the same again"
     assert told == {"robot": "ServicePrincipal", "alice": "User"}
+
+
+def test_lists_name_people_and_applications_to_whom_may_know_them(api: Api) -> None:
+    alice = Visitor(api, "alice")
+    base = "/providers/Microsoft.Authorization/roleAssignments"
+    body = {"properties": {"principalId": alice.id, "roleDefinitionId": "Reader"}}
+    path = f"/subscriptions/{api.subscription}{base}"
+    assert api.call("PUT", f"{path}/{uuid.uuid4()}", body, version="2022-04-01").status_code < 300
+    chosen = f"{path}?$filter=principalId eq '{alice.id}'"
+
+    def names(token: str | None = None) -> list[str | None]:
+        found = api.call("GET", chosen, version="2022-04-01", token=token).json()["value"]
+        return [one["properties"].get("principalName") for one in found]
+
+    assert names() == ["alice"]
+    assert names(alice.token) == [None], "who reads the subscription alone does not read who is in the directory"
+    assert api.call("POST", f"/providers/Isthmus.Access/people/{alice.id}/offboard", version="2026-11-01").status_code == 200
+    revoked = api.call("GET", "/providers/Isthmus.Access/revocations", version="2026-11-01").json()["value"]
+    assert [one["properties"]["personName"] for one in revoked] == ["alice"]
+    records = api.call("GET", "/providers/Isthmus.Audit/records", version="2026-11-01").json()["value"]
+    assert records[-1]["properties"]["actorName"] == "Operator of this installation"
+    told = api.call("POST", "/providers/Isthmus.Audit/records", version="2026-11-01").json()
+    assert (told["valid"], told["records"], told["checkpoint"]) == (True, len(records), None)

@@ -115,7 +115,8 @@ def test_owners_list_approve_and_acknowledge(cli: Cli, asked: Asked) -> None:
     assert table.split()[:3] == ["ID", "ROLE", "PERSON"]
     assert "0 of 2" in next(line for line in table.splitlines() if id in line)
     first = cli("access", "approve", id, "--reason", "agreed")
-    assert (first.code, "1 more must approve" in first.err) == (0, True), first.err
+    assert (first.code, first.out, "1 more must approve" in first.err) == (0, "", True), first.err
+    assert f"Approved the request of Alice for {asked.label}" in first.err
     again = cli("access", "approve", id)
     assert (again.code, "AlreadyApproved" in again.err) == (1, True)
     second = asked.add(approvers=(owner(cli),))
@@ -135,7 +136,8 @@ def test_requests_are_denied_and_what_is_not_ones_own_is_refused(cli: Cli, asked
     id = asked.add()
     assert (lambda ran: (ran.code, "NotYourRequest" in ran.err))(cli("access", "withdraw", id)) == (1, True)
     assert cli("access", "deny", id).code == 2
-    assert cli("access", "deny", id, "--reason", "no").code == 0
+    denied = cli("access", "deny", id, "--reason", "no", "--output", "json")
+    assert (denied.code, denied.json()["properties"]["state"]) == (0, "Denied"), "programs get the whole request"
     assert next(one for one in cli.json("access", "requests") if one["name"] == id)["properties"]["state"] == "Denied"
     ordinary = asked.add(glass=False)
     refused = cli("access", "approve", ordinary)
@@ -148,7 +150,9 @@ def test_a_grant_is_ended_by_a_command(cli: Cli, asked: Asked) -> None:
     assert cli("access", "approve", id).code == 0
     grant = next(one for one in cli.json("access", "requests") if one["name"] == id)["properties"]["grant"]
     ended = cli("access", "end", grant, "--reason", "solved")
-    assert (ended.code, f"Grant {grant} is ended" in ended.err) == (0, True), ended.err
+    assert (ended.code, ended.out, f"Grant {grant} is ended" in ended.err) == (0, "", True), ended.err
+    again = cli("access", "end", grant)
+    assert (again.code, "was over already" in again.err) == (0, True), again.err
     row = next(one for one in cli.json("audit", "timeline", "--grant", grant) if one["properties"]["kind"] == "Grant")["properties"]
     assert (row["role"], row["account"], row["ending"]) == (asked.label, asked.label.partition(".")[0], "solved")
     line = next(csv.DictReader(io.StringIO(cli("audit", "timeline", "--grant", grant, "--output", "csv").out)))
@@ -168,4 +172,17 @@ def test_who_came_by_no_directory_cannot_ask_nor_decide(cli: Cli, asked: Asked) 
         assert (ran.code, "SignInNeeded" in ran.err, "isthmus login" in ran.err) == (1, True, True), ran.err
     unknown = cli("access", "request", "0.Nobody", "--reason", "INC-7")
     assert (unknown.code, "RoleNotFound" in unknown.err) == (1, True)
-    assert cli("access", "request", asked.label, "--reason", "x", "--seconds", "59").code == 2
+    for wrong in ("59", "30 minutes", "0m"):
+        assert cli("access", "request", asked.label, "--reason", "x", "--seconds", wrong).code == 2
+    minutes = cli("access", "request", asked.label, "--reason", "x", "--seconds", "30m")
+    assert "SignInNeeded" in minutes.err, "it is asked for, and refused for another reason"
+
+
+def test_a_role_whose_mapping_is_gone_is_named_as_such(cli: Cli, asked: Asked) -> None:
+    id = asked.add(approvers=("somebody",))
+    assert cli("access", "approve", id).code == 0
+    connector = asked.mapping.split("/")[-4]
+    assert cli("mapping", "delete", asked.mapping, "--yes").code == 0
+    shown = [line for line in cli("access", "review").out.splitlines() if connector in line]
+    assert len(shown) == 1
+    assert f"{connector}.operator (removed)" in shown[0]

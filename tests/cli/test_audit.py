@@ -16,6 +16,7 @@ from isthmus.access.trail import ingest
 from isthmus.audit.events import read_event
 from isthmus.cli import app
 from isthmus.cli.session import Session
+from isthmus.client import Answer
 from isthmus.store import Store
 from tests.access.cloudtrail import ISSUER, called
 from tests.access.test_proof import ALICE, fill, note_given
@@ -99,6 +100,26 @@ def test_every_entry_says_what_and_how_it_went(served: Served, entry: dict[str, 
     assert (line["WHAT"], line["OUTCOME"]) == (what, outcome)
 
 
+def test_people_are_named_and_arns_are_short_where_people_read(served: Served) -> None:
+    arn = "arn:aws:ec2:eu-west-1:123456789012:instance/i-1"
+    served.entry = {**CALL, "person": "p-1", "personName": "Alice", "foreign": None, "resources": [arn]}
+    shown = run("audit", "timeline", "--last", "1").stdout
+    assert ("Alice" in shown, "p-1" in shown, "instance/i-1" in shown, arn in shown) == (True, False, True, False)
+    assert arn in run("audit", "timeline", "--output", "csv").stdout
+    served.entry = {**CALL, "foreign": "OurOwn", "foreignBecause": "Isthmus itself called, with a role of its own."}
+    shown = run("audit", "timeline", "--last", "1").stdout
+    assert ("(Isthmus itself called" in shown, "OurOwn" in shown) == (True, False)
+
+
+@pytest.mark.parametrize("option", ["--grant", "--session"])
+def test_a_grant_that_nobody_knows_is_no_empty_list(served: Served, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("audit", "timeline", option, "G1").exit_code == 0
+    monkeypatch.setattr(served, "list", lambda _path, *, query: iter(()))
+    ran = run("audit", "timeline", option, "G1")
+    assert (ran.exit_code, "NothingFound" in ran.stderr) == (1, True)
+    assert run("audit", "timeline", option, "G1", "--since", "1h").exit_code == 0
+
+
 def test_the_proof_needs_no_server_and_fails_by_its_exit_code(databases: Databases, tmp_path: Path) -> None:
     url = databases.fresh_sqlite(tmp_path / "a.db")
     store = Store(url)
@@ -127,6 +148,25 @@ def test_what_our_own_record_alone_says_is_told_apart(databases: Databases, tmp_
     assert found.exit_code == 0, found.output
     assert json.loads(found.stdout)["believed"] == 1
     assert "by Isthmus' own record alone" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "told"),
+    [
+        (None, "All 9 records fit the chain. No checkpoint was signed yet."),
+        (
+            {"size": 8, "at": "then", "anchoredAt": None},
+            "covers 8 of them, signed then; no second store has it: see the setting ISTHMUS_AUDIT_ANCHOR.",
+        ),
+        ({"size": 8, "at": "then", "anchoredAt": "later"}, "and the second store has it since later."),
+    ],
+)
+def test_a_proof_says_what_it_looked_at(served: Served, monkeypatch: pytest.MonkeyPatch, checkpoint: Any, told: str) -> None:
+    body = {"valid": True, "firstBroken": None, "records": 9, "checkpoint": checkpoint}
+    monkeypatch.setattr(served, "post", lambda _path: Answer(status=200, body=body), raising=False)
+    ran = run("audit", "verify")
+    assert (ran.exit_code, ran.stdout, told in ran.stderr) == (0, "", True), ran.stderr
+    assert json.loads(run("audit", "verify", "--output", "json").stdout) == body
 
 
 def test_contradictions_and_passwords_are_refused(tmp_path: Path) -> None:

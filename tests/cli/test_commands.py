@@ -185,7 +185,8 @@ def test_clients_get_roles_and_sign_in_with_what_they_have(cli: Cli) -> None:
     assert assigned["properties"]["principalId"] == made["properties"]["objectId"]
     assert cli("group", "list", env=env).code == 0
     refused = cli("group", "create", "forbidden", env=env)
-    assert (refused.code, "Ask an owner for a role" in refused.err) == (1, True)
+    remedy = f"Ask an owner: isthmus role assign --principal {made['properties']['objectId']} --role Contributor --scope /subscriptions/"
+    assert (refused.code, remedy in refused.err) == (1, True), refused.err
     roles = cli.json("role", "list", "--scope", "/", "--principal", id)
     assert [one["id"] for one in roles] == [assigned["id"]]
     assert "Reader" in cli("role", "list", "--scope", "/").out

@@ -38,6 +38,26 @@ def test_a_mapping_is_replaced_only_where_that_is_said(cli: Cli, connector: str)
     assert (fresh.code, "replaced" in fresh.err) == (0, False), fresh.err
 
 
+def test_what_a_mapping_demands_can_be_said_in_the_line(cli: Cli, connector: str) -> None:
+    line = ("mapping", "create", "Shells", "--connector", connector, "--group-id", "g-dev", "--machine-tag", "team:red")
+    made = cli(*line, "--approvers", "g-lead", "--longest", "2h", "--no-require-mfa", "--description", "Shells of the team")
+    assert made.code == 0, made.err
+    held = cli.json("mapping", "show", "Shells", "--connector", connector)["properties"]
+    assert (held["requiresMfa"], held["machineTag"], held["description"]) == (False, "team:red", "Shells of the team")
+    assert held["activation"]["longestSeconds"] == 7_200
+    for wrong in ("2 weeks", "4m", "-1"):
+        assert cli(*line, "--longest", wrong, "--replace").code == 2
+
+
+def test_what_goes_with_a_mapping_is_said_before_it_is_deleted(cli: Cli, connector: str) -> None:
+    assert cli("mapping", "create", "Reader", "--connector", connector, "--managed-policy", READ, "--group-id", "g-dev").code == 0
+    asked = cli("mapping", "delete", "Reader", "--connector", connector, input="n\n")
+    assert (asked.code, "people of g-dev hold it" in asked.err, READ in asked.err) == (1, True, True), asked.err
+    missing = cli("mapping", "delete", "Missing", "--connector", connector, input="y\n")
+    assert (missing.code, "ResourceNotFound" in missing.err, "Delete /" in missing.err) == (1, True, False), missing.err
+    assert cli("mapping", "delete", "Reader", "--connector", connector, "--yes").code == 0
+
+
 @pytest.mark.parametrize("held", [[], "x", None])
 def test_a_file_that_holds_no_object_is_refused(cli: Cli, connector: str, tmp_path: Path, held: object) -> None:
     file = tmp_path / "m.json"

@@ -49,3 +49,33 @@ def test_progress_without_a_terminal_is_few_lines(capsys: pytest.CaptureFixture[
         progress.say("Scanning: 2")
         progress.say("Scanning: 3")
     assert capsys.readouterr().err.splitlines() == ["Scanning", "Scanning: 2"]
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        (
+            "The client 'Ann' ('a-1') does not have authorization to perform action 'Isthmus.Access/revocations/read' over scope '/'.",
+            "isthmus role assign --principal a-1 --role Reader --scope /",
+        ),
+        (
+            "The client 'Ann' ('a-1') does not have authorization to perform action 'Microsoft.Authorization/roleAssignments/write' over "
+            "scope '/subscriptions/s'.",
+            "isthmus role assign --principal a-1 --role Owner --scope /subscriptions/s",
+        ),
+        ("Only a reader of the tenant ('/') asks about others.", "isthmus role assign --principal a-1 --role Reader --scope /"),
+        ("A machine may not do that.", ""),
+    ],
+)
+def test_who_is_refused_is_told_what_an_owner_would_run(message: str, remedy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(ArmError("AuthorizationFailed", message, status=403), principal="a-1")
+    told = capsys.readouterr().err
+    assert "…" not in told
+    assert (f"Ask an owner: {remedy}" in told) if remedy else len(told.splitlines()) == 1
+
+
+def test_lines_of_a_table_end_where_their_text_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    print_list([{"a": "x", "b": LONG}, {"a": "long one", "b": "y"}], {"A": "a", "B": "b"}, Output.TABLE)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [line.rstrip() for line in lines]
+    assert lines[2] == "long one  y"

@@ -46,7 +46,12 @@ EXPLAINED = {
     "code": None,
     "until": "2026-11-28T10:00:00Z",
     "steps": [{"name": "membership", "holds": True, "details": "By the group g-dev.", "code": None}],
-    "policy": [{"property": "groups", "value": ["g-dev"], "step": "membership"}, {"property": "leaseSeconds", "value": 300, "step": None}],
+    "policy": [
+        {"property": "groups", "value": ["g-dev", "g-ops"], "step": "membership"},
+        {"property": "requiresMfa", "value": True, "step": None},
+        {"property": "claims", "value": {"team": ["red", "blue"]}, "step": None},
+        {"property": "leaseSeconds", "value": 300, "step": None},
+    ],
     "grants": [{"id": "G-1", "because": "group:g-dev", "endsAt": "2026-11-28T12:00:00Z"}],
     "lastSession": {"accessKeyId": "ASIA1", "issuedAt": "2026-11-28T09:00:00Z", "grant": "G-1", "revokedAt": None},
 }
@@ -93,6 +98,13 @@ def test_a_clean_account_is_code_0(session: Session, capsys: pytest.CaptureFixtu
     lint(session, CONNECTOR)
     told = capsys.readouterr().err
     assert "0 errors, 0 warnings, 0 notes in account 111122223333; looked at 3 roles, 2 identity providers and 2 users." in told
+
+
+def test_one_of_a_kind_is_not_many(session: Session, answered: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    answered["lint"] = {**report(finding("Warning", "a")), "lookedAt": {"roles": 1, "oidcProviders": 1, "samlProviders": 0, "users": 1}}
+    lint(session, CONNECTOR)
+    told = capsys.readouterr().err
+    assert "0 errors, 1 warning, 0 notes in account 111122223333; looked at 1 role, 1 identity provider and 1 user." in told
 
 
 @pytest.mark.parametrize(
@@ -151,7 +163,9 @@ def test_why_is_a_readable_list(session: Session, answered: dict[str, Any], caps
     told = capsys.readouterr()
     assert "By the group g-dev." in told.out
     assert "Alice may take 111122223333.Reader until 2026-11-28T10:00:00Z." in told.err
-    assert "Mapping: groups = ['g-dev'] (membership)" in told.err
+    assert "Mapping: groups = g-dev, g-ops (membership)" in told.err
+    assert "Mapping: requiresMfa = yes" in told.err
+    assert "Mapping: claims = team red or blue" in told.err
     assert "Grant G-1 because of group:g-dev" in told.err
     assert "Last session: ASIA1" in told.err
 
@@ -162,6 +176,7 @@ def test_why_asks_about_people_by_mail_address(session: Session, answered: dict[
     with pytest.raises(ArmError) as caught:
         why(session, "nobody@example.test", "111122223333.Reader")
     assert (caught.value.code, len(answered["asked"])) == ("PersonNotFound", 1)
+    assert "whole name or mail address" in caught.value.message
 
 
 def test_a_name_that_ends_one_role_is_suggested(session: Session, answered: dict[str, Any]) -> None:
@@ -174,8 +189,12 @@ def test_a_name_that_ends_one_role_is_suggested(session: Session, answered: dict
 
 
 def test_why_not_names_the_code(session: Session, answered: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    answered["why"] = {**EXPLAINED, "allowed": False, "code": "NotAMember", "grants": [], "lastSession": None, "personName": None}
-    why(session, "me", "111122223333.Reader")
+    step = {"name": "membership", "holds": False, "details": "Not in a group of it.", "code": "NotAMember"}
+    refused = {"allowed": False, "code": "NotAMember", "steps": [step], "grants": [], "lastSession": None, "personName": None}
+    answered["why"] = {**EXPLAINED, **refused}
+    with pytest.raises(typer.Exit) as ended:
+        why(session, "me", "111122223333.Reader")
+    assert ended.value.exit_code == 1, "for scripts"
     told = capsys.readouterr().err
-    assert "p may not take 111122223333.Reader: NotAMember." in told
+    assert "p may not take 111122223333.Reader: Not in a group of it. [NotAMember]" in told
     assert "No session yet." in told

@@ -67,7 +67,7 @@ def check_alive(stack: Stack) -> None:
     before = resources_of(stack.database)
     assert stack.sync("inventory")["status"] == "Completed"
     assert resources_of(stack.database) == before
-    assert stack.client.post("/providers/Isthmus.Audit/records", {}).body == {"valid": True, "firstBroken": None}
+    assert stack.client.post("/providers/Isthmus.Audit/records", {}).body["valid"]
 
 
 def test_lost_restored_and_moved(new_stack: Callable[..., Stack], postgresql_url: str, tmp_path: Path) -> None:

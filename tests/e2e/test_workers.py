@@ -127,7 +127,7 @@ def check_the_end(stack: Stack, partial: int, victim: Server) -> None:
     assert resources_of(stack.database) == after, "an undisturbed scan of the same account finds the same"
     assert joined(stack.database)["running"] == []
     until(lambda: not unfinished(stack.database), what="no job is stuck")
-    assert stack.client.post("/providers/Isthmus.Audit/records", {}).body == {"valid": True, "firstBroken": None}
+    assert stack.client.post("/providers/Isthmus.Audit/records", {}).body["valid"]
 
 
 def check_faces(stack: Stack, second: Server, worker: Server, *, without: Server) -> None:

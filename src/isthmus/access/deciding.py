@@ -17,11 +17,12 @@ SIGN_IN = "Sign in with your directory first: 'isthmus login'."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Approved:
-    """A living grant that a request brought: its id, its end (ms), and whether two people broke the glass for it."""
+    """A living grant that a request brought: its id, its end (ms), whether two people broke the glass for it, and its reason."""
 
     grant: str
     ends_at: int
     is_break_glass: bool = False
+    because: str = "request"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +92,7 @@ def decide(known: Known) -> Decision:
         told = f"{known.mapping.label} is held for a time, after a request. Ask for it: {asking}"
         return Decision(steps=(*steps, Step(name="request", holds=False, told=told, code="RequestNeeded")))
     steps.append(Step(name="request", holds=True, told=f"Grant {longest.grant} was approved.", code=""))
-    return Decision(steps=tuple(steps), because="request", grant=longest.grant, until=min(lease, longest.ends_at))
+    return Decision(steps=tuple(steps), because=longest.because, grant=longest.grant, until=min(lease, longest.ends_at))
 
 
 def claim_reasons(claims: Mapping[str, Collection[str]]) -> set[str]:

@@ -60,7 +60,7 @@ class Grant:
 def approved(connection: Connection, mapping: str, person: str, now: int) -> tuple[Approved, ...]:
     """Living grants of requests for a mapping and a person."""
     rows = connection.execute(_APPROVED, {"held_mapping": mapping, "held_person": person.lower(), "held_now": now})
-    return tuple(Approved(grant=row.id, ends_at=row.ends_at, is_break_glass=row.is_break_glass) for row in rows)
+    return tuple(Approved(grant=row.id, ends_at=row.ends_at, is_break_glass=row.is_break_glass, because=row.because) for row in rows)
 
 
 def standing(connection: Connection, mapping: RoleMapping, person: SignedIn, because: str, now: int, new_id: str) -> Grant:

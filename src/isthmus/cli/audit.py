@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,9 +36,10 @@ RECORDS = "/providers/Isthmus.Audit/records"
 COLUMNS: dict[str, Column] = {
     "NUMBER": lambda item: int(item["name"]),
     "AT": "properties.at",
-    "ACTOR": "properties.actor",
+    "ACTOR": lambda item: item["properties"].get("actorName") or item["properties"]["actor"],
     "ACTION": "properties.action",
     "OUTCOME": "properties.outcome",
+    "CODE": "properties.detail.code",
     "TARGET": "properties.target",
 }
 
@@ -68,10 +70,19 @@ ENTRIES: dict[str, Column] = {
     "WHAT": lambda item: _what(item["properties"]),
     "OUTCOME": lambda item: _outcome(item["properties"]),
     "ACCOUNT": "properties.account",
-    "PERSON": lambda item: item["properties"]["person"] or item["properties"].get("foreign") or "",
+    "PERSON": lambda item: _who(item["properties"]),
     "GRANT": "properties.grant",
     "SESSION": lambda item: item["properties"]["session"] or item["properties"].get("accessKeyId") or "",
 }
+
+
+_FOR_PEOPLE: dict[str, Column] = {**ENTRIES, "WHAT": lambda item: _what(item["properties"], short=True)}
+
+
+def _who(entry: dict[str, Any]) -> str:
+    """Whose it is; for nobody's, why."""
+    why = str(entry.get("foreignBecause") or entry.get("foreign") or "")
+    return str(entry.get("personName") or entry["person"] or (f"({why.rstrip('.')})" if why else ""))
 
 
 def _outcome(entry: dict[str, Any]) -> str:
@@ -79,7 +90,8 @@ def _outcome(entry: dict[str, Any]) -> str:
     return entry.get("outcome") or ("Ended" if entry.get("endedAt") else "Revoked" if entry.get("revokedAt") else "Allowed")
 
 
-def _what(entry: dict[str, Any]) -> str:
+def _what(entry: dict[str, Any], *, short: bool = False) -> str:
+    """`short`: of ARNs only what follows the account, which has a column of its own."""
     match entry["kind"]:
         case "SignIn":
             return f"{entry['name']} by {entry['issuer']}{' from ' + entry['address'] if entry.get('address') else ''}"
@@ -87,7 +99,8 @@ def _what(entry: dict[str, Any]) -> str:
             return f"{entry.get('role') or entry['mapping'].rpartition('/')[2]} because of {' '.join(entry['because'].split(':', 1))}"
         case "Session":
             return f"{entry['use']}: {entry.get('role') or entry['roleArn'].rpartition('/')[2]}"
-    return f"{entry['service']}:{entry['operation']} {' '.join(entry['resources'])}".rstrip()
+    resources = [one.split(":", 5)[-1] if short else one for one in entry["resources"]]
+    return f"{entry['service']}:{entry['operation']} {' '.join(resources)}".rstrip()
 
 
 @verb(
@@ -120,8 +133,16 @@ def timeline(
     query = {name: value for name, value in asked.items() if value}
     if last:
         query["$top"] = str(min(last, 1000))
-    found = session.client.list(TIMELINE, query=query)
-    print_list(itertools.islice(found, last) if last else found, ENTRIES, session.output)
+    listed = session.client.list(TIMELINE, query=query)
+    found: Iterator[dict[str, Any]] = itertools.islice(listed, last) if last else iter(listed)
+    if (grant or access_key) and not since:
+        first = next(found, None)
+        if first is None:
+            what, given = ("grant", grant) if grant else ("session", access_key)
+            told = f"The timeline knows no {what} '{given[:64]}'. Look for it: isthmus audit timeline"
+            raise ArmError("NothingFound", told, status=404, target=given)
+        found = itertools.chain([first], found)
+    print_list(found, _FOR_PEOPLE if session.output.is_for_people else ENTRIES, session.output)
 
 
 @verb(
@@ -139,7 +160,7 @@ def verify(
     *,
     archive: Annotated[Path | None, typer.Option("--archive", help="Check the database in an archive of 'isthmus backup'.")] = None,
     database: Annotated[str, typer.Option("--database", help="Check a database by its URL, without a password in it.")] = "",
-    anchor: Annotated[str, typer.Option("--anchor", help="Folder of the second store. Empty: the setting audit_anchor.")] = "",
+    anchor: Annotated[str, typer.Option("--anchor", help="Folder of the second store. Empty: the setting ISTHMUS_AUDIT_ANCHOR.")] = "",
 ) -> None:
     """Check the audit log; exit code 1 when something was changed or removed.
 
@@ -176,9 +197,24 @@ def verify(
         raise typer.Exit(1)
 
 
+def _verified(body: dict[str, Any]) -> str:
+    """How much was looked at, and what proves that it was not all made anew."""
+    fits, point = f"All {body['records']} records fit the chain.", body.get("checkpoint")
+    if not point:
+        return f"{fits} No checkpoint was signed yet."
+    signed = f"{fits} The newest checkpoint covers {point['size']} of them, signed {point['at']}"
+    if not point["anchoredAt"]:
+        return f"{signed}; no second store has it: see the setting ISTHMUS_AUDIT_ANCHOR."
+    compare = "Compare both: isthmus audit verify --database URL --anchor FOLDER"
+    return f"{signed}, and the second store has it since {point['anchoredAt']}. {compare}"
+
+
 def _verify_served(session: Session) -> None:
     body = session.client.post(RECORDS).body
-    print_item(body, session.output)
+    if not session.output.is_for_people:
+        print_item(body, session.output)
+    elif body["valid"]:
+        session.say(_verified(body))
     if not body["valid"]:
         session.say(f"Record {body['firstBroken']} does not fit the chain: it, or one before it, was changed or removed.")
         raise typer.Exit(1)

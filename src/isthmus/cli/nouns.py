@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -53,6 +53,8 @@ class Noun:
     example: str
     columns: Mapping[str, Column]
     place: Place = Place.GROUP
+    loss: Callable[[Mapping[str, Any]], str] | None = None
+    """What goes with one, by its properties: said before it is deleted."""
 
 
 def group_of(item: Mapping[str, Any]) -> str:
@@ -139,7 +141,7 @@ def _add_grouped(app: typer.Typer, noun: Noun) -> None:
 
     @verb(app, "delete", help=f"Delete one of the {noun.many}.", examples=_delete_examples(noun, ""), complete=known)
     def delete(session: Session, name: Name, *, group: Group = "", yes: Sure = False) -> None:
-        remove(session, find(session, noun, name, group), yes=yes)
+        remove(session, find(session, noun, name, group), yes=yes, noun=noun)
 
 
 def _add_hosted(app: typer.Typer, noun: Noun) -> None:
@@ -157,7 +159,7 @@ def _add_hosted(app: typer.Typer, noun: Noun) -> None:
 
     @verb(app, "delete", help=f"Delete one of the {noun.many} of a connector.", examples=_delete_examples(noun, of), complete=known)
     def delete(session: Session, name: Name, *, connector: Host = "", yes: Sure = False) -> None:
-        remove(session, hosted(session, noun, name, connector), yes=yes)
+        remove(session, hosted(session, noun, name, connector), yes=yes, noun=noun)
 
 
 def _list_examples(noun: Noun, of: str) -> dict[str, str]:
@@ -263,8 +265,12 @@ def hosted(session: Session, noun: Noun, name: str, connector: str) -> str:
     return str(parse_resource(f"{find(session, CONNECTOR, connector)}/providers/{noun.type}/{name}"))
 
 
-def remove(session: Session, id: str, *, yes: bool) -> None:
-    """Ask, delete, wait for the end, say so."""
+def remove(session: Session, id: str, *, yes: bool, noun: Noun | None = None) -> None:
+    """Ask, delete, wait for the end, say so. What is not there is not asked about."""
+    if not yes:
+        held = session.client.get(id)
+        if noun is not None and noun.loss is not None:
+            session.say(f"{held['name']}: {noun.loss(held['properties'])}.")
     if not yes and not typer.confirm(clean(f"Delete {id}?"), err=True):
         raise typer.Exit(1)
     answer = session.client.delete(id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,10 +18,10 @@ from isthmus.arm.errors import ArmError
 from isthmus.cli.formats import Column, Output, as_csv, as_json, as_tsv, as_yaml, flat, one_line, pick
 
 _WIDE = 10_000
+_REFUSED = re.compile(r"perform action '(?P<action>[^']+)' over scope\s+'(?P<scope>[^']+)'")
 _QUIET_SECONDS = 15.0
 
 REMEDIES: Mapping[str, str] = {
-    "AuthorizationFailed": "Ask an owner for a role: isthmus role assign --principal … --role … --scope …",
     "AuthorizationPending": "Deploy the account's template: isthmus connector template NAME --output-file template.json",
     "ResourceGroupNotFound": "List the groups with 'isthmus group list', or make one: isthmus group create NAME --location eastus",
     "SubscriptionNotFound": "List the subscriptions: isthmus subscription list",
@@ -72,7 +73,7 @@ def print_list(items: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]
     if output is Output.TABLE:
         table = table_of(items, columns)
         if table.row_count:
-            console().print(table)
+            _print_table(table)
         else:
             console(errors=True).print("Nothing found.")
     elif output.is_tree:
@@ -87,7 +88,7 @@ def print_list(items: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]
 def print_item(item: Mapping[str, Any], output: Output, columns: Mapping[str, Column] | None = None) -> None:
     """One item as lines of path and value, as an object, or as one row: of the columns, or of every path where there are none."""
     if output is Output.TABLE:
-        console().print(lines_of(item))
+        _print_table(lines_of(item))
     elif output.is_tree:
         print_tree(item, output)
     elif columns:
@@ -97,6 +98,17 @@ def print_item(item: Mapping[str, Any], output: Output, columns: Mapping[str, Co
         if output is Output.CSV:
             sys.stdout.write(as_csv(members))
         print_row(list(members.values()), output)
+
+
+def _print_table(table: Table) -> None:
+    """Without the blanks that fill the last column, where nobody's terminal needs them."""
+    shown = console()
+    if shown.is_terminal:
+        shown.print(table)
+        return
+    with shown.capture() as captured:
+        shown.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def print_tree(value: object, output: Output) -> None:
@@ -109,15 +121,28 @@ def print_row(values: list[object], output: Output) -> None:
     sys.stdout.write(as_csv(values) if output is Output.CSV else as_tsv(values))
 
 
-def print_error(error: ArmError) -> None:
-    """One line that says what happened, a line per detail, and what to do where that is known."""
+def print_error(error: ArmError, *, principal: str = "") -> None:
+    """One line that says what happened, a line per detail, and what to do where that is known. `principal` is whom a refusal was for."""
     shown = console(errors=True)
     shown.print(Text.assemble(("error: ", "bold red"), f"{clean(error.message)} [{clean(error.code)}]"), soft_wrap=True)
     for detail in error.details:
         if detail.message not in error.message:
             shown.print(f"  {clean(detail.target or detail.code)}: {clean(detail.message)}", soft_wrap=True)
-    if error.code in REMEDIES:
-        shown.print(f"  {REMEDIES[error.code]}", soft_wrap=True)
+    remedy = _role_to_ask_for(error.message, principal) if error.code == "AuthorizationFailed" else REMEDIES.get(error.code, "")
+    if remedy:
+        shown.print(f"  {clean(remedy)}", soft_wrap=True)
+
+
+def _role_to_ask_for(message: str, principal: str) -> str:
+    """What an owner would run, as far as the refusal says which role at which scope is missing; nothing where no role helps."""
+    if refused := _REFUSED.search(message):
+        action, scope = refused["action"].lower(), refused["scope"]
+        role = "Owner" if action.startswith("microsoft.authorization/") else "Reader" if action.endswith("/read") else "Contributor"
+    elif "('/')" in message and (named := [role for role in ("Reader", "Contributor", "Owner") if role.lower() in message.lower()]):
+        role, scope = named[0], "/"
+    else:
+        return ""
+    return f"Ask an owner: isthmus role assign --principal {principal or 'YOUR-OBJECT-ID'} --role {role} --scope {scope}"
 
 
 class Progress:

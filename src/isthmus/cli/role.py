@@ -29,6 +29,7 @@ clients_known = offering(members("/providers/Isthmus.Identity/clients"))
 Scope = Annotated[str, typer.Option("--scope", help="Full id of the scope, / for the tenant. Empty: the subscription.")]
 
 COLUMNS: dict[str, Column] = {
+    "NAME": lambda item: item["properties"].get("principalName") or "",
     "PRINCIPAL": "properties.principalId",
     "ROLE": lambda item: ROLES.get(item["properties"]["roleDefinitionId"].rpartition("/")[2].lower(), "?"),
     "SCOPE": "properties.scope",

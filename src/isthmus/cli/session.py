@@ -9,7 +9,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -191,7 +191,7 @@ def _run(ctx: typer.Context, function: Callable[..., None], mine: dict[str, Any]
         session = session_of(ctx, mine)
         function(session, **given)
     except ArmError as error:
-        _fail(error, debug=session.debug if session else mine["debug"])
+        _fail(error, debug=session.debug if session else mine["debug"], principal=_principal(session, error))
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -200,6 +200,15 @@ def _run(ctx: typer.Context, function: Callable[..., None], mine: dict[str, Any]
     finally:
         if session is not None and "client" in vars(session):
             session.client.close()
+
+
+def _principal(session: Session | None, error: ArmError) -> str:
+    """Who was refused, for the line that an owner runs; empty where the server does not tell."""
+    if error.code != "AuthorizationFailed" or session is None or "client" not in vars(session):
+        return ""
+    with suppress(ArmError, LookupError):
+        return str(session.client.get(ME)["value"][0]["name"])
+    return ""
 
 
 def _completed(parameter: inspect.Parameter, complete: Mapping[str, Callable[..., Any]]) -> inspect.Parameter:
@@ -269,8 +278,8 @@ remember.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
 remember.__annotations__ = {"ctx": typer.Context, **_GLOBAL}
 
 
-def _fail(error: ArmError, *, debug: bool) -> None:
+def _fail(error: ArmError, *, debug: bool, principal: str = "") -> None:
     if debug:
         console(errors=True).print_exception()
-    print_error(error)
+    print_error(error, principal=principal)
     raise typer.Exit(1)

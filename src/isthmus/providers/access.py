@@ -22,6 +22,7 @@ from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
 from isthmus.engine import Engine, Lookup
+from isthmus.identity.names import names_of
 from isthmus.providers import entitlements, role_mappings
 from isthmus.providers.access_requests import RequestTypes
 from isthmus.providers.bodies import Body, read
@@ -131,9 +132,9 @@ class AccessTypes:
             _require_as_much(connection, ask, person)
             id = leaving.offboard(connection, self.engine, person, ask.actor, asked.reason)
             made = revocations.find(connection, id)
-            direct = trusted_connectors(connection, self.engine.now())
+            direct, names = trusted_connectors(connection, self.engine.now()), names_of(connection, [person])
         assert made is not None
-        return Answer(body=show_revocation(made, direct))
+        return Answer(body=show_revocation(made, direct, names.get(person)))
 
     def _readmit(self, _resource: Resource | None, ask: Ask) -> Answer:
         if not ask.permits("Microsoft.Authorization/roleAssignments/write", "/"):

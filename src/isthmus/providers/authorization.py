@@ -18,6 +18,7 @@ from isthmus.arm.types import Ask, Registry, ResourceType, Scope
 from isthmus.engine import Lookup, Removal
 from isthmus.engine.rows import from_row
 from isthmus.identity.clients import is_client
+from isthmus.identity.names import names_of
 from isthmus.identity.roles import OWNER, ROLES, covers, definition, role_named
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.operations import operations
@@ -159,6 +160,11 @@ def _assignments(lookup: Lookup, ask: Ask) -> Iterable[Mapping[str, Any]]:
         above, below = covers(properties["scope"], scope), covers(scope, properties["scope"])
         if (above or (below and not at_scope)) and principal in ("", properties["principalId"]):
             found.append(resource.body(type_name=ASSIGNMENTS, tracked=False))
+    if ask.permits("Isthmus.Identity/people/read", "/"):
+        with lookup.store.read() as connection:
+            names = names_of(connection, {body["properties"]["principalId"] for body in found})
+        for body in found:
+            body["properties"] = {**body["properties"], "principalName": names.get(body["properties"]["principalId"])}
     return sorted(found, key=lambda body: str(body["id"]).lower())
 
 

@@ -20,6 +20,7 @@ from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope, Window
 from isthmus.engine import Engine
+from isthmus.identity.names import names_of
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.history import VERSIONS
 from isthmus.store.tables import access_grants, access_revocations, access_sessions
@@ -91,7 +92,8 @@ class HeldTypes:
         def one(ask: Ask) -> Mapping[str, Any] | None:
             with self.engine.store.read() as connection:
                 found, direct = revocations.find(connection, ask.id.name), trusted_connectors(connection, self.engine.now())
-            return None if found is None else show_revocation(found, direct)
+                names = names_of(connection, [found.person] if found else [])
+            return None if found is None else show_revocation(found, direct, names.get(found.person))
 
         def wanted(wish: Wish, _now: int) -> list[ColumnElement[bool]]:
             return listing.revocations_of(wish)
@@ -99,7 +101,8 @@ class HeldTypes:
         def page(connection: Connection, wish: Wish, now: int, size: int) -> tuple[list[Mapping[str, Any]], str]:
             rows, after = listing.ranged(connection, access_revocations, wanted(wish, now), after=wish.after, limit=size)
             direct = trusted_connectors(connection, self.engine.now())
-            return [show_revocation(one, direct) for one in revocations.with_denials(connection, rows)], after
+            names = names_of(connection, {row.person for row in rows})
+            return [show_revocation(one, direct, names.get(one.person)) for one in revocations.with_denials(connection, rows)], after
 
         listed = self._window(access_revocations, page, wanted, ("pending", "denied"))
         return ResourceType(name=REVOCATIONS, scopes=_TENANT, versions=VERSIONS, window=listed, read=one)
@@ -131,7 +134,7 @@ class HeldTypes:
             self.engine.apply_within(connection, Change(detail=detail), ask.actor, f"{GRANTS}/end", str(ask.id))
             is_over = found.state(self.engine.now()) != "Active"
             made = revocations.end_grants(connection, self.engine, [found], ask.actor, reason)
-        return Answer(body={"revocations": list(made), "reason": reason, "wasOver": is_over})
+        return Answer(body={"revocations": list(made), "reason": reason, "wasOver": is_over, "isOwn": found.person == ask.actor.id.lower()})
 
 
 def _own(type: str, listed: Callable[[Ask], Window]) -> Callable[[Ask], Window]:
@@ -211,8 +214,9 @@ def _session(found: Row[Any], known: Watched, now: int) -> dict[str, Any]:
     }
 
 
-def show_revocation(found: Revocation, direct: Collection[str]) -> dict[str, Any]:
-    """A revocation as the API shows it. `isDirect` accounts trust a directory: what it begins anew, only it can stop."""
+def show_revocation(found: Revocation, direct: Collection[str], name: str | None = None) -> dict[str, Any]:
+    """A revocation, and the person's name, as the API shows them. `isDirect` accounts trust a directory: what it begins anew, only it can
+    stop."""
     denials = [
         {
             "connector": one.connector,
@@ -234,6 +238,7 @@ def show_revocation(found: Revocation, direct: Collection[str]) -> dict[str, Any
         "type": REVOCATIONS,
         "properties": {
             "person": found.person,
+            "personName": name,
             "grant": found.grant or None,
             "reason": found.reason,
             "actor": found.actor,

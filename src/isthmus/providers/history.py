@@ -17,6 +17,7 @@ from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope, Window
 from isthmus.audit import verify
 from isthmus.engine import Engine, lookup
 from isthmus.engine.history import told
+from isthmus.identity.names import names_of
 from isthmus.providers import longrunning
 from isthmus.store.tables import audit_checkpoints, audit_records, resource_changes
 
@@ -93,6 +94,7 @@ def _audit(engine: Engine) -> ResourceType:
         with engine.store.read() as connection:
             wanted = audit_records.c.seq > int(after)
             found = connection.execute(select(audit_records).where(wanted).order_by(audit_records.c.seq).limit(1001)).all()
+            names = names_of(connection, {row.actor for row in found})
         for row in found:
             yield {
                 "id": f"/providers/Isthmus.Audit/records/{row.seq:012d}",
@@ -101,6 +103,7 @@ def _audit(engine: Engine) -> ResourceType:
                 "properties": {
                     "at": instant(row.at),
                     "actor": row.actor,
+                    "actorName": names.get(row.actor),
                     "action": row.action,
                     "target": row.target,
                     "outcome": row.outcome,
@@ -113,7 +116,11 @@ def _audit(engine: Engine) -> ResourceType:
     def check(_resource: Resource | None, _ask: Ask) -> Answer:
         with engine.store.read() as connection:
             broken = verify(connection)
-        return Answer(body={"valid": broken is None, "firstBroken": broken})
+            number = connection.execute(select(func.max(audit_records.c.seq))).scalar() or 0
+            newest = select(audit_checkpoints).where(audit_checkpoints.c.tree == "audit").order_by(audit_checkpoints.c.size.desc()).limit(1)
+            point = connection.execute(newest).first()
+        told = {"records": number, "checkpoint": _checkpoint(point)["properties"] if point else None}
+        return Answer(body={"valid": broken is None, "firstBroken": broken, **told})
 
     action = Action(name="records", act=check, needs_resource=False, reads=True)
     return ResourceType(

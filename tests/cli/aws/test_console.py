@@ -14,9 +14,11 @@ import pytest
 
 from isthmus.arm.errors import ArmError
 from isthmus.cli.aws.cache import Credentials
-from isthmus.cli.aws.console import checked_path, federation_endpoint, login_address
+from isthmus.cli.aws.console import checked_path, console, federation_endpoint, login_address
 from isthmus.cli.aws.redirect import Redirect
 from isthmus.cli.aws.taking import Taken
+from isthmus.cli.session import Session
+from isthmus.client import Client, Place
 
 TAKEN = Taken(
     credentials=Credentials(access_key="ASIA1", secret_key="very secret", session_token="token", expiration="", until=0),
@@ -144,3 +146,20 @@ def test_a_browser_is_led_once_and_nobody_else_is() -> None:
         assert visit(page.url) == (302, "https://signin.test/?SigninToken=t-1")
         assert page.wait(5)
         assert visit(page.url) == (404, None), "once"
+
+
+def test_without_a_browser_the_whole_command_is_told(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", federation.environ["AWS_ENDPOINT_URL"])
+    made = {"accessKeyId": "ASIA1", "secretAccessKey": "very secret", "sessionToken": "t", "expiration": "2026-01-01T00:00:00Z"}
+    given = {**made, "roleArn": TAKEN.role_arn, "grant": "G-1"}
+    session = Session()
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, json=given))
+    with Client("https://arm.test", lambda: "token", verify=(), transport=transport) as client:
+        vars(session).update(client=client, place=Place(url="https://arm.test"))
+        with pytest.raises(ArmError) as caught:
+            console(session, role="1.Reader", destination="/ec2/home?region=eu-west-1")
+    assert caught.value.code == "NoBrowser"
+    assert "isthmus aws console --role 1.Reader --destination '/ec2/home?region=eu-west-1' --print" in caught.value.message

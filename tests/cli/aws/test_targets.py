@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from isthmus.arm.errors import ArmError
 from isthmus.cli.aws.shells import MAX_REASON, Shell, reason_of
 from isthmus.cli.aws.ssh import chosen_address, parted, ssh_command
+from isthmus.cli.aws.ssm import ssm
 from isthmus.cli.aws.targets import Target, choose_role, find_target
 from isthmus.cli.session import Session
+from isthmus.client import Client, Place
 
 PLACE = Target(instance="i-0123456789abcdef0", region="eu-west-1", role="1.Shell", addresses=("198.51.100.7", "10.0.0.7"))
 
 
 def role(name: str, *, account: str = "1", tag: str = "team:red", state: str = "Available") -> dict[str, Any]:
-    return {"name": name, "properties": {"accountId": account, "machineTag": tag, "state": state}}
+    return {"name": name, "properties": {"accountId": account, "machineTag": tag, "state": state, "stateDetails": f"{state} told."}}
 
 
 OFFERED = [
@@ -31,6 +35,45 @@ OFFERED = [
 
 def test_the_only_role_that_opens_shells_in_the_account_is_taken() -> None:
     assert choose_role(OFFERED, "1") == "1.Shell"
+
+
+def test_a_role_that_needs_a_request_is_named_with_its_state() -> None:
+    with pytest.raises(ArmError, match=r"now opens shells in account 1\. 1\.Later: RequestNeeded told\.") as caught:
+        choose_role([role("1.Later", state="RequestNeeded"), role("1.Reader", tag="")], "1")
+    assert caught.value.code == "RoleNotClear"
+
+
+def served(path: str) -> httpx.Response:
+    """A server where nothing is in an inventory, and one role waits for a request."""
+    if path.endswith("/roles"):
+        return httpx.Response(200, json={"value": [role("1.Later", state="RequestNeeded")]})
+    return httpx.Response(200, json={"value": [{"subscriptionId": "s", "displayName": "s"}] if path == "/subscriptions" else []})
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    made = Session()
+    transport = httpx.MockTransport(lambda request: served(request.url.path))
+    with Client("https://arm.test", lambda: "token", verify=(), transport=transport) as client:
+        vars(made)["client"] = client
+        vars(made)["place"] = Place(url="https://arm.test")
+        yield made
+
+
+def test_an_instance_outside_of_every_inventory_is_named_with_its_region(session: Session) -> None:
+    with pytest.raises(ArmError, match="--region eu-west-1"):
+        find_target(session, PLACE.instance, role="", region="")
+    with pytest.raises(ArmError) as caught:
+        find_target(session, "web-1", role="", region="")
+    assert "--region" not in caught.value.message
+
+
+def test_nobody_installs_a_plugin_for_a_role_that_is_not_theirs_yet(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    for given in ("", "1.Later"):
+        with pytest.raises(ArmError, match="RequestNeeded told") as caught:
+            ssm(session, PLACE.instance, role=given, region="eu-west-1")
+        assert caught.value.code == "RoleNotClear"
 
 
 @pytest.mark.parametrize(("account", "told"), [("2", "2.A, 2.B"), ("3", "No role"), ("", "1.Shell, 2.A, 2.B")])

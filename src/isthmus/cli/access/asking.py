@@ -8,6 +8,7 @@ import typer
 
 from isthmus.cli.access.noun import app
 from isthmus.cli.completion import fixed, members, offering
+from isthmus.cli.durations import seconds_of
 from isthmus.cli.formats import Column
 from isthmus.cli.labels import suggesting
 from isthmus.cli.nouns import rows_of
@@ -39,7 +40,7 @@ COLUMNS: dict[str, Column] = {
 REVIEW: dict[str, Column] = {
     "PERSON": "properties.personName",
     "OBJECT ID": "properties.person",
-    "ROLE": lambda item: item["properties"]["role"] or item["properties"]["mapping"],
+    "ROLE": lambda item: item["properties"]["role"] or _removed(item["properties"]["mapping"]),
     "BECAUSE": "properties.because",
     "LIVING GRANTS": "properties.livingGrants",
     "LAST SESSION": "properties.lastSession",
@@ -53,7 +54,7 @@ REVIEW: dict[str, Column] = {
     app,
     "request",
     examples={
-        "access request 123456789012.Operator --reason 'INC-7: queue is stuck' --seconds 1800": "Ask for half an hour",
+        "access request 123456789012.Operator --reason 'INC-7: queue is stuck' --seconds 30m": "Ask for half an hour",
         "access request 123456789012.Operator --reason 'directory is down' --seconds 900 --break-glass": "Ask two owners instead",
     },
 )
@@ -62,17 +63,19 @@ def request(
     role: Role,
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why you need it; approvers and auditors read it.")],
-    seconds: Annotated[int, typer.Option("--seconds", help="For how long, from the approval on.", min=60)] = 3_600,
+    seconds: Annotated[str, typer.Option("--seconds", help="For how long, from the approval on: seconds, or 30m, 2h.")] = "1h",
     break_glass: Annotated[
         bool, typer.Option("--break-glass", help="Emergency: two owners decide, for an hour at most, and everybody hears of it.")
     ] = False,
 ) -> None:
     """Ask for a role for a time. It can be taken once enough people have approved; asking again extends it."""
-    body = {"reason": reason, "seconds": seconds, **({"breakGlass": True} if break_glass else {})}
+    body = {"reason": reason, "seconds": seconds_of(seconds, "--seconds", least=60), **({"breakGlass": True} if break_glass else {})}
     with suggesting(session, role):
         made = session.client.post(f"{ACCESS}/roles/{role}/request", body).body
-    print_item(made, session.output, COLUMNS)
-    session.say(f"Asked. Who may decide runs: isthmus access approve {made['name']}")
+    _show(session, made)
+    told = made["properties"]
+    session.say(f"Asked for {told['role']}; it can be decided until {told['expiresAt']}.")
+    session.say(f"Who may decide runs: isthmus access approve {made['name']}")
 
 
 @verb(
@@ -100,19 +103,20 @@ def approve(session: Session, id: Request, *, reason: Remark = "") -> None:
     made = _act(session, id, "approve", {"reason": reason} if reason else None)
     told = made["properties"]
     missing = (told["approvalsNeeded"] or 0) - told["approvals"]
-    session.say(f"Approved; {missing} more must approve." if missing > 0 else f"Approved. Grant {told['grant']} begins now.")
+    done = f"Approved {_of(made)}"
+    session.say(f"{done}; {missing} more must approve." if missing > 0 else f"{done}. Grant {told['grant']} begins now.")
 
 
 @verb(app, "deny", examples={f"access deny {_EXAMPLE} --reason 'not during the freeze'": "Deny it"})
 def deny(session: Session, id: Request, *, reason: Annotated[str, typer.Option("--reason", help="Why; who asked reads it.")]) -> None:
     """Deny a request. One approver is enough."""
-    _act(session, id, "deny", {"reason": reason})
+    session.say(f"Denied {_of(_act(session, id, 'deny', {'reason': reason}))}.")
 
 
 @verb(app, "withdraw", examples={f"access withdraw {_EXAMPLE}": "Take it back"})
 def withdraw(session: Session, id: Request) -> None:
     """Withdraw a request of yours that nobody has decided."""
-    _act(session, id, "withdraw", None)
+    session.say(f"Withdrew {_of(_act(session, id, 'withdraw', None))}.")
 
 
 @verb(
@@ -127,8 +131,13 @@ def end(session: Session, grant: Grant, *, reason: Remark = "") -> None:
     """End a grant now: your own, or anybody's where you may change the tenant. Sessions under it are denied."""
     id = grant.rpartition("/")[2]
     made = session.client.post(f"{ACCESS}/grants/{id}/end", {"reason": reason} if reason else None).body
-    print_item({"grant": id, **made}, session.output)
-    session.say(f"Grant {id} is ended; nothing new is given on it. What accounts still have to deny: isthmus access revocations")
+    if not session.output.is_for_people:
+        print_item({"grant": id, **made}, session.output)
+    if made.get("wasOver"):
+        session.say(f"Grant {id} was over already; nothing changed.")
+        return
+    follow = "" if made.get("isOwn") or not made["revocations"] else " What accounts still have to deny: isthmus access revocations"
+    session.say(f"Grant {id} is ended; nothing new is given on it.{follow}")
 
 
 @verb(app, "acknowledge", examples={f"access acknowledge {_EXAMPLE} --reason 'read the trail, nothing odd'": "Say that you have looked"})
@@ -137,7 +146,8 @@ def acknowledge(session: Session, id: Request, *, reason: Remark = "") -> None:
 
     Until then the portal's home page shows it as something that needs a person.
     """
-    _act(session, id, "acknowledge", {"reason": reason} if reason else None)
+    made = _act(session, id, "acknowledge", {"reason": reason} if reason else None)
+    session.say(f"Acknowledged {_of(made)}.")
 
 
 @verb(
@@ -155,5 +165,22 @@ def review(session: Session) -> None:
 
 def _act(session: Session, id: str, action: str, body: dict[str, Any] | None) -> dict[str, Any]:
     made: dict[str, Any] = session.client.post(f"{ACCESS}/requests/{id.rpartition('/')[2]}/{action}", body).body
-    print_item(made, session.output, COLUMNS)
+    _show(session, made)
     return made
+
+
+def _show(session: Session, made: dict[str, Any]) -> None:
+    """The whole request for programs; people are told in a sentence."""
+    if not session.output.is_for_people:
+        print_item(made, session.output, COLUMNS)
+
+
+def _of(made: dict[str, Any]) -> str:
+    told = made["properties"]
+    return f"the request of {told['personName'] or told['person']} for {told['role'] or _removed(told['mapping'])}"
+
+
+def _removed(mapping: str) -> str:
+    """What is left of a role whose mapping is gone: its connector and its name, as they stand in the id."""
+    parts = mapping.strip("/").split("/")
+    return f"{parts[-4]}.{parts[-1]} (removed)" if len(parts) > 4 else mapping

@@ -11,6 +11,7 @@ import typer
 from isthmus.cli.access.noun import app
 from isthmus.cli.access.people import find_person
 from isthmus.cli.formats import Column
+from isthmus.cli.nouns import Sure
 from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
 
@@ -18,9 +19,10 @@ PEOPLE = "/providers/Isthmus.Access/people"
 REVOCATIONS = "/providers/Isthmus.Access/revocations"
 COLUMNS: dict[str, Column] = {
     "ID": "name",
-    "PERSON": "properties.person",
+    "PERSON": lambda item: item["properties"].get("personName") or item["properties"]["person"],
     "STATE": "properties.state",
     "SECONDS": "properties.seconds",
+    "READMITTED": "properties.readmittedAt",
     "AT": "properties.at",
     "REASON": "properties.reason",
 }
@@ -49,7 +51,7 @@ def offboard(
     person: Person,
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why, for the audit.")] = "Offboarded.",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Sure = False,
     wait_seconds: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for accounts to deny.")] = 120.0,
 ) -> None:
     """End a person's access: sign-ins, grants, sessions and shells. Nothing is minted any more from the first moment on."""
@@ -75,8 +77,9 @@ def offboard(
 
 
 @verb(app, "readmit", examples={"access readmit alice@example.com": "Let her in again, as far as her groups reach"})
-def readmit(session: Session, person: Person) -> None:
-    """Let a person in again. Sessions from before stay denied."""
+def readmit(session: Session, person: Person, *, yes: Sure = False) -> None:
+    """Let a person in again. Sessions from before stay denied. It asks nothing, so that --yes changes nothing."""
+    del yes
     id, name = find_person(session, person)
     lifted = session.client.post(f"{PEOPLE}/{id}/readmit").body["lifted"]
     session.say(f"{name} may come in again." if lifted else f"{name} was not shut out.")
@@ -102,7 +105,7 @@ def _tell(session: Session, name: str, found: Mapping[str, Any]) -> None:
         return
     print_list(properties["accounts"], ACCOUNTS, session.output)
     if properties["state"] == "Denied" and properties["seconds"] is not None:
-        session.say(f"{name}: {properties['seconds']:.1f} s from the command to the first AccessDenied of the slowest account.")
+        session.say(f"{name}: {properties['seconds']} s from the command to the first AccessDenied of the slowest account.")
     elif properties["state"] == "Denied":
         session.say(f"{name} holds nothing in any account; no session had to be ended.")
     else:

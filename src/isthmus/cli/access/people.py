@@ -24,7 +24,8 @@ def find_person(session: Session, given: str) -> tuple[str, str]:
         raise person_not_unique(given, [(str(one["name"]), str(one["objectId"]), str(one["issuer"])) for one in found])
     raise ArmError(
         "PersonNotFound",
-        f"Nobody called '{given}' has signed in here. Name them by their object id in the directory.",
+        f"Nobody of the name or mail address '{given}' has signed in here. Write the whole name or mail address, or the object id in the "
+        "directory.",
         status=404,
         target=given,
     )

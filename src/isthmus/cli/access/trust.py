@@ -14,7 +14,7 @@ from isthmus.cli.completion import fixed, members, offering
 from isthmus.cli.connector import SHORT
 from isthmus.cli.labels import ROLES, suggesting
 from isthmus.cli.nouns import CONNECTOR, SOLUTION, Group, Name, connectors_known, find
-from isthmus.cli.output import print_list, print_tree
+from isthmus.cli.output import clean, print_list, print_tree
 from isthmus.cli.session import Session, verb
 
 SEVERITIES = ("Error", "Warning", "Note")
@@ -68,6 +68,7 @@ def lint(
         "access why alice@example.com 123456789012.Operator": "As somebody who may read everything",
     },
     complete={"role": roles_known},
+    codes={0: "The person may take the role now.", 1: "They may not, or it could not be found out."},
 )
 def why(
     session: Session,
@@ -80,11 +81,13 @@ def why(
         found = session.client.post(f"{ROLES}/{role}/why", body).body
     if session.output.is_tree:
         print_tree(found, session.output)
-        return
-    print_list(found["steps"], _STEPS, session.output)
+    else:
+        print_list(found["steps"], _STEPS, session.output)
     if session.output.is_for_people:
         for line in _story(found):
             session.say(line)
+    if not found["allowed"]:
+        raise typer.Exit(1)
 
 
 def _tell(session: Session, result: Mapping[str, Any], shown: list[Mapping[str, Any]]) -> None:
@@ -96,17 +99,20 @@ def _tell(session: Session, result: Mapping[str, Any], shown: list[Mapping[str, 
     counts, looked = result["counts"], result["lookedAt"]
     providers = looked["oidcProviders"] + looked["samlProviders"]
     session.say(
-        f"{counts['Error']} errors, {counts['Warning']} warnings, {counts['Note']} notes in account {result['accountId']}; looked at "
-        f"{looked['roles']} roles, {providers} identity providers and {looked['users']} users."
+        f"{_number(counts['Error'], 'error', 'errors')}, {_number(counts['Warning'], 'warning', 'warnings')}, "
+        f"{_number(counts['Note'], 'note', 'notes')} in account {result['accountId']}; looked at "
+        f"{_number(looked['roles'], 'role', 'roles')}, "
+        f"{_number(providers, 'identity provider', 'identity providers')} and {_number(looked['users'], 'user', 'users')}."
     )
 
 
 def _story(found: Mapping[str, Any]) -> list[str]:
     """The rest of an explanation in sentences."""
     who = found["personName"] or found["person"]
-    verdict = f"may take {found['role']} until {found['until']}" if found["allowed"] else f"may not take {found['role']}: {found['code']}"
-    lines = [f"{who} {verdict}."]
-    lines += [f"Mapping: {one['property']} = {one['value']}" + (f" ({one['step']})" if one["step"] else "") for one in found["policy"]]
+    lines = [f"{who} may take {found['role']} until {found['until']}." if found["allowed"] else f"{who} {_refusal(found)}"]
+    lines += [
+        f"Mapping: {one['property']} = {_words(one['value'])}" + (f" ({one['step']})" if one["step"] else "") for one in found["policy"]
+    ]
     lines += [f"Grant {one['id']} because of {one['because']}, until {one['endsAt']}." for one in found["grants"]]
     if found.get("suggestedActions"):
         lines.append(f"Used so far, and enough by least privilege: {', '.join(found['suggestedActions'])}.")
@@ -116,6 +122,23 @@ def _story(found: Mapping[str, Any]) -> list[str]:
         f"Last session: {last['accessKeyId']} at {last['issuedAt']} under grant {last['grant']}{ended}." if last else "No session yet."
     )
     return lines
+
+
+def _refusal(found: Mapping[str, Any]) -> str:
+    """What refuses, in the words of the step; the code last, for whoever looks it up."""
+    why_not = next((str(one["details"]) for one in found["steps"] if not one["holds"]), "")
+    return f"may not take {found['role']}: {why_not} [{found['code']}]" if why_not else f"may not take {found['role']}: {found['code']}."
+
+
+def _words(value: Any) -> str:
+    """What a mapping demands, without brackets and quotes."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {' or '.join(map(str, values))}" for name, values in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else clean(value)
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def access_solution(session: Session, connector: str, name: str) -> str:

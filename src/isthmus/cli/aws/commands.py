@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import typer
@@ -30,6 +31,7 @@ from isthmus.client.private import write_private
 
 app = new_app("Roles of AWS accounts, taken by your directory identity.")
 
+REQUESTS = "/providers/Isthmus.Access/requests"
 _WAIT = 10.0
 COLUMNS: dict[str, Column] = {
     "ROLE": "name",
@@ -42,7 +44,21 @@ COLUMNS: dict[str, Column] = {
 @verb(app, "roles", examples={"aws roles": "See what you may take", "aws roles --output json": "For a program"})
 def roles(session: Session) -> None:
     """List the roles that you may take, and what is missing for others."""
-    print_list(session.client.list(ROLES), COLUMNS, session.output)
+    found = list(session.client.list(ROLES))
+    if any(one["properties"]["state"] == "RequestNeeded" for one in found):
+        asked = {str(one["properties"]["role"]): one for one in session.client.list(REQUESTS, query={"whose": "mine", "state": "Pending"})}
+        found = [_with_request(one, asked.get(str(one["name"]))) for one in found]
+    print_list(found, COLUMNS, session.output)
+
+
+def _with_request(role: dict[str, Any], request: dict[str, Any] | None) -> dict[str, Any]:
+    """A role with what came of asking for it, instead of the advice to ask."""
+    if request is None or role["properties"]["state"] != "RequestNeeded":
+        return role
+    asked = request["properties"]
+    minutes = max(0, int(time.time() - datetime.fromisoformat(asked["askedAt"]).timestamp()) // 60)
+    told = f"Requested {minutes} min ago, {asked['approvals']} of {asked['approvalsNeeded'] or '?'} approvals: {request['name']}"
+    return {**role, "properties": {**role["properties"], "stateDetails": told, "request": request["name"]}}
 
 
 @verb(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import ssl
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -59,7 +60,9 @@ def console(
         return
     with Redirect(address) as page:
         if not open_page(page.url):
-            raise ArmError("NoBrowser", "No browser could be opened on this computer. Print the address: isthmus aws console --print")
+            where = f" --destination {shlex.quote(destination)}" if destination != "/" else ""
+            again = f"isthmus aws console --role {role}{where} --print"
+            raise ArmError("NoBrowser", f"No browser could be opened on this computer. Print the address: {again}")
         if not page.wait(VISIT_SECONDS):
             raise ArmError("NoBrowser", f"The browser did not come within {VISIT_SECONDS:.0f} seconds. Run it again, or with --print.")
 

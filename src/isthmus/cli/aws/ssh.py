@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.cli.aws.shells import SSH_DOCUMENT, Shell, find_plugin, open_shell, run
 from isthmus.cli.aws.taking import Role, Taken, take
-from isthmus.cli.aws.targets import Reason, Target, Where, find_target
+from isthmus.cli.aws.targets import Reason, Target, Where, find_target, require_available
 from isthmus.cli.session import Session
 from isthmus.client.private import write_private
 
@@ -50,9 +50,11 @@ def ssh(
     program = shutil.which("ssh")
     if program is None:
         raise ArmError("PluginNotFound", "There is no ssh on this computer. Install OpenSSH's client.", target="ssh")
-    plugin = find_plugin() if via is Way.SSM else ""
     user, name = parted(destination)
     place = find_target(session, name, role=role, region=region)
+    if role:
+        require_available(session, role)
+    plugin = find_plugin() if via is Way.SSM else ""
     host = place.instance if via is Way.SSM else chosen_address(place, address)
     taken = take(session, place.role, use="shell", region=place.region)
     with pushed_key(taken, place, user) as key:

@@ -17,6 +17,7 @@ from isthmus.cli.session import Session
 
 INSTANCE: Final = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 _ARN: Final = re.compile(r"arn:[a-z-]+:ec2:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):instance/(?P<instance>i-[0-9a-f]+)")
+_BY_REGION: Final = "An instance that is in no inventory of yours is named with its region: --region eu-west-1"
 _PROJECTION = "providers/Microsoft.AwsConnector/ec2Instances/default"
 
 Where = Annotated[str, typer.Option("--region", help="Region of an instance named by its id, for who may not look it up in the inventory.")]
@@ -41,7 +42,12 @@ def find_target(session: Session, name: str, *, role: str, region: str) -> Targe
                 f"--region goes with the id of an instance (i-…), not with '{name[:100]}'.", target="region", code="InvalidTarget"
             )
         return Target(instance=name, region=region, role=role or choose_role(_offered(session), ""))
-    shown = session.client.get(f"{find(session, MACHINE, name)}/{_PROJECTION}")["properties"]
+    try:
+        shown = session.client.get(f"{find(session, MACHINE, name)}/{_PROJECTION}")["properties"]
+    except ArmError as error:
+        if not INSTANCE.fullmatch(name) or error.status not in (403, 404):
+            raise
+        raise ArmError(error.code, f"{error.message} {_BY_REGION}", status=error.status, target=error.target) from error
     arn = _ARN.fullmatch(str(shown.get("arn")))
     if arn is None:
         raise ArmError("InvalidTarget", f"'{name[:100]}' is no EC2 instance.", status=400, target=name[:100])
@@ -51,19 +57,24 @@ def find_target(session: Session, name: str, *, role: str, region: str) -> Targe
 
 def choose_role(offered: Sequence[dict[str, Any]], account: str) -> str:
     """The only role that opens shells, in the account where one is named. ArmError 409 `RoleNotClear`."""
-    fitting = [
-        str(one["name"])
-        for one in offered
-        if one["properties"].get("machineTag")
-        and one["properties"]["state"] == "Available"
-        and account in ("", one["properties"]["accountId"])
-    ]
+    opening = [one for one in offered if one["properties"].get("machineTag") and account in ("", one["properties"]["accountId"])]
+    fitting = [str(one["name"]) for one in opening if one["properties"]["state"] == "Available"]
     if len(fitting) == 1:
         return fitting[0]
     where = f" in account {account}" if account else ""
     if fitting:
         raise ArmError("RoleNotClear", f"Several roles open shells{where}: {', '.join(fitting)}. Name one: --role", status=409)
+    if opening:
+        told = " ".join(f"{one['name']}: {one['properties']['stateDetails']}" for one in opening)
+        raise ArmError("RoleNotClear", f"No role that you may take now opens shells{where}. {told}", status=409)
     raise ArmError("RoleNotClear", f"No role that you may take opens shells{where}. See yours: isthmus aws roles", status=409)
+
+
+def require_available(session: Session, role: str) -> None:
+    """ArmError 409 `RoleNotClear` for a role of one's own that cannot be taken now; one that is not listed is refused where it is taken."""
+    for one in _offered(session):
+        if str(one["name"]).lower() == role.lower() and one["properties"]["state"] != "Available":
+            raise ArmError("RoleNotClear", f"{one['name']} cannot be taken now. {one['properties']['stateDetails']}", status=409)
 
 
 def _offered(session: Session) -> list[dict[str, Any]]:
