@@ -22,8 +22,7 @@ from tests.access.desk import Desk, desk, on_request
 from tests.access.estate import ADMIN, CONNECTOR, mapping_id
 from tests.support.clock import Clock
 
-DAY = 86_400
-TICK = datetime(2026, 1, 1, tzinfo=UTC)
+DAY, TICK = 86_400, datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -389,14 +388,13 @@ def test_everybody_sees_their_own_and_what_they_could_decide(here: Desk) -> None
 
 
 def test_what_somebody_asked_for_before_they_left_is_given_to_nobody_who_comes_back(here: Desk) -> None:
-    alice, lead, other = here.sign_in("alice", "g-ops"), here.sign_in("lead", "g-lead"), here.sign_in("bob", "g-ops")
-    asked, theirs = here.ask(alice), here.ask(other)
+    alice, lead = here.sign_in("alice", "g-ops"), here.sign_in("lead", "g-lead")
+    asked, theirs = here.ask(alice), here.ask(here.sign_in("bob", "g-ops"))
     with here.engine.store.begin() as connection:
         leaving.offboard(connection, here.engine, alice.id, ADMIN, "left")
-    found = here.requests.find(asked.id)
-    last = found.decisions[-1]
+    last = (found := here.requests.find(asked.id)).decisions[-1]
     assert (found.state, last.by, last.words) == ("Withdrawn", ADMIN.id, "Everything was taken away from who asked.")
     with here.engine.store.begin() as connection:
         revocations.readmit(connection, here.engine, alice.id, ADMIN)
     refused(lambda: here.approve(asked, lead), "RequestDecided", 409)
-    assert here.requests.find(theirs.id).state == "Pending"
+    assert here.approve(theirs, lead).state == "Approved"

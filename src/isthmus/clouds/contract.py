@@ -243,27 +243,21 @@ class AccessCloud(Protocol):
     ) -> PersonCredentials:
         """A token for a person becomes a session of the role (by name), narrowed by a session policy. Raises PermissionError with a remedy
         when the account refuses it, ConnectionError when it cannot be reached."""
-        ...
 
     async def probe(self, target: ScanTarget, credentials: PersonCredentials) -> bool:
         """Whether one harmless call is still allowed to a session. Raises ConnectionError when there is no answer."""
-        ...
 
     async def denies(self, target: ScanTarget, document: str) -> bool:
         """Whether the account's revocation policy is this document. Raises what `exchange` raises."""
-        ...
 
     async def deny(self, target: ScanTarget, document: str) -> None:
         """Make the account's revocation policy this document. Raises what `exchange` raises."""
-        ...
 
     async def end_shells(self, target: ScanTarget, region: str, owners: Collection[ShellOwner]) -> Mapping[ShellOwner, int]:
         """End the open shells of these owners in a region, all at once; how many of each. Raises what `exchange` raises, after all."""
-        ...
 
     async def certificates(self, target: ScanTarget) -> Sequence[SigningCertificate]:
         """Those that the account's provider of the directory (SAML) holds. Raises what `exchange` raises."""
-        ...
 
 
 class TokenTrial(Protocol):
@@ -271,11 +265,9 @@ class TokenTrial(Protocol):
 
     def claims(self, target: ScanTarget) -> Mapping[str, str]:
         """Audience and subject (`aud`, `sub`) of a token of the target's solution."""
-        ...
 
     async def try_token(self, target: ScanTarget, token: str) -> None:
         """Exchange a token. Raises PermissionError with the cloud's words when it is refused, ConnectionError when nobody can tell."""
-        ...
 
 
 class TrailCloud(Protocol):
@@ -283,12 +275,10 @@ class TrailCloud(Protocol):
 
     async def regions(self, target: ScanTarget) -> Sequence[str]:
         """Regions that keep events of their own."""
-        ...
 
     def events(self, target: ScanTarget, region: str, since: float, until: float) -> AsyncIterator[str]:
         """Events of a region between two instants (seconds since 1970), each as the JSON text of the cloud, the newest first. The cloud may
         tell an event some minutes late, and the same one twice. Raises PermissionError with a remedy or ConnectionError."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
