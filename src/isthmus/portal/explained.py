@@ -15,6 +15,7 @@ class Statement:
     effect: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
+    besides: bool
     conditions: tuple[str, ...]
     reason: str
     consent: str
@@ -90,6 +91,7 @@ def _statement(one: Mapping[str, Any]) -> Statement:
         effect=one["effect"],
         actions=tuple(one["actions"]),
         resources=tuple(str(resource) for resource in one["resources"]),
+        besides=one["besides"],
         conditions=_conditions(one["conditions"]),
         reason=one["reason"],
         consent=one["consent"] or "",
