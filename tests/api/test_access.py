@@ -206,7 +206,7 @@ def test_owners_are_offboarded_by_owners(api: Api) -> None:
     assert api.call("POST", path.format(mixed.id), version=VERSION, token=boss.token).status_code == 200
     with api.app.engine.store.begin() as connection:
         assert depart(connection, api.app.engine, boss.id, DIRECTORY, "left"), "a directory ends anybody's access"
-    assert api.call("GET", "/providers/Isthmus.Identity/me", version=VERSION, token=boss.token).status_code == 401
+    assert api.call("GET", "/providers/Isthmus.Identity/me", version=VERSION, token=boss.token).status_code == 403
 
 
 def test_readers_see_grants_sessions_and_revocations_and_others_do_not(api: Api) -> None:
