@@ -246,12 +246,14 @@ def test_claims_are_asked_for_at_an_address_of_the_connector(api: Api) -> None:
     guid = api.call("GET", host).json()["properties"]["connectorPrimaryIdentifier"]
     bare = api.http.post(f"/identity/claims/{guid}", json={})
     assert error(bare)[:2] == (401, "AuthenticationFailed")
-    unknown = api.http.post(f"/identity/claims/{GROUP}", json={})
+    assert error(api.http.post(f"/identity/claims/{GROUP}", json={})) == error(bare), "strangers learn nothing of addresses"
+    bearer = {"Authorization": f"Bearer {api.token}"}
+    unknown = api.http.post(f"/identity/claims/{GROUP}", json={}, headers=bearer)
     assert error(unknown)[:2] == (404, "ClaimsNotOffered")
-    ours = api.http.post(f"/identity/claims/{guid}", json={}, headers={"Authorization": f"Bearer {api.token}"})
+    ours = api.http.post(f"/identity/claims/{guid}", json={}, headers=bearer)
     assert (ours.status_code, error(ours)[1]) in ((401, "InvalidAuthenticationToken"), (503, "IssuerUnavailable"))
     use(api, host)
-    assert error(api.http.post(f"/identity/claims/{guid}", json={}))[:2] == (404, "ClaimsNotOffered")
+    assert error(api.http.post(f"/identity/claims/{guid}", json={}, headers=bearer))[:2] == (404, "ClaimsNotOffered")
 
 
 @pytest.mark.parametrize("mode", ["broker", "saml", "oidc", "claims"])
