@@ -183,4 +183,4 @@ def _of(made: dict[str, Any]) -> str:
 def _removed(mapping: str) -> str:
     """What is left of a role whose mapping is gone: its connector and its name, as they stand in the id."""
     parts = mapping.strip("/").split("/")
-    return f"{parts[-4]}.{parts[-1]} (removed)" if len(parts) > 4 else mapping
+    return f"{parts[-5]}.{parts[-1]} (removed)" if len(parts) > 4 else mapping
