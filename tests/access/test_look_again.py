@@ -7,6 +7,7 @@ import pytest
 from isthmus.access import revocations
 from isthmus.access.leaving import leave_groups, offboard
 from isthmus.access.revocations import DENIED
+from isthmus.arm.types import Actor
 from isthmus.store import Store
 from tests.access.estate import ADMIN, CONNECTOR
 from tests.access.paper import Paper
@@ -18,6 +19,16 @@ SHELL = "shell:ap-southeast-2"
 @pytest.fixture
 def paper(store: Store, clock: Clock) -> Paper:
     return Paper(store, clock)
+
+
+def gone(paper: Paper, role: str, use: str) -> Actor:
+    """Somebody who took a session, was offboarded, and is denied."""
+    alice = paper.sign_in("alice", "g-dev")
+    paper.issue(alice, role, use)
+    with paper.engine.store.begin() as connection:
+        offboard(connection, paper.engine, alice.id, ADMIN, "left")
+    assert paper.run_jobs() == []
+    return alice
 
 
 def looks(paper: Paper, minutes: int) -> list[int]:
@@ -64,11 +75,7 @@ def test_of_a_grant_that_was_ended_too_and_of_that_one_alone(paper: Paper) -> No
 
 
 def test_an_account_that_does_not_answer_meanwhile_is_looked_at_when_it_does(paper: Paper) -> None:
-    alice = paper.sign_in("alice", "g-dev")
-    paper.issue(alice, "Shell", SHELL)
-    with paper.engine.store.begin() as connection:
-        offboard(connection, paper.engine, alice.id, ADMIN, "left")
-    assert paper.run_jobs() == []
+    gone(paper, "Shell", SHELL)
     paper.cloud.down = {"deny"}
     paper.clock.advance(3600)
     assert paper.resume() == ["ServiceUnavailable"]
@@ -77,11 +84,7 @@ def test_an_account_that_does_not_answer_meanwhile_is_looked_at_when_it_does(pap
 
 
 def test_who_was_let_in_again_keeps_the_shells_of_now(paper: Paper) -> None:
-    alice = paper.sign_in("alice", "g-dev")
-    paper.issue(alice, "Shell", SHELL)
-    with paper.engine.store.begin() as connection:
-        offboard(connection, paper.engine, alice.id, ADMIN, "left")
-    assert paper.run_jobs() == []
+    alice = gone(paper, "Shell", SHELL)
     with paper.engine.store.begin() as connection:
         assert revocations.readmit(connection, paper.engine, alice.id, ADMIN) == 1
     assert paper.run_jobs() == []
@@ -89,11 +92,7 @@ def test_who_was_let_in_again_keeps_the_shells_of_now(paper: Paper) -> None:
 
 
 def test_who_took_no_session_for_shells_is_not_looked_at(paper: Paper) -> None:
-    alice = paper.sign_in("alice", "g-dev")
-    paper.issue(alice)
-    with paper.engine.store.begin() as connection:
-        offboard(connection, paper.engine, alice.id, ADMIN, "left")
-    assert paper.run_jobs() == []
+    gone(paper, "Reader", "credentials")
     paper.clock.advance(60)
     assert paper.resume() == []
     with paper.engine.store.read() as connection:

@@ -116,12 +116,6 @@ def shared_client(
     return None
 
 
-def direct_connectors(connection: Connection) -> dict[str, Directory]:
-    """Connectors (by key) whose accounts trust a directory themselves, whatever their mappings."""
-    found = connection.execute(select(resources).where(resources.c.type == CONFIGURATIONS.lower()))
-    return {one.id.parent.key: directory for one in map(from_row, found) if one.id.parent and (directory := _stored(one.properties))}
-
-
 def directory_at(connection: Connection, connector: str) -> Directory | None:
     """The directory that a connector's account trusts; None for the broker, and without the solution."""
     rows = connection.execute(_CONFIGURED, {"federation_parent": connector.lower()})

@@ -20,9 +20,9 @@ from isthmus.access.holding import hold_mapping
 from isthmus.access.judging import APPROVED, DECIDED_WITHIN, PENDING, REQUESTS, Decided, Decider, Request
 from isthmus.access.mappings import BROKER as BY_BROKER
 from isthmus.access.mappings import RoleMapping, mapping_of
-from isthmus.access.notices import Notices
 from isthmus.access.request_rows import Seen
 from isthmus.access.revocations import hold_person, is_revoked, was_revoked
+from isthmus.access.webhook import Webhook
 from isthmus.arm.change import Change
 from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, conflict
@@ -66,13 +66,13 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Requests:
-    """Everything that is done with requests. `count_glass` is called for every glass that was broken; `notices` tell people elsewhere;
+    """Everything that is done with requests. `count_glass` is called for every glass that was broken; `webhook` tells people elsewhere;
     `still_owns` tells whether somebody (object id) is an owner at a scope."""
 
     engine: Engine
     broker: Broker
     count_glass: Callable[[], None]
-    notices: Notices | None = None
+    webhook: Webhook | None = None
     still_owns: Callable[[Connection, str, str], bool] = rights.owns
 
     def timetable(self) -> Timetable:
@@ -317,7 +317,7 @@ class Requests:
 
     def _record(self, connection: Connection, request: Request, actor: Actor, what: str, detail: Mapping[str, Any]) -> None:
         told = {"request": request.id, "mapping": request.mapping, **({"breakGlass": True} if request.is_break_glass else {}), **detail}
-        jobs = (self.notices.order(request, what, actor.name),) if self.notices is not None else ()
+        jobs = (self.webhook.order(request, what, actor.name),) if self.webhook is not None else ()
         self.engine.apply_within(connection, Change(detail=told, jobs=jobs), actor, f"{REQUESTS}/{what}", request.path)
 
 

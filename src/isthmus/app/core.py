@@ -12,8 +12,8 @@ from isthmus.access.broker import Broker
 from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
 from isthmus.access.entra.checking import QUEUES as DIRECTORY_QUEUES
 from isthmus.access.forgetting import Forgetting
-from isthmus.access.notices import QUEUES as NOTICE_QUEUES
 from isthmus.access.requests import Requests
+from isthmus.access.webhook import QUEUES as WEBHOOK_QUEUES
 from isthmus.api import figures
 from isthmus.app.entra import Following, open_graph
 from isthmus.app.footing import Footing, new_guid
@@ -58,7 +58,7 @@ QUEUES = (
     Queue(name="trails", worker_concurrency=2, partitioned=True, polling_seconds=1.0),
     *ACCESS_QUEUES,
     *DIRECTORY_QUEUES,
-    *NOTICE_QUEUES,
+    *WEBHOOK_QUEUES,
 )
 
 

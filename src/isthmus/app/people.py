@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from isthmus.access.broker import Broker
 from isthmus.access.enforcing import Enforcement
-from isthmus.access.notices import Notices
 from isthmus.access.requests import Requests
 from isthmus.access.running_as import RunAs
 from isthmus.access.use import TrailUse
+from isthmus.access.webhook import Webhook
 from isthmus.app.entra import Following, follow, group_source
 from isthmus.app.footing import Footing
 from isthmus.clouds.aws.usage import load
@@ -56,7 +56,7 @@ class People:
     def jobs(self) -> Sequence[Job]:
         """Their jobs."""
         own = (self.solution.job(), self.enforcement.job(), self.linting.job(), self.trails.job())
-        told = (self.requests.notices.job(),) if self.requests.notices else ()
+        told = (self.requests.webhook.job(),) if self.requests.webhook else ()
         return [*own, *told, *(self.following.jobs() if self.following else ())]
 
     def timetables(self) -> Sequence[Timetable]:
@@ -90,14 +90,14 @@ def join_people(
         used=TrailUse(store=engine.store, lookup=lookup, usage=load(), now=engine.now),
     )
     metrics.count(GLASS, by=0)
-    notices = None
+    webhook = None
     if settings.notice_url_file is not None:
-        notices = Notices(
+        webhook = Webhook(
             engine=engine, file=settings.notice_url_file, issuer=footing.api, portal=footing.public_url, mapping=broker.mapping
         )
     return People(
         broker=broker,
-        requests=Requests(engine=engine, broker=broker, count_glass=lambda: metrics.count(GLASS), notices=notices),
+        requests=Requests(engine=engine, broker=broker, count_glass=lambda: metrics.count(GLASS), webhook=webhook),
         enforcement=Enforcement(engine=engine, lookup=lookup, cloud=clouds.access, run=loop.run, issuer=issuer),
         solution=AccessSolution(engine=engine, lookup=lookup, cloud=clouds.access, loop=loop, issuer_url=issuer.url),
         linting=Linting(engine=engine, lookup=lookup, cloud=clouds.trust, loop=loop),

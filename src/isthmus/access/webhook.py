@@ -1,4 +1,4 @@
-"""Notices: one signed POST for each thing that happens to a request, so that whoever has to decide learns of it where they read.
+"""Webhook: one signed POST for each thing that happens to a request, so that whoever has to decide learns of it where they read.
 
 The body fits incoming webhooks of chats, which show `text`, and programs, which read the rest. A notice is a hint: it carries no right and
 no secret, and what it leads to asks who comes.
@@ -47,7 +47,7 @@ class Post(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Notices:
+class Webhook:
     """Tells the address in `file`, which is read each time: the address of a chat's webhook is a secret. `issuer` signs, `portal` is the
     URL under which people reach it, `mapping` finds a role (ArmError 404 when it is gone)."""
 

@@ -1,4 +1,4 @@
-"""Notices of requests: what is sent, signed how, and what happens when nobody takes it."""
+"""Webhook of requests: what is sent, signed how, and what happens when nobody takes it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from isthmus.access.notices import NOTIFY, SIGNATURE, Notices
 from isthmus.access.requests import Wanted
+from isthmus.access.webhook import NOTIFY, SIGNATURE, Webhook
 from isthmus.arm.errors import ArmError
 from isthmus.arm.types import Actor
 from isthmus.identity.foreign import Said
@@ -34,7 +34,7 @@ class Chat:
     """A desk whose notices come in here. `answer` is what the chat says."""
 
     desk: Desk
-    notices: Notices
+    webhook: Webhook
     answer: int | OSError = 200
     came: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
 
@@ -53,7 +53,7 @@ class Chat:
         before = len(self.came)
         orders: RecordedJobs = jobs
         for id in [id for id, (job, _, _) in orders.orders.items() if job == NOTIFY]:
-            self.notices.run(orders.orders.pop(id)[1])
+            self.webhook.run(orders.orders.pop(id)[1])
         return [body["text"] for _, body, _ in self.came[before:]]
 
 
@@ -63,10 +63,10 @@ def chat(store: Store, clock: Clock, tmp_path: Path) -> Chat:
     file = tmp_path / "hook"
     file.write_text(f"{HOOK}\n")
     issuer = Issuer("https://isthmus.test/t/v2.0", KeyRing(tmp_path / "keys", "api", clock=clock), clock)
-    notices = Notices(engine=here.engine, file=file, issuer=issuer, portal="https://isthmus.test", mapping=here.requests.broker.mapping)
-    made = Chat(desk=here, notices=notices)
-    made.notices = replace(notices, send=made.take)
-    here.requests = replace(here.requests, notices=made.notices)
+    webhook = Webhook(engine=here.engine, file=file, issuer=issuer, portal="https://isthmus.test", mapping=here.requests.broker.mapping)
+    made = Chat(desk=here, webhook=webhook)
+    made.webhook = replace(webhook, send=made.take)
+    here.requests = replace(here.requests, webhook=made.webhook)
     return made
 
 
@@ -128,7 +128,7 @@ def test_the_signature_is_ours_for_that_receiver_and_that_body(chat: Chat) -> No
     chat.desk.ask(people(chat)[0])
     chat.told()
     token = parse(chat.came[0][2])
-    keys = chat.notices.issuer.verification_keys()
+    keys = chat.webhook.issuer.verification_keys()
     assert any(signature_holds(token, key) for key in keys if key.kid == token.header["kid"])
     assert (token.header["typ"], token.claims["aud"]) == ("notice+jwt", "https://chat.example")
     assert token.claims["exp"] - token.claims["iat"] == 300
@@ -158,7 +158,7 @@ def test_what_nobody_takes_is_tried_again_and_no_error_names_the_address(chat: C
 @pytest.mark.parametrize("content", ["", "http://chat.example/x", "not a url", "https:///x", "https://chat.example/" + "x" * 3000])
 def test_a_file_without_an_https_address_sends_nothing(chat: Chat, content: str) -> None:
     chat.desk.ask(people(chat)[0])
-    chat.notices.file.write_text(content)
+    chat.webhook.file.write_text(content)
     with pytest.raises(ArmError) as caught:
         chat.told()
     assert caught.value.status == 503
@@ -171,7 +171,7 @@ def test_orders_hold_no_reason_and_no_address(chat: Chat) -> None:
     jobs: Any = chat.desk.engine.jobs
     [(job, arguments, _)] = [one for one in jobs.orders.values() if one[0] == NOTIFY]
     assert (job, set(arguments)) == (NOTIFY, {"request", "what", "by", "step", "state"})
-    chat.desk.requests = replace(chat.desk.requests, notices=None)
+    chat.desk.requests = replace(chat.desk.requests, webhook=None)
     jobs.orders.clear()
     chat.desk.ask(chat.desk.sign_in("bob", "g-ops"))
     assert jobs.orders == {}, "where no address is named, nothing is ordered"
