@@ -15,6 +15,7 @@ from isthmus.store.tables import access_sessions, audit_records
 from tests.api.conftest import Api
 from tests.api.people import Visitor
 from tests.api.test_metrics import samples
+from tests.support.groups import provision_group
 
 OURS = "2026-11-01"
 ACCESS = "/providers/Isthmus.Access"
@@ -178,6 +179,8 @@ def test_the_glass_is_broken_by_two_owners_and_stays_in_view_until_one_has_looke
 
 def test_one_request_is_read_by_whom_it_concerns_and_by_readers_of_the_tenant(counter: Counter, api: Api) -> None:
     alice, lead, stranger = Visitor(api, "alice", "g-ops"), Visitor(api, "lead", "g-lead"), Visitor(api, "stranger")
+    with api.app.engine.store.begin() as connection:
+        provision_group(connection, "g-lead", "Leads")
     id = counter.ask(alice)
     tokens = (api.client(READER.id), alice.token, lead.token, stranger.token)
     answers = [api.call("GET", f"{ACCESS}/requests/{id}", version=OURS, token=token) for token in tokens]
@@ -187,7 +190,7 @@ def test_one_request_is_read_by_whom_it_concerns_and_by_readers_of_the_tenant(co
     assert "your own request" in told[1]["cannotBecause"]
     assert told[2]["holds"] == []
     gives = told[2]["gives"]
-    assert (gives["approverGroups"], gives["machineTag"]) == (["g-lead"], "")
+    assert (gives["approverGroups"], gives["approverGroupNames"], gives["machineTag"]) == (["g-lead"], {"g-lead": "Leads"}, "")
     assert gives["managedPolicyArns"] or gives["statements"]
     assert told[2] == {**counter.listed(alice)[id], "gives": gives, "holds": [], "canDecide": True, "cannotBecause": None}
     missing = api.call("GET", f"{ACCESS}/requests/none", version=OURS)
@@ -240,3 +243,20 @@ def test_readers_of_the_tenant_review_who_holds_what(counter: Counter, api: Api)
     assert told["lastSession"]
     refused = api.call("GET", f"{ACCESS}/reviews", version=OURS, token=alice.token)
     assert refused.status_code == 403
+
+
+def test_groups_of_mappings_are_named_for_who_may_read_the_mappings(counter: Counter, api: Api) -> None:
+    with api.app.engine.store.begin() as connection:
+        provision_group(connection, "g-ops", "Operations")
+        provision_group(connection, "g-dev", "Developers of something else")
+    reader = api.client(READER.id, counter.connector)
+    for token in (None, reader):
+        answer = api.call("GET", f"{ACCESS}/groups", version=OURS, token=token)
+        found = [one["properties"] for one in answer.json()["value"]]
+        assert found == [
+            {"groupId": "g-lead", "displayName": None, "roles": [], "decidesAbout": [ROLE]},
+            {"groupId": "g-ops", "displayName": "Operations", "roles": [ROLE, "123456789012.Reader"], "decidesAbout": []},
+        ]
+    stranger = Visitor(api, "stranger", "g-ops")
+    assert api.call("GET", f"{ACCESS}/groups", version=OURS, token=stranger.token).json()["value"] == []
+    assert api.call("GET", f"{ACCESS}/groups", version=OURS, token="none").status_code == 401

@@ -69,3 +69,13 @@ def test_a_file_that_holds_no_object_is_refused(cli: Cli, connector: str, tmp_pa
 def test_a_file_that_is_not_there_is_refused_by_its_own_code(cli: Cli, connector: str, tmp_path: Path) -> None:
     ran = cli("mapping", "create", "Reader", "--connector", connector, "--file", str(tmp_path / "nowhere"))
     assert (ran.code, "UnreadableFile" in ran.err, "nowhere" in ran.err) == (1, True, True), ran.err
+
+
+def test_groups_are_listed_with_what_they_give(cli: Cli, connector: str) -> None:
+    group = f"g-{uuid.uuid4().hex}"
+    line = ("mapping", "create", "Reader", "--connector", connector, "--managed-policy", READ, "--group-id", group)
+    assert cli(*line, "--approvers", f"{group}-lead").code == 0
+    (row,) = [line.split("\t") for line in cli("mapping", "groups", "-o", "tsv").out.splitlines() if f"\t{group}\t" in line]
+    assert (row[0], row[2].endswith(".Reader"), row[3]) == ("not told", True, "")
+    (lead,) = [one["properties"] for one in cli.json("mapping", "groups") if one["properties"]["groupId"] == f"{group}-lead"]
+    assert (lead["roles"], lead["decidesAbout"]) == ([], [row[2]])

@@ -21,10 +21,12 @@ def guid(name: str) -> str:
 
 @dataclass
 class Tenant:
-    """Object ids throughout. `log` is what changed, in order: (kind, id, what); delta tokens are places in it."""
+    """Object ids throughout; `names` are those of groups that have one. `log` is what changed, in order: (kind, id, what); delta tokens are
+    places in it."""
 
     users: dict[str, bool] = field(default_factory=dict)
     groups: dict[str, set[str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     sign_ins: list[dict[str, Any]] = field(default_factory=list)
     subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)
     log: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)

@@ -119,6 +119,14 @@ class GraphServer:
         self.tokens.add(token)
         return 200, {"token_type": "Bearer", "access_token": token, "expires_in": self.token_seconds}
 
+    def _named(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        """Groups of a filter, which names at most 15."""
+        asked = re.fullmatch(r"id in \((.+)\)", query["$filter"])
+        wanted = re.findall(r"'([0-9a-f-]{36})'", asked[1]) if asked else []
+        if not 0 < len(wanted) <= 15 or query["$select"] != "id,displayName":
+            raise Refuse(400, "Request_UnsupportedQuery")
+        return [{"id": id, "displayName": self.tenant.names.get(id)} for id in wanted if id in self.tenant.groups]
+
     def _needs(self, *scopes: str) -> None:
         if not self.granted.issuperset(scopes):
             raise Refuse(403, "Authorization_RequestDenied")
@@ -139,6 +147,9 @@ class GraphServer:
             if match[1] not in self.tenant.users:
                 raise Refuse(404, "Request_ResourceNotFound")
             return 200, {"value": self.tenant.held(match[1], body["groupIds"])}
+        if path == "/v1.0/groups":
+            self._needs("GroupMember.Read.All")
+            return 200, {"value": self._named(query)}
         if match := re.fullmatch(r"/v1\.0/groups/([^/]+)/transitiveMembers/microsoft\.graph\.group", path):
             self._needs("GroupMember.Read.All")
             if match[1] not in self.tenant.groups:

@@ -13,6 +13,7 @@ from tests.contract.server import give
 from tests.portal import stock
 from tests.portal.conftest import Site, Window
 from tests.portal.holders import ALLOW, HOSTILE, READ_ONLY, Holders
+from tests.support.groups import provision_group
 
 
 @pytest.fixture(scope="module")
@@ -258,3 +259,21 @@ def test_programs_get_it_as_json(site: Site, holders: Holders, account: str) -> 
     found = stock.fetch(site, page_of(id))
     assert (found["mapping"]["machine_tag"], found["mapping"]["role"]["account"]) == ("team:red", "123456789012")
     assert found["grants"] == []
+
+
+def test_groups_are_called_what_the_directory_calls_them(site: Site, window: Window, holders: Holders, account: str) -> None:
+    known, unknown = str(uuid.uuid4()), str(uuid.uuid4())
+    with site.server.app.engine.store.begin() as connection:
+        provision_group(connection, known, f"Platform {HOSTILE}")
+    activation = {"mode": "Request", "approverGroups": [known]}
+    id = holders.mapping(account, "Named", groups=[known, unknown], activation=activation)
+    with window() as look:
+        page = look.open("/portal/access")
+        row = page.get_by_role("region", name="Mappings").get_by_role("row", name="Named")
+        expect(row).to_contain_text(f"Platform {HOSTILE}")
+        for group in (known, unknown):
+            expect(row).to_contain_text(group)
+        page = look.open(page_of(id))
+        expect(page.get_by_role("region", name="To whom")).to_contain_text(f"1 approval of Platform {HOSTILE} {known}")
+        look.check("access-mapping-named")
+    site.client.delete(id)

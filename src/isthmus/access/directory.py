@@ -6,6 +6,7 @@ Functions over the caller's connection: what they answer is true in that transac
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
@@ -37,6 +38,15 @@ class DirectoryGroups:
         """Whether a user is active; None when the directory does not know them."""
         chosen = select(directory_users.c.active).where(directory_users.c.object_id == object_id.lower())
         return connection.execute(chosen).scalar()
+
+
+def group_names(connection: Connection, groups: Collection[str]) -> Mapping[str, str]:
+    """What groups are called, by object id as it was asked for; without those that the directory does not know."""
+    found: dict[str, str] = {}
+    for part in _parts({group.lower() for group in groups}):
+        rows = select(directory_groups.c.object_id, directory_groups.c.document).where(directory_groups.c.object_id.in_(part))
+        found.update((id, str(json.loads(document)["displayName"])) for id, document in connection.execute(rows))
+    return {group: found[group.lower()] for group in groups if group.lower() in found}
 
 
 def object_id_of(external_id: str | None, scim_id: str) -> str:

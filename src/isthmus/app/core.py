@@ -12,10 +12,11 @@ from isthmus.access.broker import Broker
 from isthmus.access.enforcing import QUEUES as ACCESS_QUEUES
 from isthmus.access.entra.checking import QUEUES as DIRECTORY_QUEUES
 from isthmus.access.forgetting import Forgetting
+from isthmus.access.group_names import GroupNames
 from isthmus.access.requests import Requests
 from isthmus.access.webhook import QUEUES as WEBHOOK_QUEUES
 from isthmus.api import figures
-from isthmus.app.entra import Following, open_graph
+from isthmus.app.entra import Following, names_of_groups, open_graph
 from isthmus.app.footing import Footing, new_guid
 from isthmus.app.people import Clouds, join_people
 from isthmus.audit import Refusals
@@ -111,6 +112,7 @@ class Core:
     index: Stock
     broker: Broker
     requests: Requests
+    group_names: GroupNames
     rotation: Rotation
     graph: Graph | None
     following: Following | None
@@ -185,6 +187,7 @@ def join(footing: Footing, reach: Reach, metrics: Metrics, settings: Settings, t
         index=index,
         broker=people.broker,
         requests=people.requests,
+        group_names=names_of_groups(engine.store, graph),
         rotation=rotation,
         graph=graph,
         following=people.following,

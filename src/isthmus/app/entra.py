@@ -12,6 +12,7 @@ from isthmus.access.entra.polling import Polling
 from isthmus.access.entra.sign_in_logs import SignInLogs
 from isthmus.access.entra.subscriptions import Subscriptions
 from isthmus.access.entra.watching import Watching
+from isthmus.access.group_names import GraphNames, GroupNames, provisioned_names
 from isthmus.access.groups import GraphGroups, GroupSource, ProvisionedGroups, TokenGroups
 from isthmus.arm.errors import invalid
 from isthmus.clouds.azure.graph import SUBJECT, Caller, Graph, Place, Tokens, Wire
@@ -57,6 +58,11 @@ def group_source(settings: Settings, store: Store, graph: Graph | None) -> Group
     if settings.group_source == "graph" and graph is not None:
         return GraphGroups(graph, graph.issuer)
     return ProvisionedGroups(store) if settings.group_source == "directory" else TokenGroups()
+
+
+def names_of_groups(store: Store, graph: Graph | None) -> GroupNames:
+    """Who tells what groups are called: Graph where there is one, else what was provisioned."""
+    return provisioned_names(store) if graph is None else GraphNames(graph)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -132,6 +132,7 @@ def _ground(footing: Footing, core: Core, settings: Settings) -> Ground:
         work=core.work,
         broker=core.broker,
         requests=core.requests,
+        group_names=core.group_names,
         certificates=footing.authority.expiries,
         rotation=core.rotation,
     )

@@ -11,8 +11,8 @@ import typer
 from isthmus.arm.errors import ArmError, conflict
 from isthmus.cli.durations import seconds_of
 from isthmus.cli.formats import Column
-from isthmus.cli.nouns import CONNECTOR, Host, Noun, Place, app_of, find, read_object
-from isthmus.cli.output import print_item
+from isthmus.cli.nouns import CONNECTOR, Host, Noun, Place, app_of, find, read_object, rows_of
+from isthmus.cli.output import print_item, print_list
 from isthmus.cli.session import Session, verb
 
 COLUMNS: dict[str, Column] = {
@@ -22,6 +22,12 @@ COLUMNS: dict[str, Column] = {
     "MFA": "properties.requiresMfa",
     "ACTIVATION": "properties.activation.mode",
     "ROLE": "properties.roleName",
+}
+GROUPS: dict[str, Column] = {
+    "NAME": lambda item: item["properties"]["displayName"] or "not told",
+    "GROUP ID": "properties.groupId",
+    "ROLES": lambda item: ", ".join(item["properties"]["roles"]),
+    "DECIDES ABOUT": lambda item: ", ".join(item["properties"]["decidesAbout"]),
 }
 MAPPING = Noun(
     word="mapping",
@@ -97,6 +103,12 @@ def create(
     if made.status == 200:
         session.say(f"Mapping '{name}' was there and is replaced.")
     session.say(f"Update the account's stack now: isthmus connector template {connector} --output-file template.json")
+
+
+@verb(app, "groups", examples={"mapping groups": "See which group gives what, by name where the directory tells it"})
+def groups(session: Session) -> None:
+    """List the groups that mappings name, with what the directory calls them and which roles they give."""
+    print_list(rows_of(session, "/providers/Isthmus.Access/groups"), GROUPS, session.output)
 
 
 def _exists(session: Session, path: str, name: str) -> ArmError:

@@ -186,6 +186,7 @@ def table() -> Registry:
         work=_Nothing(),
         broker=_Nothing(),  # type: ignore[arg-type] # rows are listed, none is asked
         requests=_Nothing(),  # type: ignore[arg-type] # nor here
+        group_names=lambda _groups: {},
         certificates=lambda: (),
         rotation=_Nothing(),  # type: ignore[arg-type] # nor here
     )

@@ -1,4 +1,4 @@
-"""Who principals are: people who signed in, applications, and oneself; and what oneself may give to others."""
+"""Who principals are: people who signed in, applications, groups, and oneself; and what oneself may give to others."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from isthmus.portal.page import Visit
 PEOPLE = "/providers/Isthmus.Identity/people"
 CLIENTS = "/providers/Isthmus.Identity/clients"
 ME = "/providers/Isthmus.Identity/me"
+GROUPS = "/providers/Isthmus.Access/groups"
 _MOST = {"$top": "1000"}
 _MAY_WRITE = ("owner", "contributor")
 
@@ -47,6 +48,12 @@ class Principals:
     def find(self, id: str, kind: str = "") -> Principal:
         """Who has an object id; a principal without a name when nobody is known by it."""
         return self.known.get(id.lower()) or Principal(id=id, name="", kind=kind)
+
+
+def read_group_names(visit: Visit) -> Mapping[str, str]:
+    """What groups are called that mappings name, by id: those of which the directory tells it, of mappings that the visitor may read."""
+    told = (one["properties"] for one in visit.client.list(GROUPS, query=_MOST))
+    return {one["groupId"]: one["displayName"] for one in told if one["displayName"]}
 
 
 def within(scope: str, outer: str) -> bool:

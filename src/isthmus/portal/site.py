@@ -27,6 +27,7 @@ from isthmus.portal.menu import NOTHING, entries, read_rights
 from isthmus.portal.origin import require_host, require_own_page
 from isthmus.portal.page import Download, Invalid, Live, Page, Person, Redirect, Rows, Visit
 from isthmus.portal.pages import PAGES
+from isthmus.portal.principals import read_group_names
 from isthmus.portal.session import SESSION_COOKIE, SUBSCRIPTION_COOKIE, Session, SignIn, cookie_of, is_token, mask
 
 LIVE = "/portal/live"
@@ -161,9 +162,11 @@ class Portal:
         path = request.url.path
         query = f"?{request.url.query}" if request.url.query else ""
         rights = cache(lambda: read_rights(visit) if visit and visit.person else NOTHING)
+        called = cache(lambda: read_group_names(visit) if visit and visit.person else {})
         return {
             "visit": visit,
             "rights": rights,
+            "group_name": lambda id: called().get(id, ""),
             "menu": lambda: entries(rights()),
             "token": token,
             "now": int(self._clock() * 1000),

@@ -14,6 +14,7 @@ from isthmus.access import leaving, revocations
 from isthmus.access.broker import SHELL, Broker, refused
 from isthmus.access.deciding import Decision, decide
 from isthmus.access.former import trusted_connectors
+from isthmus.access.group_names import GroupNames
 from isthmus.access.groups import AskedOnce
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
 from isthmus.access.requests import Requests
@@ -23,7 +24,7 @@ from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.names import names_of
-from isthmus.providers import entitlements, role_mappings
+from isthmus.providers import entitlements, groups, role_mappings
 from isthmus.providers.access_requests import RequestTypes
 from isthmus.providers.bodies import Body, read
 from isthmus.providers.held import HeldTypes, show_revocation
@@ -67,14 +68,16 @@ class AccessTypes:
     lookup: Lookup
     broker: Broker
     requests: Requests
+    group_names: GroupNames
 
     def rows(self) -> tuple[ResourceType, ...]:
         """Every type."""
-        asking = RequestTypes(engine=self.engine, requests=self.requests, named=self._named)
+        asking = RequestTypes(engine=self.engine, requests=self.requests, named=self._named, group_names=self.group_names)
         mappings = role_mappings.row(self.lookup)
         entitled = entitlements.row(self.broker, self._mappings)
         held = HeldTypes(engine=self.engine).rows()
-        return (mappings, self._roles(asking.action()), self._people(), entitled, *held, *asking.rows())
+        grouped = groups.row(self._mappings, self.group_names)
+        return (mappings, self._roles(asking.action()), self._people(), entitled, grouped, *held, *asking.rows())
 
     def _roles(self, request: Action) -> ResourceType:
         credentials = Action(name="credentials", act=self._credentials, needs_resource=False, is_open=True)

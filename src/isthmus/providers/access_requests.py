@@ -11,6 +11,7 @@ from pydantic import Field
 
 from isthmus.access import judging
 from isthmus.access.grants import Grant
+from isthmus.access.group_names import GroupNames
 from isthmus.access.judging import REQUESTS, STATES, Request
 from isthmus.access.listing import is_place
 from isthmus.access.mappings import RoleMapping
@@ -60,6 +61,7 @@ class RequestTypes:
     engine: Engine
     requests: Requests
     named: Callable[[str], RoleMapping]
+    group_names: GroupNames
 
     def rows(self) -> tuple[ResourceType, ...]:
         """Requests and reviews."""
@@ -120,7 +122,7 @@ class RequestTypes:
         now = self.engine.now()
         mapping = self.requests.mappings({request.mapping}).get(request.mapping)
         more = {
-            "gives": _gives(mapping) if mapping else None,
+            "gives": _gives(mapping, self.group_names) if mapping else None,
             "holds": [_held(show_grant(one, now), roles.get(one.mapping)) for one in held],
             "canDecide": refusal is None and shown["properties"]["state"] == judging.PENDING,
             "cannotBecause": refusal.message if refusal else None,
@@ -153,13 +155,14 @@ def _held(shown: Mapping[str, Any], mapping: RoleMapping | None) -> Mapping[str,
     return {**shown, "properties": {**shown["properties"], "role": mapping.label if mapping else None}}
 
 
-def _gives(mapping: RoleMapping) -> Mapping[str, Any]:
+def _gives(mapping: RoleMapping, names: GroupNames) -> Mapping[str, Any]:
     """What would be held, and who decides about it: whoever decides need not be able to read the mapping."""
     return {
         "managedPolicyArns": list(mapping.managed_policies),
         "statements": list(mapping.statements),
         "machineTag": mapping.machine_tag,
         "approverGroups": sorted(mapping.approver_groups),
+        "approverGroupNames": names(mapping.approver_groups),
     }
 
 

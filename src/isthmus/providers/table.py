@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.access.broker import Broker
+from isthmus.access.group_names import GroupNames
 from isthmus.access.requests import Requests
 from isthmus.arm.types import Registry
 from isthmus.engine import Engine, Lookup
@@ -41,7 +42,7 @@ class Ground:
 
     `ledger` lists the per-instance inventory of a solution configuration, `template_url` is the setting, `work` shows jobs, `certificates`
     says when ours end, `rotation` changes the keys that AWS trusts, `broker` gives people sessions, `requests` decides who gets roles for
-    a time.
+    a time, `group_names` tells what groups are called.
     """
 
     engine: Engine
@@ -55,6 +56,7 @@ class Ground:
     work: JobBook
     broker: Broker
     requests: Requests
+    group_names: GroupNames
     certificates: Callable[[], Sequence[Expiry]]
     rotation: Rotation
 
@@ -88,7 +90,13 @@ def registry(ground: Ground) -> Registry:
         *Insights(engine=ground.engine, work=ground.work, certificates=ground.certificates).rows(),
         *inventory.rows(ground.engine.store),
         *scans.rows(ground.engine.store),
-        *AccessTypes(engine=ground.engine, lookup=ground.lookup, broker=ground.broker, requests=ground.requests).rows(),
+        *AccessTypes(
+            engine=ground.engine,
+            lookup=ground.lookup,
+            broker=ground.broker,
+            requests=ground.requests,
+            group_names=ground.group_names,
+        ).rows(),
         timeline.row(ground.engine, ground.requests),
     ]
     versions = {row.namespace: row.versions for row in reversed(rows)}

@@ -14,6 +14,8 @@ from isthmus.clouds.azure.graph.faults import GraphFault
 
 PER_CALL = 20
 """Groups that one question about memberships may name."""
+PER_FILTER = 15
+"""Values that `in` takes in a filter."""
 PER_CURSOR = 50
 """Groups that one delta query may be limited to."""
 LONG = 30.0
@@ -67,6 +69,17 @@ class Graph:
                 raise GraphFault("Graph did not tell in which groups the user is.")
             found.update(*(by_id.get(guid(one), ()) for one in told))
         return frozenset(found)
+
+    def group_names(self, groups: Collection[str], *, patience: float = PATIENCE) -> Mapping[str, str]:
+        """What groups are called (List groups), by id; without those that are not there."""
+        wanted, found = sorted({id for group in groups if (id := guid(group))}), dict[str, str]()
+        for start in range(0, len(wanted), PER_FILTER):
+            chosen = ",".join(f"'{id}'" for id in wanted[start : start + PER_FILTER])
+            path = f"/v1.0/groups?$select=id,displayName&$filter={quote(f'id in ({chosen})')}"
+            for row in values(self._caller.call("groups", "GET", path, patience=patience) or {}):
+                if isinstance(name := row.get("displayName"), str):
+                    found[guid(row.get("id"))] = name
+        return found
 
     def nested_groups(self, group: str) -> frozenset[str]:
         """Groups that are in a group at any depth (List group transitive members); none when there is no such group."""

@@ -34,12 +34,12 @@ _CHANGED = frozenset({"RequestChanged", "RequestDecided", "AlreadyApproved"})
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gives:
     """What the role allows: managed policies, IAM statements a line each, the tag of machines for shells (or empty); and which groups
-    decide about it."""
+    decide about it, with what the directory calls each (or empty)."""
 
     policies: tuple[str, ...]
     statements: tuple[str, ...]
     machine_tag: str
-    approvers: tuple[str, ...]
+    approvers: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +93,7 @@ def _gives(told: Mapping[str, Any]) -> Gives:
         policies=tuple(told["managedPolicyArns"]),
         statements=said(told["statements"]),
         machine_tag=told["machineTag"],
-        approvers=tuple(told["approverGroups"]),
+        approvers=tuple((id, told["approverGroupNames"].get(id, "")) for id in told["approverGroups"]),
     )
 
 
