@@ -245,22 +245,23 @@ def test_a_new_connector_appears_in_a_watch(cli: Cli, watched: subprocess.Popen[
 @pytest.mark.slow
 def test_a_watch_outlives_a_restart_on_another_port(tmp_path: Path, environ: dict[str, str]) -> None:
     data, log = tmp_path / "data", str(tmp_path / "log")
-    servers = [start(data, "--port", "0", "--log-file", log)]
+    children = [start(data, "--port", "0", "--log-file", log)]
     try:
-        first = await_note(servers[0], data)
+        first = await_note(children[0], data)
         machines = command(data, "machine", "list", "--watch", "--interval", "0.1")
         watcher = subprocess.Popen(machines, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        children.append(watcher)
         said: Any = watcher.stderr
         read_until(lambda: said.readline(), "Nothing found")
-        servers[0].send_signal(signal.SIGTERM)
-        assert servers[0].wait(timeout=60) == 0
+        children[0].send_signal(signal.SIGTERM)
+        assert children[0].wait(timeout=60) == 0
         read_until(lambda: said.readline(), "does not answer")
-        servers.append(start(data, "--port", "0", "--log-file", log))
-        assert await_note(servers[1], data) != first
+        children.append(start(data, "--port", "0", "--log-file", log))
+        assert await_note(children[2], data) != first
         assert "answers again" in read_until(lambda: said.readline(), "answers again")
         watcher.send_signal(signal.SIGINT)
         assert watcher.wait(timeout=30) == 130
     finally:
-        for server in servers:
-            server.kill()
-            server.wait()
+        for child in children:
+            child.kill()
+            child.wait()

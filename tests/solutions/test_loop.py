@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from isthmus.arm.errors import ArmError
 from isthmus.solutions.loop import Loop
 
 
@@ -61,3 +62,41 @@ def test_leaving_early_closes_the_source_and_leaves_no_task(loop: Loop) -> None:
         assert next(batches) == list(range(10))
     assert source.closed
     assert loop.run(_others()) == 0
+
+
+def test_who_asks_after_the_end_is_told() -> None:
+    loop = Loop()
+    loop.close()
+    with pytest.raises(ArmError, match="stopping") as refused:
+        loop.run(asyncio.sleep(0))
+    assert refused.value.status == 503
+
+
+def test_who_waits_for_what_a_stopped_loop_never_begins_is_told() -> None:
+    """A thread that asks between the loop's last turn and its end."""
+    loop = Loop()
+    loop._loop.call_soon_threadsafe(loop._loop.stop)
+    loop._thread.join(30)
+    with pytest.raises(ArmError, match="stopping"):
+        loop.run(asyncio.sleep(0))
+    loop._loop.run_until_complete(asyncio.sleep(0))
+    loop._loop.close()
+
+
+def test_a_loop_ends_though_something_on_it_does_not_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails() -> None:
+        raise RuntimeError("stubborn")
+
+    loop = Loop()
+    monkeypatch.setattr("isthmus.solutions.loop._cancel_all", fails)
+    with pytest.raises(RuntimeError, match="stubborn"):
+        loop.close()
+    assert not loop._thread.is_alive()
+
+
+def test_an_error_of_the_work_is_its_own_whatever_it_is(loop: Loop) -> None:
+    async def late() -> None:
+        raise TimeoutError("too late")
+
+    with pytest.raises(TimeoutError, match="too late"):
+        loop.run(late())

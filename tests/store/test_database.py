@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from isthmus.arm.errors import ArmError
 from isthmus.store import Store
-from isthmus.store.dialect import insert_new, is_sqlite, lock_name, upsert
+from isthmus.store.dialect import insert_new, is_sqlite, lock_name, upsert, wait_for_ever
 from isthmus.store.tables import installation, metadata, resource_tags
 from isthmus.work import Work
 from tests.support.databases import Databases
@@ -147,6 +147,64 @@ def test_a_stopped_server_is_a_503_and_a_restarted_one_is_used_again() -> None:
         assert value(connection, "tenant") == "1"
     store.close()
     server.stop()
+
+
+@pytest.mark.postgresql
+def test_who_waits_for_a_held_name_gives_up(postgresql_url: str) -> None:
+    store, hasty = Store(postgresql_url), Store(postgresql_url, busy_seconds=0.1)
+    with store.begin() as first:
+        lock_name(first, "audit")
+        with pytest.raises(ArmError) as refused, hasty.begin() as second:
+            lock_name(second, "audit")
+        assert (refused.value.status, refused.value.code) == (503, "ServiceUnavailable")
+        first.execute(insert(installation).values(name="tenant", value="1"))
+    with hasty.begin() as second:
+        lock_name(second, "audit")
+        assert value(second, "tenant") == "1"
+    store.close()
+    hasty.close()
+
+
+@pytest.mark.postgresql
+def test_whoever_is_frozen_in_a_transaction_holds_up_nobody(postgresql_url: str) -> None:
+    store, frozen = Store(postgresql_url), Store(postgresql_url, busy_seconds=0.2)
+
+    def write(value: str) -> None:
+        with store.begin() as second:
+            lock_name(second, "audit")
+            second.execute(insert(installation).values(name="tenant", value=value))
+
+    def freeze() -> None:
+        with frozen.begin() as first:
+            lock_name(first, "audit")
+            first.execute(insert(installation).values(name="tenant", value="frozen"))
+            write("1")
+
+    with pytest.raises(ArmError) as refused:
+        freeze()
+    assert refused.value.status == 503
+    with store.read() as connection:
+        assert value(connection, "tenant") == "1"
+    with frozen.begin() as connection:
+        assert value(connection, "tenant") == "1", "the pool has another connection for who comes back"
+    store.close()
+    frozen.close()
+
+
+@pytest.mark.postgresql
+def test_snapshots_and_migrations_take_their_time(postgresql_url: str) -> None:
+    store = Store(postgresql_url, busy_seconds=0.1)
+    with store.snapshot() as connection:
+        before = value(connection, "tenant")
+        time.sleep(0.5)
+        assert value(connection, "tenant") == before
+    with store.begin() as connection:
+        wait_for_ever(connection)
+        time.sleep(0.5)
+        assert value(connection, "tenant") == before
+    with store.begin() as connection:
+        assert connection.exec_driver_sql("show lock_timeout").scalar() == "100ms", "only that transaction had more time"
+    store.close()
 
 
 @pytest.mark.postgresql

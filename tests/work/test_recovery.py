@@ -203,7 +203,10 @@ def test_a_process_that_loses_its_session_is_told(postgresql_url: str) -> None:
         twin.launch()
     with store.begin() as connection:
         connection.execute(
-            text("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 1 and pid <> pg_backend_pid()")
+            text(
+                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 1 and pid <> pg_backend_pid() "
+                "and database = (select oid from pg_database where datname = current_database())"
+            )
         )
     assert lost.wait(5 * LOADED)
     work.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -62,17 +63,16 @@ def build(
     sign_in = entries(settings, footing, core, tokens)
 
     def close() -> None:
-        core.work.stop()
-        reach.loop.run(reach.wire.close())
-        reach.loop.close()
-        if core.graph is not None:
-            core.graph.close()
-        try:
-            core.refusals.flush()
-        finally:
-            footing.store.close()
+        with ExitStack() as ends:  # from the last to the first, each whatever happens to those before
             if tracing is not None:
-                tracing.close()
+                ends.callback(tracing.close)
+            ends.callback(footing.store.close)
+            ends.callback(core.refusals.flush)
+            if core.graph is not None:
+                ends.callback(core.graph.close)
+            ends.callback(reach.loop.close)
+            ends.callback(lambda: reach.loop.run(reach.wire.close()))
+            ends.callback(core.work.stop)
 
     _measure(metrics, footing, reach, core)
     health = Health(footing.store, lambda: core.work.is_running, metrics, {"keys": footing.say_keys})

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from concurrent.futures import wait
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import uvloop
 
+from isthmus.arm.errors import ArmError, unavailable
+
 T = TypeVar("T")
 _END = object()
+_LOOK = 1.0
+"""Seconds between two looks at whether there is still a loop to wait for."""
 LINGER = 0.25
 """Seconds: a transaction costs the same for one entry as for hundreds, and nobody waits for a single one."""
 
@@ -26,8 +31,16 @@ class Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for its result or error."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """Run a coroutine on the loop and wait for its result or error. ArmError 503 when the loop has ended before it."""
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError as error:
+            work.close()
+            raise _ended() from error
+        while not wait((future,), timeout=_LOOK).done:
+            if not self._thread.is_alive():
+                raise _ended()
+        return future.result()
 
     def batches(self, source: AsyncIterator[T], *, limit: int = 1000, ahead: int = 4000, linger: float = LINGER) -> Iterator[list[T]]:
         """What `source` yields, in lists of up to `limit` gathered for `linger` seconds; it waits while `ahead` entries lie unread.
@@ -54,11 +67,17 @@ class Loop:
     def close(self) -> None:
         """Cancel everything, end the thread and give back what the loop holds open."""
         self._closing = True
-        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(timeout=10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
-        if not self._thread.is_alive():
-            self._loop.close()
+        try:
+            asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(timeout=10)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=10)
+            if not self._thread.is_alive():
+                self._loop.close()
+
+
+def _ended() -> ArmError:
+    return unavailable("The server is stopping. What was under way is taken up at the next start.")
 
 
 async def _pour(source: AsyncIterator[Any], queue: asyncio.Queue[Any]) -> None:

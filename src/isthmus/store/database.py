@@ -72,6 +72,7 @@ class Store:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.begin() as connection:
+            dialect.wait_for_ever(connection)
             dialect.lock_name(connection, "isthmus-migrations")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     URL,
@@ -35,6 +35,7 @@ from sqlalchemy.sql.operators import custom_op
 _PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
 
 
+_POOL: Final[Mapping[str, int]] = {"pool_size": 20, "max_overflow": 0}
 _STEPS = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 _CANCELED = "57014"
@@ -61,7 +62,8 @@ def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…`.
 
     SQLite: WAL, FULL (an acknowledged write survives power loss), IMMEDIATE transactions. Raises ValueError for any other database, and for
-    SQLite in memory, which each connection would see as a database of its own.
+    SQLite in memory, which each connection would see as a database of its own. `busy_seconds` is how long a statement waits for what others
+    hold. On PostgreSQL a transaction that does nothing for twice as long is ended by the server: whoever is frozen in one holds up nobody.
     """
     parsed = make_url(url)
     backend = parsed.get_backend_name()
@@ -69,11 +71,15 @@ def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
         if not parsed.database or parsed.database == ":memory:":
             raise ValueError("SQLite in memory is not supported: use sqlite:///<path>")
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, pool_size=20, max_overflow=0, connect_args={"check_same_thread": False})
+        engine = create_engine(url, **_POOL, connect_args={"check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite(busy_seconds))
         return engine
     if backend == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=20, max_overflow=0, pool_pre_ping=True)
+        patience = int(busy_seconds * 1000)
+        options = {"connect_timeout": 10, "tcp_user_timeout": patience, "application_name": "isthmus"}
+        engine = create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args=options, **_POOL, pool_pre_ping=True)
+        event.listen(engine, "connect", _prepare_postgresql(patience))
+        return engine
     raise ValueError(f"database '{backend}' is not supported: use sqlite:///<path> or postgresql://<user>@<host>/<database>")
 
 
@@ -86,6 +92,22 @@ def _prepare_sqlite(busy_seconds: float) -> Any:
         connection.create_function("unixepoch", 1, lambda _: round(time.time(), 3))
 
     return prepare
+
+
+def _prepare_postgresql(patience: int) -> Any:
+    def prepare(connection: Any, _record: object) -> None:
+        connection.execute(f"set lock_timeout = {patience}")
+        connection.execute(f"set idle_in_transaction_session_timeout = {2 * patience}")
+        connection.commit()
+
+    return prepare
+
+
+def wait_for_ever(connection: Connection) -> None:
+    """Let this transaction wait for what others hold as long as it takes, and take its time itself."""
+    if not is_sqlite(connection):
+        connection.exec_driver_sql("set local lock_timeout = 0")
+        connection.exec_driver_sql("set local idle_in_transaction_session_timeout = 0")
 
 
 def shown(url: str | URL) -> str:
@@ -120,6 +142,7 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
             connection.exec_driver_sql("BEGIN")
         else:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            wait_for_ever(connection)
         yield connection
         connection.rollback()
 

@@ -104,6 +104,8 @@ class Zygote:
             requester.send(f"p{pid}".encode())
 
     def _asked(self, pid: int) -> None:
+        if pid not in self._children:
+            return  # it ended in the same turn
         requester, _ = self._children[pid]
         try:
             message = requester.recv(64)
@@ -132,8 +134,12 @@ class Zygote:
 
 
 def _kill_group(pid: int, number: int) -> None:
+    """Signal a child's group; the child alone as long as it has none of its own yet."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+        try:
+            os.killpg(pid, number)
+        except ProcessLookupError:
+            os.kill(pid, number)
 
 
 def _become(request: _Request, descriptors: list[int], parent: int) -> NoReturn:
