@@ -208,6 +208,15 @@ def test_snapshots_and_migrations_take_their_time(postgresql_url: str) -> None:
 
 
 @pytest.mark.postgresql
+def test_what_the_url_says_of_a_connection_holds(postgresql_url: str) -> None:
+    for query, name in (("", "isthmus"), ("?application_name=ours&connect_timeout=3", "ours")):
+        store = Store(postgresql_url + query)
+        with store.read() as connection:
+            assert connection.exec_driver_sql("show application_name").scalar() == name
+        store.close()
+
+
+@pytest.mark.postgresql
 def test_one_name_serialises_and_another_does_not(postgresql_url: str) -> None:
     store = Store(postgresql_url)
 

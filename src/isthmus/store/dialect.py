@@ -76,7 +76,8 @@ def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
         return engine
     if backend == "postgresql":
         patience = int(busy_seconds * 1000)
-        options = {"connect_timeout": 10, "tcp_user_timeout": patience, "application_name": "isthmus"}
+        ours = {"connect_timeout": "10", "tcp_user_timeout": str(patience), "application_name": "isthmus"}
+        options = {name: value for name, value in ours.items() if name not in parsed.query}
         engine = create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args=options, **_POOL, pool_pre_ping=True)
         event.listen(engine, "connect", _prepare_postgresql(patience))
         return engine
