@@ -51,8 +51,12 @@ class Principals:
 
 
 def read_group_names(visit: Visit) -> Mapping[str, str]:
-    """What groups are called that mappings name, by id: those of which the directory tells it, of mappings that the visitor may read."""
-    told = (one["properties"] for one in visit.client.list(GROUPS, query=_MOST))
+    """What groups are called that mappings name, by id: those of which the directory tells it, of mappings that the visitor may read.
+    A page does without when that cannot be asked now."""
+    try:
+        told = [one["properties"] for one in visit.client.list(GROUPS, query=_MOST)]
+    except ArmError:
+        return {}
     return {one["groupId"]: one["displayName"] for one in told if one["displayName"]}
 
 

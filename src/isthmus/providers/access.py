@@ -76,7 +76,7 @@ class AccessTypes:
         mappings = role_mappings.row(self.lookup)
         entitled = entitlements.row(self.broker, self._mappings)
         held = HeldTypes(engine=self.engine).rows()
-        grouped = groups.row(self._mappings, self.group_names)
+        grouped = groups.row(self._stored, self.group_names)
         return (mappings, self._roles(asking.action()), self._people(), entitled, grouped, *held, *asking.rows())
 
     def _roles(self, request: Action) -> ResourceType:
@@ -96,6 +96,10 @@ class AccessTypes:
 
     def _mappings(self) -> Iterable[RoleMapping]:
         return (self.broker.mapping(str(one.id)) for one in self.lookup.all(types=[ROLE_MAPPINGS]))
+
+    def _stored(self) -> Iterable[RoleMapping]:
+        """Every mapping as it is stored, by few queries: without how its account is federated, which decides and does not describe."""
+        return self.requests.mappings({one.id.key for one in self.lookup.all(types=[ROLE_MAPPINGS])}).values()
 
     def _named(self, name: str) -> RoleMapping:
         """The role of a label."""
