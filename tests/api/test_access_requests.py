@@ -260,3 +260,28 @@ def test_groups_of_mappings_are_named_for_who_may_read_the_mappings(counter: Cou
     stranger = Visitor(api, "stranger", "g-ops")
     assert api.call("GET", f"{ACCESS}/groups", version=OURS, token=stranger.token).json()["value"] == []
     assert api.call("GET", f"{ACCESS}/groups", version=OURS, token="none").status_code == 401
+
+
+def test_lists_of_roles_take_as_many_queries_for_many_as_for_few(counter: Counter, api: Api) -> None:
+    alice = Visitor(api, "alice", "g-ops")
+    asked: list[float] = []
+    api.app.engine.store.watch(asked.append)
+    paths = {"roles": alice.token, "groups": None, "entitlements?account=123456789012": None}
+
+    def cost(path: str) -> int:
+        asked.clear()
+        assert api.call("GET", f"{ACCESS}/{path}", version=OURS, token=paths[path]).status_code == 200
+        return len(asked)
+
+    few = {path: cost(path) for path in paths}
+    for number in range(20):
+        counter.put(f"Role{number}")
+    assert {path: cost(path) for path in paths} == few
+    asked.clear()
+    assert counter.post(alice, "roles/123456789012.role7/why")["role"] == "123456789012.Role7"
+    named = len(asked)
+    asked.clear()
+    assert counter.post(alice, "roles/123456789012.Reader/why")["role"] == "123456789012.Reader"
+    assert len(asked) == named, "a role is found by its name and not among all others"
+    for unknown in ("123456789012.Nobody", "210987654321.Reader", "123456789012", "123456789012.Reader.x", ".Reader"):
+        assert counter.refused(alice, f"roles/{unknown}/why") == (404, "RoleNotFound"), unknown

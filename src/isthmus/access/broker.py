@@ -6,14 +6,14 @@ process. Credentials are handed out once and kept nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from isthmus.access import grants
 from isthmus.access.deciding import SIGN_IN, Decision, Known, Step, decide
 from isthmus.access.federation import directory_at
-from isthmus.access.groups import GroupSource, GroupsUnknown, Membership, TokenGroups
+from isthmus.access.groups import AskedOnce, GroupSource, GroupsUnknown, Membership, TokenGroups
 from isthmus.access.holding import hold_mapping
 from isthmus.access.leases import fits_lease, lease_policy
 from isthmus.access.mappings import APPLY, OFF, RoleMapping, mapping_of
@@ -96,32 +96,41 @@ class Broker:
         if person is None or person.ends_at <= self.engine.now() or person.object_id.lower() != actor.id.lower():
             raise ArmError("SignInNeeded", SIGN_IN, status=401)
 
-    def know(self, mapping: RoleMapping, actor: Actor, *, asks_directory: bool = True, groups: GroupSource | None = None) -> Known:
-        """Everything that a decision about the actor looks at; groups are asked for outside of any transaction, of `groups` where given.
+    def know(self, mapping: RoleMapping, actor: Actor, *, asks_directory: bool = True) -> Known:
+        """Everything that a decision about the actor looks at; groups are asked for outside of any transaction.
 
         Without `asks_directory`, for when it may be down, and once the glass is broken, the groups are those of the sign-in.
         """
+        (known,) = self._know((mapping,), actor, self.groups if asks_directory else TokenGroups())
+        return known
+
+    def know_each(self, mappings: Collection[RoleMapping], actor: Actor) -> Iterator[Known]:
+        """`know` for a list of mappings: everything is asked once, the directory too."""
+        return self._know(mappings, actor, AskedOnce(self.groups, frozenset[str]().union(*(one.groups for one in mappings))))
+
+    def _know(self, mappings: Collection[RoleMapping], actor: Actor, groups: GroupSource) -> Iterator[Known]:
         now = self.engine.now()
         with self.engine.store.read() as connection:
             person = evidence.find(connection, actor.sign_in)
-            approved = grants.approved(connection, mapping.key, actor.id, now)
+            approved = grants.approved(connection, actor.id, now)
             revoked = is_revoked(connection, actor.id)
         if person is not None and person.object_id.lower() != actor.id.lower():
             person = None
-        is_glass = any(one.is_break_glass for one in approved)
-        source = (groups or self.groups) if asks_directory and not is_glass else TokenGroups()
-        matters = person is not None and person.ends_at > now and not revoked and bool(mapping.groups or source.is_live)
-        membership, unknown = _ask(source, person, mapping) if person and matters else (None, "")
-        return Known(
-            mapping=mapping,
-            person=person,
-            membership=membership,
-            unknown=unknown,
-            is_live=source.is_live,
-            approved=approved,
-            is_revoked=revoked,
-            now=now,
-        )
+        for mapping in mappings:
+            held = approved.get(mapping.key, ())
+            source = TokenGroups() if any(one.is_break_glass for one in held) else groups
+            matters = person is not None and person.ends_at > now and not revoked and bool(mapping.groups or source.is_live)
+            membership, unknown = _ask(source, person, mapping) if person and matters else (None, "")
+            yield Known(
+                mapping=mapping,
+                person=person,
+                membership=membership,
+                unknown=unknown,
+                is_live=source.is_live,
+                approved=held,
+                is_revoked=revoked,
+                now=now,
+            )
 
     def issue(self, mapping: RoleMapping, actor: Actor, *, use: str = CREDENTIALS) -> Issued:
         """A session for the actor, which opens shells only where `use` says so.

@@ -67,8 +67,9 @@ def _signed_in(broker: Broker, after: str) -> list[Actor]:
 
 
 def _decided(broker: Broker, mappings: Iterable[RoleMapping], actor: Actor) -> tuple[Entitlement, ...]:
+    ordered = sorted(mappings, key=lambda mapping: mapping.label.lower())
     made = (
-        Entitlement(person=actor.id, name=actor.name, mapping=one, decision=decide(broker.know(one, actor)))
-        for one in sorted(mappings, key=lambda mapping: mapping.label.lower())
+        Entitlement(person=actor.id, name=actor.name, mapping=known.mapping, decision=decide(known))
+        for known in broker.know_each(ordered, actor)
     )
     return tuple(one for one in made if one.concerns)

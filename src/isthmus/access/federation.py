@@ -6,7 +6,7 @@ in direct modes, so what it is not shown cannot be demanded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select
@@ -28,6 +28,7 @@ LONGEST_LEASE: Final = 300
 
 
 # Written once: every session that is given asks it.
+_CHUNK: Final = 400
 _CONFIGURED = select(resources).where(resources.c.type == CONFIGURATIONS.lower(), resources.c.parent == bindparam("federation_parent"))
 
 _UNIQUE = select(resources).where(resources.c.unique_key == bindparam("solution"))
@@ -120,6 +121,17 @@ def directory_at(connection: Connection, connector: str) -> Directory | None:
     """The directory that a connector's account trusts; None for the broker, and without the solution."""
     rows = connection.execute(_CONFIGURED, {"federation_parent": connector.lower()})
     return next((directory for row in rows if (directory := _stored(from_row(row).properties))), None)
+
+
+def directories_at(connection: Connection, connectors: Collection[str]) -> dict[str, Directory]:
+    """The directories that the accounts of connectors (keys) trust, by connector; `directory_at` for many."""
+    wanted, found = sorted(connectors), dict[str, Directory]()
+    for start in range(0, len(wanted), _CHUNK):
+        part = (resources.c.type == CONFIGURATIONS.lower(), resources.c.parent.in_(wanted[start : start + _CHUNK]))
+        for row in connection.execute(select(resources).where(*part)):
+            if directory := _stored(from_row(row).properties):
+                found[row.parent] = directory
+    return found
 
 
 def solution_key(guid: str, solution: str) -> str:

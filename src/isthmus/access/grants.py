@@ -6,6 +6,7 @@ sessions of the others alone, since every session carries its own grant.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -18,7 +19,6 @@ from isthmus.identity.evidence import SignedIn
 from isthmus.store.tables import access_grants, access_sessions
 
 _HELD = (
-    access_grants.c.mapping == bindparam("held_mapping"),
     access_grants.c.person == bindparam("held_person"),
     access_grants.c.ended_at.is_(None),
     access_grants.c.ends_at > bindparam("held_now"),
@@ -27,7 +27,9 @@ _HELD = (
 IS_SHELL: Final = access_sessions.c.use.like(literal_column("'shell:%'"))
 # Written once: every session that is given asks them.
 _APPROVED = select(access_grants).where(*_HELD, access_grants.c.because.like("request:%"))
-_STANDING = select(access_grants).where(*_HELD, access_grants.c.because == bindparam("held_because"))
+_STANDING = select(access_grants).where(
+    *_HELD, access_grants.c.mapping == bindparam("held_mapping"), access_grants.c.because == bindparam("held_because")
+)
 _CHECKED = (
     update(access_grants)
     .where(access_grants.c.id == bindparam("checked_grant"))
@@ -57,10 +59,13 @@ class Grant:
         return "Ended" if self.ended_at is not None else "Active" if self.ends_at > now else "Expired"
 
 
-def approved(connection: Connection, mapping: str, person: str, now: int) -> tuple[Approved, ...]:
-    """Living grants of requests for a mapping and a person."""
-    rows = connection.execute(_APPROVED, {"held_mapping": mapping, "held_person": person.lower(), "held_now": now})
-    return tuple(Approved(grant=row.id, ends_at=row.ends_at, is_break_glass=row.is_break_glass, because=row.because) for row in rows)
+def approved(connection: Connection, person: str, now: int) -> Mapping[str, Sequence[Approved]]:
+    """Living grants of a person that requests brought, by mapping."""
+    found = defaultdict[str, list[Approved]](list)
+    for row in connection.execute(_APPROVED, {"held_person": person.lower(), "held_now": now}):
+        one = Approved(grant=row.id, ends_at=row.ends_at, is_break_glass=row.is_break_glass, because=row.because)
+        found[row.mapping].append(one)
+    return found
 
 
 def standing(connection: Connection, mapping: RoleMapping, person: SignedIn, because: str, now: int, new_id: str) -> Grant:

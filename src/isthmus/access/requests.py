@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from isthmus.access import grants, judging, request_rows, rights
 from isthmus.access.broker import BROKER, REVOKED, Broker, refused
@@ -19,19 +19,17 @@ from isthmus.access.groups import GroupsUnknown
 from isthmus.access.holding import hold_mapping
 from isthmus.access.judging import APPROVED, DECIDED_WITHIN, PENDING, REQUESTS, Decided, Decider, Request
 from isthmus.access.mappings import BROKER as BY_BROKER
-from isthmus.access.mappings import RoleMapping, mapping_of
+from isthmus.access.mappings import RoleMapping
 from isthmus.access.request_rows import Seen
 from isthmus.access.revocations import hold_person, is_revoked, was_revoked
+from isthmus.access.stored import mappings_of_keys
 from isthmus.access.webhook import Webhook
 from isthmus.arm.change import Change
-from isthmus.arm.envelope import Resource
 from isthmus.arm.errors import ArmError, conflict
 from isthmus.arm.types import Actor
 from isthmus.engine import Engine
-from isthmus.engine.rows import from_row
 from isthmus.identity import evidence
 from isthmus.identity.evidence import SignedIn
-from isthmus.store.tables import resources
 from isthmus.work import Timetable
 
 _log = structlog.get_logger("isthmus.access")
@@ -238,11 +236,7 @@ class Requests:
     def mappings(self, keys: Collection[str]) -> Mapping[str, RoleMapping]:
         """Those of the mappings that are still there, by key."""
         with self.engine.store.read() as connection:
-            found = _resources(connection, keys)
-            above = _resources(connection, {one.id.parent.key for one in found if one.id.parent})
-        connectors = {one.id.key: one for one in above}
-        pairs = ((one, connectors.get(one.id.parent.key if one.id.parent else "")) for one in found)
-        return {one.id.key: mapping_of(one, connector) for one, connector in pairs if connector is not None}
+            return mappings_of_keys(connection, keys)
 
     def _counted(self, connection: Connection, request: Request) -> Request:
         """A request that waits, with those of its approvals that count: of whom nothing was taken since, and of a broken glass of who still
@@ -334,15 +328,6 @@ def _grant_of(request: Request, mapping: RoleMapping, now: int) -> grants.Grant:
         ends_at=now + request.seconds * 1000,
         checked_at=now,
     )
-
-
-def _resources(connection: Connection, keys: Collection[str]) -> list[Resource]:
-    """Those that are there, by a query per many."""
-    wanted, found = sorted(keys), list[Resource]()
-    for start in range(0, len(wanted), _CHUNK):
-        part = select(resources).where(resources.c.key.in_(wanted[start : start + _CHUNK]))
-        found += [from_row(row) for row in connection.execute(part)]
-    return found
 
 
 def _held(connection: Connection, id: str) -> Request:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -15,18 +15,20 @@ from isthmus.access.broker import SHELL, Broker, refused
 from isthmus.access.deciding import Decision, decide
 from isthmus.access.former import trusted_connectors
 from isthmus.access.group_names import GroupNames
-from isthmus.access.groups import AskedOnce
 from isthmus.access.mappings import ROLE_MAPPINGS, RoleMapping
 from isthmus.access.requests import Requests
 from isthmus.access.rights import OWNING, owned
+from isthmus.access.stored import mappings_of, mappings_of_keys
 from isthmus.arm.envelope import Resource, instant
 from isthmus.arm.errors import ArmError, invalid
 from isthmus.arm.types import Action, Answer, Ask, ResourceType, Scope
+from isthmus.clouds.aws.template.request import PERSON_ROLE
 from isthmus.engine import Engine, Lookup
 from isthmus.identity.names import names_of
 from isthmus.providers import entitlements, groups, role_mappings
 from isthmus.providers.access_requests import RequestTypes
 from isthmus.providers.bodies import Body, read
+from isthmus.providers.connectors import unique_of
 from isthmus.providers.held import HeldTypes, show_revocation
 from isthmus.providers.history import VERSIONS
 from isthmus.providers.why import why
@@ -76,7 +78,7 @@ class AccessTypes:
         mappings = role_mappings.row(self.lookup)
         entitled = entitlements.row(self.broker, self._mappings)
         held = HeldTypes(engine=self.engine).rows()
-        grouped = groups.row(self._stored, self.group_names)
+        grouped = groups.row(self._mappings, self.group_names)
         return (mappings, self._roles(asking.action()), self._people(), entitled, grouped, *held, *asking.rows())
 
     def _roles(self, request: Action) -> ResourceType:
@@ -88,25 +90,26 @@ class AccessTypes:
         """What the caller may take, or could after one more step; roles of others' groups stay unnamed. ArmError 401 `SignInNeeded` for
         who has not signed in with the directory, since nobody can know what concerns them."""
         self.broker.require_sign_in(ask.actor)
-        mappings = list(self._mappings())
-        groups = AskedOnce(self.broker.groups, frozenset[str]().union(*(mapping.groups for mapping in mappings)))
-        found = [(mapping, decide(self.broker.know(mapping, ask.actor, groups=groups))) for mapping in mappings]
+        found = ((known.mapping, decide(known)) for known in self.broker.know_each(self._mappings(), ask.actor))
         shown = [_role(mapping, decision) for mapping, decision in found if _concerns(decision)]
         return sorted(shown, key=lambda body: str(body["id"]).lower())
 
-    def _mappings(self) -> Iterable[RoleMapping]:
-        return (self.broker.mapping(str(one.id)) for one in self.lookup.all(types=[ROLE_MAPPINGS]))
+    def _mappings(self) -> Collection[RoleMapping]:
+        stored = list(self.lookup.all(types=[ROLE_MAPPINGS]))
+        with self.engine.store.read() as connection:
+            return mappings_of(connection, stored).values()
 
-    def _stored(self) -> Iterable[RoleMapping]:
-        """Every mapping as it is stored, by few queries: without how its account is federated, which decides and does not describe."""
-        return self.requests.mappings({one.id.key for one in self.lookup.all(types=[ROLE_MAPPINGS])}).values()
-
-    def _named(self, name: str) -> RoleMapping:
-        """The role of a label."""
-        for mapping in self._mappings():
-            if mapping.label.lower() == name.lower():
-                return mapping
-        raise ArmError("RoleNotFound", f"There is no role '{name[:100]}'. List yours: isthmus aws roles.", status=404, target=name[:100])
+    def _named(self, label: str) -> RoleMapping:
+        """The role of a label: there is one connector for an account."""
+        account, _, name = label.partition(".")
+        connector = self.lookup.holder(unique_of(account)) if PERSON_ROLE.fullmatch(name) else None
+        if connector is not None:
+            key = f"{connector.id}/providers/{ROLE_MAPPINGS}/{name}".lower()
+            with self.engine.store.read() as connection:
+                if found := mappings_of_keys(connection, {key}).get(key):
+                    return found
+        told = f"There is no role '{label[:100]}'. List yours: isthmus aws roles."
+        raise ArmError("RoleNotFound", told, status=404, target=label[:100])
 
     def _credentials(self, _resource: Resource | None, ask: Ask) -> Answer:
         asked = read(Taking, ask.body or {})
