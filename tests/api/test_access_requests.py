@@ -274,8 +274,17 @@ def test_lists_of_roles_take_as_many_queries_for_many_as_for_few(counter: Counte
         return len(asked)
 
     few = {path: cost(path) for path in paths}
+    reader = api.client(READER.id, api.connector("210987654321", name="other"))
+    paths["groups?of=reader"] = reader
+    few["groups?of=reader"] = cost("groups?of=reader")
     for number in range(20):
         counter.put(f"Role{number}")
+    for number in range(3):
+        connector = api.connector(f"30000000000{number}", name=f"more{number}")
+        path = f"{connector}/providers/Microsoft.HybridConnectivity/solutionConfigurations/access"
+        assert api.call("PUT", path, {"properties": {"solutionType": "Isthmus.Access"}}).status_code == 200
+        body = {"properties": {"groups": ["g-ops"], "statements": ALLOWED}}
+        assert api.call("PUT", f"{connector}{ACCESS}/roleMappings/Reader", body, version=OURS).status_code == 201
     assert {path: cost(path) for path in paths} == few
     asked.clear()
     assert counter.post(alice, "roles/123456789012.role7/why")["role"] == "123456789012.Role7"

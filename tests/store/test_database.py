@@ -151,7 +151,7 @@ def test_a_stopped_server_is_a_503_and_a_restarted_one_is_used_again() -> None:
 
 @pytest.mark.postgresql
 def test_who_waits_for_a_held_name_gives_up(postgresql_url: str) -> None:
-    store, hasty = Store(postgresql_url), Store(postgresql_url, busy_seconds=0.1)
+    store, hasty = Store(postgresql_url), Store(postgresql_url, busy_seconds=0.5)
     with store.begin() as first:
         lock_name(first, "audit")
         with pytest.raises(ArmError) as refused, hasty.begin() as second:
@@ -193,26 +193,29 @@ def test_whoever_is_frozen_in_a_transaction_holds_up_nobody(postgresql_url: str)
 
 @pytest.mark.postgresql
 def test_snapshots_and_migrations_take_their_time(postgresql_url: str) -> None:
-    store = Store(postgresql_url, busy_seconds=0.1)
+    store = Store(postgresql_url, busy_seconds=0.5)
     with store.snapshot() as connection:
         before = value(connection, "tenant")
-        time.sleep(0.5)
+        time.sleep(1.5)
         assert value(connection, "tenant") == before
     with store.begin() as connection:
         wait_for_ever(connection)
-        time.sleep(0.5)
+        time.sleep(1.5)
         assert value(connection, "tenant") == before
     with store.begin() as connection:
-        assert connection.exec_driver_sql("show lock_timeout").scalar() == "100ms", "only that transaction had more time"
+        assert connection.exec_driver_sql("show lock_timeout").scalar() == "500ms", "only that transaction had more time"
     store.close()
 
 
 @pytest.mark.postgresql
 def test_what_the_url_says_of_a_connection_holds(postgresql_url: str) -> None:
-    for query, name in (("", "isthmus"), ("?application_name=ours&connect_timeout=3", "ours")):
+    said = "?application_name=ours&options=-c%20lock_timeout%3D5s"
+    for query, name, limit in (("", "isthmus", "30s"), (said, "ours", "5s")):
         store = Store(postgresql_url + query)
         with store.read() as connection:
-            assert connection.exec_driver_sql("show application_name").scalar() == name
+            shown = [connection.exec_driver_sql(f"show {one}").scalar() for one in ("application_name", "lock_timeout")]
+            assert shown == [name, limit]
+            assert connection.exec_driver_sql("show idle_in_transaction_session_timeout").scalar() == "1min"
         store.close()
 
 

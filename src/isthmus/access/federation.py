@@ -27,8 +27,8 @@ AUDIENCE: Final = "claimsAudience"
 LONGEST_LEASE: Final = 300
 
 
-# Written once: every session that is given asks it.
 _CHUNK: Final = 400
+# Written once: every session that is given asks it.
 _CONFIGURED = select(resources).where(resources.c.type == CONFIGURATIONS.lower(), resources.c.parent == bindparam("federation_parent"))
 
 _UNIQUE = select(resources).where(resources.c.unique_key == bindparam("solution"))

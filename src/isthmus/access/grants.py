@@ -26,10 +26,10 @@ _HELD = (
 # Written out, so that databases see that their index of shells serves it.
 IS_SHELL: Final = access_sessions.c.use.like(literal_column("'shell:%'"))
 # Written once: every session that is given asks them.
+_OF_MAPPING = access_grants.c.mapping == bindparam("held_mapping")
 _APPROVED = select(access_grants).where(*_HELD, access_grants.c.because.like("request:%"))
-_STANDING = select(access_grants).where(
-    *_HELD, access_grants.c.mapping == bindparam("held_mapping"), access_grants.c.because == bindparam("held_because")
-)
+_APPROVED_FOR = _APPROVED.where(_OF_MAPPING)
+_STANDING = select(access_grants).where(*_HELD, _OF_MAPPING, access_grants.c.because == bindparam("held_because"))
 _CHECKED = (
     update(access_grants)
     .where(access_grants.c.id == bindparam("checked_grant"))
@@ -59,10 +59,11 @@ class Grant:
         return "Ended" if self.ended_at is not None else "Active" if self.ends_at > now else "Expired"
 
 
-def approved(connection: Connection, person: str, now: int) -> Mapping[str, Sequence[Approved]]:
-    """Living grants of a person that requests brought, by mapping."""
+def approved(connection: Connection, person: str, now: int, mapping: str = "") -> Mapping[str, Sequence[Approved]]:
+    """Living grants of a person that requests brought, by mapping: of all of them, or of one."""
     found = defaultdict[str, list[Approved]](list)
-    for row in connection.execute(_APPROVED, {"held_person": person.lower(), "held_now": now}):
+    asked = {"held_person": person.lower(), "held_now": now}
+    for row in connection.execute(_APPROVED_FOR, {**asked, "held_mapping": mapping}) if mapping else connection.execute(_APPROVED, asked):
         one = Approved(grant=row.id, ends_at=row.ends_at, is_break_glass=row.is_break_glass, because=row.because)
         found[row.mapping].append(one)
     return found

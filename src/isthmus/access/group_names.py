@@ -17,7 +17,7 @@ from isthmus.store import Store
 _log = structlog.get_logger("isthmus.access")
 _KEPT: Final = 3_600.0
 _PAUSE: Final = 60.0
-_MOST: Final = 150
+_MOST: Final = 45
 
 GroupNames = Callable[[Collection[str]], Mapping[str, str]]
 """The names of those groups that the directory can tell, by id in the spelling of the question. Of a directory it raises nothing."""
@@ -42,8 +42,8 @@ class _Told:
 
 
 class GraphNames:
-    """The names that Entra tells, kept for an hour: pages show the same few groups again and again. One caller at a time asks, for some
-    150 groups; others, and everybody for a minute after a fault, get what is known. `clock` is monotonic, in seconds."""
+    """The names that Entra tells, kept for an hour: pages show the same few groups again and again. One caller at a time asks, for as
+    many as three calls tell; others, and everybody for a minute after a fault, get what is known. `clock` is monotonic, in seconds."""
 
     def __init__(self, graph: Graph, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._graph = graph

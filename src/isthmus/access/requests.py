@@ -34,7 +34,6 @@ from isthmus.work import Timetable
 
 _log = structlog.get_logger("isthmus.access")
 _BATCH: Final = 200
-_CHUNK: Final = 400
 
 MINE, OTHERS = "mine", "others"
 Owns = Callable[[str], bool]
@@ -236,7 +235,7 @@ class Requests:
     def mappings(self, keys: Collection[str]) -> Mapping[str, RoleMapping]:
         """Those of the mappings that are still there, by key."""
         with self.engine.store.read() as connection:
-            return mappings_of_keys(connection, keys)
+            return mappings_of_keys(connection, keys, is_shown=True)
 
     def _counted(self, connection: Connection, request: Request) -> Request:
         """A request that waits, with those of its approvals that count: of whom nothing was taken since, and of a broken glass of who still

@@ -16,16 +16,16 @@ from isthmus.store.tables import resources
 _CHUNK: Final = 400
 
 
-def mappings_of_keys(connection: Connection, keys: Collection[str]) -> dict[str, RoleMapping]:
-    """Those of the mappings that are there, by key."""
-    return mappings_of(connection, _resources(connection, keys))
+def mappings_of_keys(connection: Connection, keys: Collection[str], *, is_shown: bool = False) -> dict[str, RoleMapping]:
+    """Those of the mappings that are there, by key; where one only `is_shown`, without what its account trusts."""
+    return mappings_of(connection, _resources(connection, keys), is_shown=is_shown)
 
 
-def mappings_of(connection: Connection, stored: Iterable[Resource]) -> dict[str, RoleMapping]:
-    """Stored mappings by key, in their order; without those whose connector is gone."""
+def mappings_of(connection: Connection, stored: Iterable[Resource], *, is_shown: bool = False) -> dict[str, RoleMapping]:
+    """Stored mappings by key, in their order; without those whose connector is gone. `is_shown` as in `mappings_of_keys`."""
     each = [(one, one.id.parent.key) for one in stored if one.id.parent is not None]
     connectors = {one.id.key: one for one in _resources(connection, {above for _, above in each})}
-    trusted = directories_at(connection, connectors)
+    trusted = {} if is_shown else directories_at(connection, connectors)
     found: dict[str, RoleMapping] = {}
     for one, above in each:
         if connector := connectors.get(above):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from isthmus.access.rights import assignments_of
 from isthmus.access.standing import standing_of
@@ -75,6 +76,11 @@ class Access:
     def permits(self, caller: Principal, action: str, scope: str) -> bool:
         """Whether the caller may do this there."""
         return allows(self.assignments(caller.object_id), caller.object_id, action, scope)
+
+    def judge(self, caller: Principal) -> Callable[[str, str], bool]:
+        """`permits` for one request: the caller's assignments are read once, when they are first asked about."""
+        held = cache(lambda: self.assignments(caller.object_id))
+        return lambda action, scope: allows(held(), caller.object_id, action, scope)
 
     def require(self, caller: Principal, action: str, scope: str) -> None:
         """Raises ArmError 403 `AuthorizationFailed` that names action and scope."""

@@ -148,7 +148,7 @@ class Arm:
             tenant=self.tenant,
             base_url=incoming.base_url,
             match=verbs.tag_of(incoming, "if-match") if incoming.method == "POST" else "",
-            permits=lambda action, scope: self.access.permits(caller, action, scope),
+            permits=self.access.judge(caller),
         )
 
     def _with_parent(self, ask: Ask, id: ResourceId) -> Ask:

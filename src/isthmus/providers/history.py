@@ -114,7 +114,7 @@ def _audit(engine: Engine) -> ResourceType:
             }
 
     def check(_resource: Resource | None, _ask: Ask) -> Answer:
-        with engine.store.read() as connection:
+        with engine.store.snapshot() as connection:
             broken = verify(connection)
             number = connection.execute(select(func.max(audit_records.c.seq))).scalar() or 0
             newest = select(audit_checkpoints).where(audit_checkpoints.c.tree == "audit").order_by(audit_checkpoints.c.size.desc()).limit(1)

@@ -38,7 +38,7 @@ class Loop:
             work.close()
             raise _ended() from error
         while not wait((future,), timeout=_LOOK).done:
-            if not self._thread.is_alive():
+            if not self._thread.is_alive() and not future.done():
                 raise _ended()
         return future.result()
 
@@ -77,7 +77,7 @@ class Loop:
 
 
 def _ended() -> ArmError:
-    return unavailable("The server is stopping. What was under way is taken up at the next start.")
+    return unavailable("The server is stopping. Try again when it has started.")
 
 
 async def _pour(source: AsyncIterator[Any], queue: asyncio.Queue[Any]) -> None:

@@ -79,7 +79,7 @@ def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
         ours = {"connect_timeout": "10", "tcp_user_timeout": str(patience), "application_name": "isthmus"}
         options = {name: value for name, value in ours.items() if name not in parsed.query}
         engine = create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args=options, **_POOL, pool_pre_ping=True)
-        event.listen(engine, "connect", _prepare_postgresql(patience))
+        event.listen(engine, "connect", _prepare_postgresql(patience, str(parsed.query.get("options", ""))))
         return engine
     raise ValueError(f"database '{backend}' is not supported: use sqlite:///<path> or postgresql://<user>@<host>/<database>")
 
@@ -95,10 +95,14 @@ def _prepare_sqlite(busy_seconds: float) -> Any:
     return prepare
 
 
-def _prepare_postgresql(patience: int) -> Any:
+def _prepare_postgresql(patience: int, options: str) -> Any:
+    """Limits in milliseconds, unless the URL's `options` name one."""
+    limits = {"lock_timeout": patience, "idle_in_transaction_session_timeout": 2 * patience}
+
     def prepare(connection: Any, _record: object) -> None:
-        connection.execute(f"set lock_timeout = {patience}")
-        connection.execute(f"set idle_in_transaction_session_timeout = {2 * patience}")
+        for name, limit in limits.items():
+            if name not in options:
+                connection.execute(f"set {name} = {limit}")
         connection.commit()
 
     return prepare

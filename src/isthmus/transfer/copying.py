@@ -27,6 +27,7 @@ def copy_database(source_url: str, target_url: str, tell: Tell) -> Mapping[str, 
         _require_idle(source)
         prepare(target, tell)
         with alone(target), source.snapshot() as reader, target.begin() as writer:
+            dialect.wait_for_ever(writer)  # it waits while the chain is proven
             require_empty(writer, target.name)
             return copy_rows(reader, writer, tell)
 

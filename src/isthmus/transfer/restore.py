@@ -137,6 +137,7 @@ def _place(staged: Store, found: Unpacked, target: Store, files: Mapping[str, by
             _move(found.database, path)
         else:
             with alone(target), staged.snapshot() as reader, target.begin() as writer:
+                dialect.wait_for_ever(writer)  # it waits while the chain is proven
                 require_empty(writer, target.name)
                 copy_rows(reader, writer, tell)
         undo.pop_all()

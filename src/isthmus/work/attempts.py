@@ -64,6 +64,11 @@ class Activity:
         if self.stopping.wait(max(0.0, seconds)):
             raise Interrupted
 
+    def leave_unless(self, is_final: bool) -> None:
+        """Raises Interrupted when the process stops: what may have failed for that reason is left to the next one, and does not count."""
+        if self.stopping.is_set() and not is_final:
+            raise Interrupted
+
 
 def is_final(error: ArmError) -> bool:
     """Whether trying again cannot help: a 4xx other than 408 (timeout) and 429 (throttled)."""
@@ -116,8 +121,10 @@ def _attempt(
             return {"result": json.loads(text)}
         except ArmError as error:
             _log.warning("job attempt failed", workflow=DBOS.workflow_id, step=name, code=error.code, message=error.message)
+            activity.leave_unless(is_final(error))
             return {"error": error, "final": is_final(error), "at": clock()}
         except Exception as error:  # noqa: BLE001 - the border of a job: whatever its code raises must not end the worker
             _log.exception("job attempt failed", workflow=DBOS.workflow_id, step=name, error=type(error).__name__)
+            activity.leave_unless(False)
             wrapped = ArmError("InternalError", f"{type(error).__name__} in '{name}'; the log of the server has the details.", status=500)
             return {"error": wrapped, "final": False, "at": clock()}
