@@ -194,6 +194,30 @@ def test_a_job_between_attempts_stops_at_once_and_keeps_its_count(store: Store, 
     assert told == [(error.body(), error.status, error.retry_after, error.headers)]
 
 
+@pytest.mark.parametrize("error", [unavailable("stopping"), RuntimeError("the database is closed")], ids=["refused", "surprise"])
+def test_what_fails_while_the_process_stops_is_left_to_the_next_one(store: Store, launch: Launch, error: Exception) -> None:
+    began, calls, told = threading.Event(), [], []
+
+    def run(_arguments: Mapping[str, Any]) -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            return
+        began.set()
+        eventually(lambda: not work.is_running)
+        raise error
+
+    job = Job(name="test.last", queue="main", run=run, failed=lambda _arguments, error: told.append(error), attempts=1)
+    work = launch(job)
+    with store.begin() as connection:
+        work.enqueue(connection, "test.last", "last", {})
+    assert began.wait(10 * LOADED)
+    work.stop()
+    assert work.state("last") == "PENDING"
+    again = launch(job, executor=work.executor)
+    eventually(lambda: again.state("last") == "SUCCESS")
+    assert (len(calls), told) == (2, [])
+
+
 @pytest.mark.postgresql
 def test_a_process_that_loses_its_session_is_told(postgresql_url: str) -> None:
     store = Store(postgresql_url)
