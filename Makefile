@@ -54,7 +54,7 @@ chromium:
 	@test -x /usr/bin/chromium || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } \
 		|| { echo "The portal's tests need Chromium. As root: apt-get install chromium" >&2; exit 1; }
 
-# The rules of the house were checked just before. Three workers, since tests of whole programs wait half of their time.
+# The rules of the house were checked just before. One worker for each of two cores.
 test: check azure-cli node-tools chromium
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=15 --ignore=tests/house tests
 

@@ -167,7 +167,7 @@ def test_who_waits_for_a_held_name_gives_up(postgresql_url: str) -> None:
 
 @pytest.mark.postgresql
 def test_whoever_is_frozen_in_a_transaction_holds_up_nobody(postgresql_url: str) -> None:
-    store, frozen = Store(postgresql_url), Store(postgresql_url, busy_seconds=0.2)
+    store, frozen = Store(postgresql_url), Store(postgresql_url, busy_seconds=1)
 
     def write(value: str) -> None:
         with store.begin() as second:

@@ -59,6 +59,16 @@ def test_into_a_database_without_tables(filled: Store, postgres: Postgres) -> No
     arrived.close()
 
 
+@pytest.mark.postgresql
+def test_the_target_may_wait_longer_than_servers_let_transactions_wait(filled: Store, target: str) -> None:
+    def tell(line: str) -> None:
+        if line == "Checking the audit chain":
+            time.sleep(1.5)
+
+    counts = copy_database(filled.url, f"{target}?options=-c%20idle_in_transaction_session_timeout%3D1000", tell)
+    assert counts["audit_records"] == 2500
+
+
 def test_to_a_file(filled: Store, tmp_path: Path) -> None:
     copy_database(filled.url, f"sqlite:///{tmp_path / 'copy.db'}", ignore)
     arrived = Store(f"sqlite:///{tmp_path / 'copy.db'}")

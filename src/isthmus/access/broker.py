@@ -102,17 +102,17 @@ class Broker:
         Without `asks_directory`, for when it may be down, and once the glass is broken, the groups are those of the sign-in.
         """
         source = self.groups if asks_directory else TokenGroups()
-        return next(self._know((mapping,), actor, source, mapping.key))
+        return next(self._know((mapping,), actor, source))
 
     def know_each(self, mappings: Collection[RoleMapping], actor: Actor) -> Iterator[Known]:
         """`know` for a list of mappings: everything is asked once, the directory too."""
         return self._know(mappings, actor, AskedOnce(self.groups, frozenset[str]().union(*(one.groups for one in mappings))))
 
-    def _know(self, mappings: Collection[RoleMapping], actor: Actor, groups: GroupSource, key: str = "") -> Iterator[Known]:
-        now = self.engine.now()
+    def _know(self, mappings: Collection[RoleMapping], actor: Actor, groups: GroupSource) -> Iterator[Known]:
+        now, only = self.engine.now(), next(iter(mappings)).key if len(mappings) == 1 else ""
         with self.engine.store.read() as connection:
             person = evidence.find(connection, actor.sign_in)
-            approved = grants.approved(connection, actor.id, now, key)
+            approved = grants.approved(connection, actor.id, now, only)
             revoked = is_revoked(connection, actor.id)
         if person is not None and person.object_id.lower() != actor.id.lower():
             person = None

@@ -63,7 +63,8 @@ def open_engine(url: str, *, busy_seconds: float = 30.0) -> Engine:
 
     SQLite: WAL, FULL (an acknowledged write survives power loss), IMMEDIATE transactions. Raises ValueError for any other database, and for
     SQLite in memory, which each connection would see as a database of its own. `busy_seconds` is how long a statement waits for what others
-    hold. On PostgreSQL a transaction that does nothing for twice as long is ended by the server: whoever is frozen in one holds up nobody.
+    hold. On PostgreSQL a transaction that does nothing for twice as long is ended by the server, so that nobody frozen in one holds up all
+    others (not right after a batch of rows: what psycopg sends as a pipeline was seen not to start that clock).
     """
     parsed = make_url(url)
     backend = parsed.get_backend_name()
